@@ -51,7 +51,7 @@ def breaches(module: str, source: str) -> list[str]:
             found.append(f"{module} imports by a relative name")
         if isinstance(node, ast.Call):
             call = ast.unparse(node.func)
-            if call == "print" and module != "bench.cli":
+            if call == "print" and not within(module, "bench.cli"):
                 found.append(f"{module} prints")
             if call.endswith(("import_module", "__import__")) and module != "bench.registry":
                 found.append(f"{module} imports by a computed name")

@@ -1,0 +1,65 @@
+"""The application that every command belongs to, and how commands speak to people."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from bench import __version__
+from bench.contract import InputError
+from bench.display import rows
+
+app = typer.Typer(
+    name="lagbench",
+    help="Which sequence architecture reaches how far back, and at what price.",
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Plugins = Annotated[
+    list[Path],
+    typer.Option("--plugin", help="A Python file that registers more; may be given again."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
+
+
+def main() -> None:
+    """Run the command line; bad input is one sentence on standard error and exit status 2."""
+    try:
+        app()
+    except InputError as error:
+        say(f"Error: {error}")
+        sys.exit(2)
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if version:
+        typer.echo(__version__)
+    elif context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+def print_json(found: Any) -> None:
+    """Print plain data as JSON."""
+    typer.echo(json.dumps(found, indent=1, ensure_ascii=False, default=str))
+
+
+def print_rows(found: list[dict[str, Any]], as_json: bool = False) -> None:
+    """Print rows as a table, or as JSON; no table where there are none."""
+    if as_json:
+        print_json(found)
+    elif found:
+        width = None if sys.stdout.isatty() else 200
+        Console(width=width).print(rows(found[0], (one.values() for one in found)))
+
+
+def say(sentence: str) -> None:
+    """Print a sentence on standard error."""
+    Console(stderr=True, soft_wrap=True, highlight=False).print(sentence, markup=False)

@@ -1,3 +1,0 @@
-"""Moved to bench.record."""
-
-from bench.record import *  # noqa: F403

@@ -41,9 +41,15 @@ def run(
         int, typer.Option(min=0, help="Processes; 0: this one itself.")
     ] = os.cpu_count() or 1,
     device: Annotated[str, typer.Option(help="cpu, or cuda:0 and the like.")] = "cpu",
-    wandb: Annotated[WandbMode, typer.Option(help="Where W&B runs go.")] = WandbMode.OFFLINE,
-    project: Annotated[str, typer.Option(help="The W&B project.")] = "lagbench",
-    entity: Annotated[str | None, typer.Option(help="The W&B entity.")] = None,
+    wandb: Annotated[
+        WandbMode | None, typer.Option(help="Where W&B runs go; $WANDB_MODE, or offline.")
+    ] = None,
+    project: Annotated[
+        str | None, typer.Option(help="$WANDB_PROJECT, what the suite says, or lagbench.")
+    ] = None,
+    entity: Annotated[
+        str | None, typer.Option(help="$WANDB_ENTITY, what the suite says, or yourself.")
+    ] = None,
     plugin: Plugins = [],
     as_json: AsJson = False,
 ) -> None:
@@ -55,7 +61,7 @@ def run(
     from bench.report.wording import duration
     from bench.run import runner
     from bench.run.suite import Selection, load, selected
-    from bench.tracking import Tracking
+    from bench.tracking.destination import Wish, destination
 
     registry.discover(plugin)
     selection = Selection(tuple(architecture), tuple(task), tuple(length), seeds)
@@ -65,7 +71,7 @@ def run(
         suite=chosen,
         out=folder,
         workers=workers,
-        tracking=Tracking(wandb.value, folder, project, entity),
+        tracking=destination(Wish(wandb, project, entity), chosen.wandb, folder),
         plugins=tuple(plugin),
         device=device,
         command=("lagbench", *sys.argv[1:]),

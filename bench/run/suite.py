@@ -13,6 +13,7 @@ from bench.contract import InputError
 from bench.model.budget import Budget
 from bench.model.decoding import Decoding
 from bench.run.trial import Cell
+from bench.tracking.destination import Destination
 from bench.train.recipe import Recipe
 
 BUILT_IN = Path(__file__).parent.parent / "suites"
@@ -43,6 +44,7 @@ class Suite(_Strict):
     learning_rates: tuple[Rate, ...] = Field(default=(1e-3, 3e-3, 1e-2), min_length=1)
     budget: Budget = Budget(parameters=10_000)
     recipe: Recipe = Recipe()
+    wandb: Destination = Destination()
 
     @field_validator("seeds", mode="before")
     @classmethod
@@ -188,6 +190,7 @@ def _fields(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
     """The keys that the table at `path` may have."""
     tables: dict[int | str, type[BaseModel]] = {
         "recipe": Recipe, "budget": Budget, "tasks": TaskAxis, "decoding": Decoding,
+        "wandb": Destination,
     }  # fmt: skip
     inner = [tables[key] for key in path if key in tables]
     return list((inner or [model])[-1].model_fields)

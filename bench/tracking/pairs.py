@@ -15,6 +15,11 @@ REACHES = ("gradient_half_life", "influence_reach")  # of `trials.csv`; its medi
 KEY = ("architecture", "task", "length")
 
 
+def score_of(task: str) -> str:
+    """The name of the score on one task: a panel of a workspace can choose names, not runs."""
+    return f"score/{task}"
+
+
 @dataclass(frozen=True)
 class Pair:
     """One architecture on one task."""
@@ -40,7 +45,8 @@ class Pair:
         run.define_metric("length")
         run.define_metric("*", step_metric="length")
         for row in self.lengths:
-            run.log(row)
+            by_task = {score_of(self.task): row["score"]} if "score" in row else {}
+            run.log(row | by_task)
         run.summary.update(self.horizon)
 
 

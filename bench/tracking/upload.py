@@ -94,6 +94,12 @@ class Synced:
     left: tuple[str, ...] = ()  # ids of the runs that should be there and are not
     complaint: str | None = None
 
+    @property
+    def sentence(self) -> str:
+        """How many of them there are of each kind."""
+        told = f"{len(self.places)} uploaded, {self.before} were there already"
+        return told + (f", {self.unfinished} not finished." if self.unfinished else ".")
+
 
 def sync(folder: Path, patience: float) -> Synced:
     """Upload every run of `folder/wandb` that has ended and is not uploaded yet.

@@ -1,0 +1,89 @@
+"""`lagbench sweep` and `lagbench agent`: for those who drive sweeps from W&B."""
+
+import shlex
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bench import registry
+from bench.cli.app import Plugins, app, warn
+
+SuiteName = Annotated[str, typer.Argument(help="A suite's name, or a TOML file.")]
+Changes = Annotated[list[str], typer.Option("--set", help="Change a setting: recipe.steps=500.")]
+
+
+class Method(StrEnum):
+    """How W&B chooses what to try next."""
+
+    GRID = "grid"
+    RANDOM = "random"
+    BAYES = "bayes"
+
+
+@app.command()
+def sweep(
+    suite: SuiteName = "quick",
+    out: Annotated[Path | None, typer.Option(help="The file; SUITE-sweep.yaml.")] = None,
+    method: Annotated[Method, typer.Option(help="How W&B chooses.")] = Method.GRID,
+    changes: Changes = [],
+    project: Annotated[str | None, typer.Option(help="The W&B project.")] = None,
+    entity: Annotated[str | None, typer.Option(help="The W&B entity.")] = None,
+    plugin: Plugins = [],
+) -> None:
+    """Write a W&B sweep over a suite; `wandb sweep FILE`, then `wandb agent` on any machines.
+
+    Example: lagbench sweep quick --method bayes
+    """
+    from bench.run.suite import cells, load
+    from bench.tracking.destination import Wish, destination
+    from bench.tracking.sweep import sweep_file
+
+    registry.discover(plugin)
+    chosen = load(suite, changes)
+    where = destination(Wish(None, project, entity), chosen.wandb)
+    options = [part for change in changes for part in ("--set", change)]
+    options += [part for file in plugin for part in ("--plugin", str(file))]
+    command = ["lagbench", "agent", suite, *options]
+    path = out or Path(f"{chosen.name}-sweep.yaml")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(
+        sweep_file(where, chosen.name, cells(chosen), method.value, command), encoding="utf-8"
+    )
+    typer.echo(f"wandb sweep {shlex.quote(str(path))}")
+
+
+@app.command()
+def agent(
+    suite: SuiteName = "quick",
+    out: Annotated[Path | None, typer.Option(help="Folder; results/SUITE-sweep.")] = None,
+    changes: Changes = [],
+    device: Annotated[str, typer.Option(help="cpu, or cuda:0 and the like.")] = "cpu",
+    plugin: Plugins = [],
+) -> None:
+    """Train what W&B's agent asks for; the sweep that `lagbench sweep` writes starts this.
+
+    Example: lagbench agent quick
+    """
+    from bench.run.agent import agent as train
+    from bench.run.runner import Order
+    from bench.run.suite import load
+    from bench.tracking import Tracking
+
+    registry.discover(plugin)
+    chosen = load(suite, changes)
+    order = Order(
+        suite=chosen,
+        out=out or Path("results") / f"{chosen.name}-sweep",
+        workers=0,
+        tracking=Tracking("disabled"),
+        plugins=tuple(plugin),
+        device=device,
+        command=("lagbench", *sys.argv[1:]),
+    )
+    folder, warning = train(order)
+    typer.echo(f"In {folder}.")
+    if warning is not None:
+        warn(warning)

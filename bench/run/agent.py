@@ -8,6 +8,8 @@ from bench.run.runner import Order, Watcher, run
 from bench.run.suite import Selection, Suite, selected
 from bench.tracking.sweep import Choice, SweepRun
 
+PATIENCE = 1.0  # seconds a trial that the server is waited for in the end
+
 
 class Telling(Watcher):
     """Tells a run of a sweep what becomes of its cell."""
@@ -29,7 +31,7 @@ def agent(order: Order) -> tuple[Path, str | None]:
 
     The records are kept in a folder of the run's own, so that many agents may work at once.
     """
-    to = SweepRun(seconds=len(order.suite.seeds))
+    to = SweepRun(seconds=PATIENCE * len(order.suite.seeds))
     out = order.out / to.run.id
     run(replace(order, suite=narrowed(order.suite, to.chosen), out=out), Telling(to))
     return out, to.guard.warning

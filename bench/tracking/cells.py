@@ -52,9 +52,7 @@ class CellRuns:
             run = opened(tracking, identity(suite, cell, seed, rate))
             self.runs.append(run)
             run.define_metric("examples")
-            for name in Point.model_fields:
-                if name != "examples":
-                    run.define_metric(name, step_metric="examples")
+            run.define_metric("*", step_metric="examples")
 
     def _finish(self, records: list[Record]) -> None:
         for run, record in zip(self.runs, records, strict=True):

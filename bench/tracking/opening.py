@@ -85,6 +85,7 @@ def lean() -> Any:
         disable_git=True,
         disable_job_creation=True,
         silent=True,
+        symlink=False,
     )
 
 

@@ -152,6 +152,8 @@ class Handler(BaseHTTPRequestHandler):
             case "CommitArtifact":
                 id_ = variables["artifactID"]
                 return {"commitArtifact": {"artifact": {"id": id_, "digest": "d"}}}
+            case "ProjectInternalId":
+                return {"project": {"id": "p", "internalId": "cDox", "name": "proj"}}
             case "GetProjects":
                 page = {"endCursor": None, "hasNextPage": False}
                 return {"models": {"edges": [], "pageInfo": page}}
@@ -164,7 +166,7 @@ class Handler(BaseHTTPRequestHandler):
                         "displayName": variables.get("displayName"), "description": "",
                         "project": {"id": "p", "name": variables.get("projectName"),
                                     "entityName": variables.get("entityName")},
-                        "spec": variables.get("spec"), "createdAt": "", "updatedAt": "",
+                        "spec": variables.get("spec"), "createdAt": "2026-01-01T00:00:00Z", "updatedAt": "2026-01-01T00:00:00Z",
                         "user": {"username": "me", "name": "me", "userInfo": None}}  # fmt: skip
                 return {"upsertView": {"view": view, "inserted": True}}
         return {}

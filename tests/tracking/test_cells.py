@@ -1,106 +1,178 @@
-"""W&B runs, read back record by record from its offline files."""
+"""Trials as W&B runs, read back record by record from their offline files."""
 
-import os
-import time
+import json
+import math
+import subprocess
+import sys
 
 import pytest
-from wandb.proto import wandb_internal_pb2
+from reading import Read
 
 from bench.record import Point, Status
-from bench.run.cell import Setting, run_cell
-from bench.run.suite import Selection, cells, load, selected
+from bench.run.cell import Setting, ended, run_cell
 from bench.tracking import CellRuns, Tracking
-
-HEADER, BLOCK, FRAME = 7, 32768, 7  # W&B's file: a header, then LevelDB-like framed blocks
-
-
-def frames(path):
-    """The framed records of an offline file."""
-    data, position, partial = path.read_bytes(), HEADER, b""
-    while position + FRAME <= len(data):
-        if BLOCK - position % BLOCK < FRAME:
-            position += BLOCK - position % BLOCK
-            continue
-        size = int.from_bytes(data[position + 4 : position + 6], "little")
-        kind = data[position + 6]
-        partial += data[position + FRAME : position + FRAME + size]
-        position += FRAME + size
-        if kind in (1, 4):  # full, last
-            yield wandb_internal_pb2.Record.FromString(partial)
-            partial = b""
+from bench.tracking.files import run_files
 
 
-def closed(path):
-    """The records of a run that was finished: W&B writes the last of them a moment later."""
-    for _ in range(100):
-        records = list(frames(path))
-        if any(record.HasField("exit") for record in records):
-            return records
-        time.sleep(0.1)
-    raise AssertionError(f"{path} has no exit record")
+def read(folder):
+    found = map(Read, run_files(folder))
+    return {one.config["trial"]: one for one in found if one.run.job_type == "trial"}
 
 
-def history(records):
-    rows = [record.history.item for record in records if record.HasField("history")]
-    return [{item.key or item.nested_key[0]: item.value_json for item in row} for row in rows]
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    from conftest import TINY
 
+    from bench.run.suite import Selection, cells, load, selected
 
-@pytest.fixture
-def cell(tiny):
-    suite = selected(load(str(tiny)), Selection(("gru",), ("recall",), (4,)))
-    (cell,) = cells(suite)
-    return cell
-
-
-def test_every_trial_is_a_run_with_its_own_curve(cell, tmp_path):
-    runs = CellRuns(Tracking("offline", tmp_path / "a b", "proj"), "tiny", cell)
+    (cell,) = cells(selected(load(str(TINY)), Selection(("gru",), ("recall",), (4,))))
+    folder = tmp_path_factory.mktemp("a b")
+    runs = CellRuns(Tracking("offline", folder, "proj"), "tiny", cell)
     records = run_cell(cell, Setting("tiny", None), runs.log)
     runs.finish(records)
     assert runs.warning is None
-    found = {}
-    for path in (tmp_path / "a b" / "wandb").glob("offline-run-*/*.wandb"):
-        read = closed(path)
-        (run,) = [record.run for record in read if record.HasField("run")][:1]
-        config = {item.key: item.value_json for item in run.config.update}
-        found[config["trial"].strip('"')] = run, read
+    return cell, records, read(folder), folder
+
+
+def test_every_trial_is_a_run_that_can_be_found(trained):
+    cell, records, found, _ = trained
     assert set(found) == {record.trial for record in records}
     for record in records:
-        run, read = found[record.trial]
-        assert run.run_group == "gru"
-        assert run.project == "proj"
-        assert set(run.tags) == {"tiny", "recall", "length-4"}
-        rows = history(read)
-        assert [float(row["validation_loss"]) for row in rows] == [
-            pytest.approx(point.validation_loss) for point in record.curve
-        ]
-        summary = {
-            (item.key or item.nested_key[0]): item.value_json
-            for one in read if one.HasField("summary") for item in one.summary.update
+        one = found[record.trial]
+        assert one.run.run_id.startswith(f"{record.trial}-")
+        assert (one.run.project, one.run.run_group, one.run.job_type) == ("proj", "tiny", "trial")
+        assert set(one.run.tags) == {"tiny", "gru", "recall", "length-4"}
+        assert one.exits == [0]
+        expected = {
+            "suite": "tiny", "architecture": "gru", "task": "recall", "length": 4,
+            "seed": record.seed, "learning_rate": record.learning_rate, "cell": record.cell,
+            "recipe_steps": cell.recipe.steps, "recipe_decoding_method": "greedy",
+            "budget_parameters": 2000, "architecture_layers": record.architecture_fields["layers"],
         }  # fmt: skip
-        assert summary["status"] == '"ok"'
-        assert ("score" in summary) == record.selected
-        assert [one.exit.exit_code for one in read if one.HasField("exit")] == [0]
+        assert expected.items() <= one.config.items()
+        flat = {key: value for key, value in one.config.items() if key != "_wandb"}
+        assert not any(isinstance(value, dict) for value in flat.values())
 
 
-def test_a_failed_trial_ends_as_failed(cell, tmp_path):
-    from bench.run.cell import ended
+def test_learning_curves_are_those_of_the_records(trained):
+    _, records, found, _ = trained
+    for record in records:
+        one = found[record.trial]
+        rows = [{name: row[name] for name in Point.model_fields} for row in one.rows("examples")]
+        assert rows == [point.model_dump() for point in record.curve]
+        assert (one.axes["examples"], one.axes["*"]) == ("", "examples")
 
+
+def test_probes_are_lines_and_a_table(trained):
+    _, records, found, folder = trained
+    selected = [record for record in records if record.selected]
+    assert selected
+    others = [found[record.trial] for record in records if not record.selected]
+    assert not any(name.startswith("probe") for one in others for name in one.summary)
+    for record in selected:
+        one = found[record.trial]
+        drawn = [
+            (name, row[f"probe/{name}/x"], row[f"probe/{name}"])
+            for row in one.history
+            for name in {value.probe for value in record.probes}
+            if f"probe/{name}" in row
+        ]
+        assert sorted(drawn) == sorted((v.probe, v.x, v.value) for v in record.probes)
+        for value in record.probes:
+            assert one.axes[f"probe/{value.probe}"] == f"probe/{value.probe}/x"
+        path = next(row for row in one.history if "probes/path" in row)["probes/path"]
+        table = json.loads((one.file.parent / "files" / path).read_text())
+        assert table["columns"] == ["probe", "x", "value", "count"]
+        assert table["data"] == [[v.probe, v.x, v.value, v.count] for v in record.probes]
+
+
+def test_another_reader_reads_the_same(trained):
+    """W&B's own inspector agrees on how a run ended and what it came to."""
+    _, records, found, _ = trained
+    record = next(record for record in records if record.selected)
+    done = subprocess.run(
+        [sys.executable, "-m", "wandb", "leet", "inspect", "--json", "--summary",
+         str(found[record.trial].file)],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    told = json.loads(done.stdout)
+    assert (told["state"], told["exit_code"], told["name"]) == (
+        "finished",
+        0,
+        f"gru-recall-4-seed{record.seed}-rate{record.learning_rate:g}",
+    )
+    assert told["summary"]["score"] == record.score
+    assert told["config"]["recipe_steps"] == 8
+
+
+@pytest.mark.parametrize("status", [Status.FAILED, Status.DIVERGED, Status.OUT_OF_MEMORY])
+def test_what_went_wrong_ends_as_failed_with_its_reason(cell, tmp_path, status):
     runs = CellRuns(Tracking("offline", tmp_path), "tiny", cell)
-    runs.finish(ended(cell, Setting("tiny", None), Status.FAILED, "it broke"))
-    codes = [
-        record.exit.exit_code
-        for path in tmp_path.glob("wandb/offline-run-*/*.wandb")
-        for record in closed(path)
-        if record.HasField("exit")
-    ]
-    assert codes == [1] * 4
+    runs.finish(ended(cell, Setting("tiny", None), status, "it broke"))
+    found = read(tmp_path)
+    assert len(found) == 4
+    for one in found.values():
+        assert one.exits == [1]
+        assert one.notes == "it broke"
+        assert (one.summary["status"], one.summary["reason"]) == (status, "it broke")
+
+
+def test_a_refusal_ends_well(cell, tmp_path):
+    runs = CellRuns(Tracking("offline", tmp_path), "tiny", cell)
+    runs.finish(ended(cell, Setting("tiny", None), Status.SKIPPED, "it reads ahead"))
+    assert [one.exits for one in read(tmp_path).values()] == [[0]] * 4
+
+
+def test_runs_that_are_logged_in_turn_do_not_mix(tmp_path, cell):
+    from dataclasses import replace
+
+    nine = replace(cell, seeds=(0, 1, 2), rates=(1e-3, 3e-3, 1e-2))
+    runs = CellRuns(Tracking("offline", tmp_path), "tiny", nine)
+    for step in range(1, 6):
+        order = range(9) if step % 2 else reversed(range(9))
+        runs.log({place: point(step, 100 * place + step) for place in order})
+    runs.finish(ended(nine, Setting("tiny", None), Status.SKIPPED, "enough"))
+    assert runs.warning is None
+    found = read(tmp_path)
+    for place, (seed, rate) in enumerate(nine.pairs):
+        rows = found[nine.trial_key(seed, rate)].history
+        assert [(row["step"], row["train_loss"]) for row in rows] == [
+            (step, 100 * place + step) for step in range(1, 6)
+        ]
+
+
+def test_two_hundred_runs_in_one_process(tmp_path, cell):
+    from dataclasses import replace
+
+    many = replace(cell, seeds=tuple(range(200)), rates=(1e-3,))
+    runs = CellRuns(Tracking("offline", tmp_path), "tiny", many)
+    runs.log({place: point(1, place) for place in range(200)})
+    runs.finish(ended(many, Setting("tiny", None), Status.SKIPPED, "enough"))
+    assert runs.warning is None
+    found = read(tmp_path)
+    assert len(found) == 200
+    losses = [found[many.trial_key(seed, 1e-3)].history[0]["train_loss"] for seed in range(200)]
+    assert losses == list(range(200))
+    assert all(one.exits == [0] for one in found.values())
+
+
+def test_numbers_that_are_not_finite_are_kept(cell, tmp_path):
+    runs = CellRuns(Tracking("offline", tmp_path), "tiny", cell)
+    runs.log({0: point(1, math.inf), 1: point(1, math.nan)})
+    runs.finish(ended(cell, Setting("tiny", None), Status.DIVERGED, "it left the numbers"))
+    assert runs.warning is None
+    found = read(tmp_path)
+    keys = [cell.trial_key(*pair) for pair in cell.pairs]
+    losses = [float(found[key].history[0]["train_loss"]) for key in keys[:2]]
+    assert losses[0] == math.inf
+    assert math.isnan(losses[1])
 
 
 def test_disabled_writes_nothing(cell, tmp_path):
     runs = CellRuns(Tracking("disabled", tmp_path), "tiny", cell)
-    runs.log({0: point()})
+    runs.log({0: point(1, 0)})
     assert runs.warning is None
-    assert list(tmp_path.glob("wandb")) == []
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("where", ["init", "log"])
@@ -122,16 +194,8 @@ def test_wandb_down_is_a_warning_and_no_result_is_lost(cell, tmp_path, monkeypat
     assert runs.warning == "W&B stopped tracking: ConnectionResetError: the service is gone"
 
 
-def test_online_without_a_key_is_a_warning(cell, tmp_path, monkeypatch):
-    monkeypatch.delenv("WANDB_API_KEY", raising=False)
-    monkeypatch.setenv("NETRC", os.devnull)
-    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
-    runs = CellRuns(Tracking("online", tmp_path), "tiny", cell)
-    assert "W&B stopped tracking" in runs.warning
-
-
-def point():
+def point(step, loss):
     return Point(
-        step=1, examples=1, train_loss=0, validation_loss=0, validation_metric=0,
+        step=step, examples=step, train_loss=loss, validation_loss=0, validation_metric=0,
         validation_score=0, gradient_norm=0, clipped=0,
     )  # fmt: skip

@@ -1,0 +1,93 @@
+"""Sweeps that W&B drives: the file, and an agent's run against a server on loopback."""
+
+import json
+
+import pandas as pd
+import pytest
+import wandb
+import yaml
+from conftest import TINY
+from stub import serving
+from typer.testing import CliRunner
+
+from bench.cli import app
+from bench.contract import InputError
+from bench.run.agent import agent, narrowed
+from bench.run.runner import Order
+from bench.run.suite import cells, load
+from bench.tracking import Tracking
+from bench.tracking.sweep import Choice
+
+CHOSEN = {"architecture": "gru", "task_at_length": "recall@8", "learning_rate": 0.02}
+
+
+def test_the_file_spans_the_suite(tmp_path):
+    out = tmp_path / "a" / "sweep.yaml"
+    arguments = ["sweep", str(TINY), "--out", str(out), "--method", "bayes", "--project", "p",
+                 "--set", "recipe.steps=9"]  # fmt: skip
+    done = CliRunner().invoke(app, arguments, catch_exceptions=False)
+    assert done.exit_code == 0
+    assert done.stdout == f"wandb sweep {out}\n"
+    found = yaml.safe_load(out.read_text())
+    values = {name: described["values"] for name, described in found["parameters"].items()}
+    assert values == {
+        "architecture": ["gru", "bilstm", "bag_of_words"],
+        "task_at_length": ["recall@4", "recall@8", "copy@3"],
+        "learning_rate": [1e-3, 1e-2],
+    }
+    assert found["metric"] == {"name": "validation_score", "goal": "maximize"}
+    assert (found["project"], found["method"], "entity" in found) == ("p", "bayes", False)
+    assert found["command"] == ["lagbench", "agent", str(TINY), "--set", "recipe.steps=9"]
+
+
+def test_a_choice_is_one_cell_with_all_seeds():
+    suite = load(str(TINY))
+    (cell,) = cells(narrowed(suite, Choice(CHOSEN)))
+    assert cell.place == ("gru", "recall", 8)
+    assert (cell.seeds, cell.rates) == (suite.seeds, (0.02,))
+    assert cell.recipe == suite.recipe
+
+
+@pytest.mark.parametrize("change", [{"task_at_length": "recall"}, {"learning_rate": "x"}])
+def test_another_sweep_is_a_sentence(change):
+    with pytest.raises(InputError, match="`lagbench sweep` writes one that does"):
+        Choice(CHOSEN | change)
+    with pytest.raises(InputError):
+        Choice({})
+
+
+def test_an_agent_tells_the_server_what_came_of_it(tmp_path, monkeypatch, logged_in):
+    chosen = tmp_path / "chosen.yaml"
+    chosen.write_text(yaml.safe_dump({name: {"value": value} for name, value in CHOSEN.items()}))
+    wandb.teardown()
+    with serving() as stub:
+        monkeypatch.setenv("WANDB_BASE_URL", stub.url)
+        monkeypatch.setenv("WANDB_DIR", str(tmp_path))
+        monkeypatch.setenv("WANDB_SWEEP_ID", "s1")
+        monkeypatch.setenv("WANDB_RUN_ID", "r1")
+        monkeypatch.setenv("WANDB_SWEEP_PARAM_PATH", str(chosen))
+        monkeypatch.setattr("bench.run.agent.PATIENCE", 60)
+        folder, warning = agent(Order(load(str(TINY)), tmp_path, 0, Tracking("disabled")))
+        wandb.teardown()
+        assert warning is None
+        assert folder == tmp_path / "r1"
+        rows = pd.read_csv(folder / "trials.csv")
+        assert set(rows.learning_rate) == {0.02}
+        call = stub.arrived.calls("UpsertBucket")[-1]
+        assert (call["name"], call["sweep"], call["jobType"]) == ("r1", "s1", "sweep")
+        summary = stub.arrived.summary("r1")
+        assert summary["validation_score"] == pytest.approx(rows.validation_score.mean())
+        assert summary["status"] == "ok"
+        curves = pd.read_csv(folder / "curves.csv").groupby("step").train_loss.mean()
+        told = [row["train_loss"] for row in stub.arrived.history("r1")]
+        assert told == pytest.approx(list(curves))
+        assert json.loads(call["config"])["architecture"]["value"] == "gru"
+
+
+def test_an_agent_without_a_server_is_a_sentence(tmp_path, monkeypatch, logged_in):
+    wandb.teardown()
+    monkeypatch.setenv("WANDB_DIR", str(tmp_path))
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    with pytest.raises(InputError, match="does not choose"):
+        agent(Order(load(str(TINY)), tmp_path, 0, Tracking("disabled")))
+    wandb.teardown()

@@ -1,0 +1,217 @@
+"""Uploading to a server on loopback: one that works, and ones that do not."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+from conftest import KEY, TINY, Warnings
+from reading import Read
+from stub import serving
+
+from bench.record import Status
+from bench.run.cell import Setting, ended
+from bench.run.runner import Order, run
+from bench.run.suite import Selection, load, selected
+from bench.tracking import CellRuns, SuiteRuns, Tracking
+from bench.tracking.background import Background
+from bench.tracking.files import ended as has_ended
+from bench.tracking.files import run_files, run_id, uploaded
+from bench.tracking.upload import Upload, sync
+
+LONG = 120  # seconds: more than a server that answers ever needs
+
+
+@pytest.fixture
+def serve(monkeypatch, logged_in):
+    """Start a server that the environment names."""
+    from contextlib import ExitStack
+
+    with ExitStack() as stack:
+
+        def start(**how):
+            stub = stack.enter_context(serving(**how))
+            monkeypatch.setenv("WANDB_BASE_URL", stub.url)
+            return stub
+
+        yield start
+
+
+@pytest.fixture
+def four(cell, tmp_path):
+    """A folder with four runs, none uploaded."""
+    runs = CellRuns(Tracking("offline", tmp_path, "proj"), "tiny", cell)
+    runs.finish(ended(cell, Setting("tiny", None), Status.FAILED, "it broke"))
+    return tmp_path
+
+
+def test_everything_arrives_once(tracked, tmp_path, serve):
+    shutil.copytree(tracked, folder := tmp_path / "out")
+    stub = serve()
+    done = sync(folder, LONG)
+    files = run_files(folder)
+    assert (done.left, done.complaint, done.before, done.unfinished) == ((), None, 0, 0)
+    assert done.places == {
+        run_id(file): f"{stub.url}/me/proj/runs/{run_id(file)}" for file in files
+    }
+    arrived = stub.arrived
+    trials = pd.read_csv(folder / "trials.csv").set_index("trial")
+    for file in files:
+        written = Read(file)
+        summary = arrived.summary(run_id(file))
+        if written.run.job_type == "trial":
+            row = trials.loc[written.config["trial"]]
+            assert summary["status"] == row.status
+            assert summary.get("score", "none") == ("none" if pd.isna(row.score) else row.score)
+            assert len(arrived.history(run_id(file))) == len(written.history)
+        assert arrived.exit_code(run_id(file)) == [0]
+    configs = [json.loads(call["config"]) for call in arrived.calls("UpsertBucket")]
+    assert any(config.get("recipe_steps", {}).get("value") == 8 for config in configs)
+    assert (folder / "summary.csv").read_bytes() == arrived.uploads["artifact/tiny/summary.csv"]
+    assert (folder / "report.html").read_bytes() == arrived.uploads["artifact/tiny/report.html"]
+
+    before = len(arrived.graphql)
+    again = sync(folder, LONG)
+    assert (again.places, again.before, again.left) == ({}, len(files), ())
+    assert len(arrived.graphql) == before
+    assert arrived.authorizations - {""}  # it did log in
+    assert not [path for path in folder.rglob("*") if path.is_file()
+                and KEY.encode() in path.read_bytes()]  # fmt: skip
+
+
+def test_a_run_that_goes_on_is_left_alone(four, cell, serve):
+    serve()
+    going_on = CellRuns(Tracking("offline", four, "proj"), "tiny", cell)
+    done = sync(four, LONG)
+    assert (len(done.places), done.unfinished, done.left) == (4, 4, ())
+    going_on.finish(ended(cell, Setting("tiny", None), Status.SKIPPED, "enough"))
+    done = sync(four, LONG)
+    assert (len(done.places), done.before, done.unfinished) == (4, 4, 0)
+
+
+@pytest.mark.parametrize("how", [{"status": 500}, {"status": None}, {"dies_at": "UpsertBucket"}])
+def test_a_server_that_does_not_work_is_given_up(four, serve, how):
+    stub = serve(**how)
+    done = sync(four, patience=3)
+    assert stub.reached.is_set()
+    assert done.places == {}
+    assert len(done.left) == 4
+    assert done.complaint == "the server did not answer in time"
+    assert not any(map(uploaded, run_files(four)))
+
+
+def test_what_a_dead_server_did_not_take_a_living_one_does(four, serve):
+    serve(dies_at="UpsertBucket")
+    assert len(sync(four, patience=3).left) == 4
+    serve()
+    assert len(sync(four, LONG).places) == 4
+
+
+def test_a_refusal_is_told(four, serve):
+    serve(status=400)
+    done = sync(four, LONG)
+    assert (len(done.left), done.complaint) == (4, "the server refused them")
+
+
+def test_without_a_key_it_says_so(four, serve, monkeypatch):
+    stub = serve()
+    monkeypatch.delenv("WANDB_API_KEY")
+    done = sync(four, LONG)
+    assert "No API key configured" in done.complaint
+    assert stub.arrived.graphql == []
+
+
+def test_uploads_beside_training_arrive(four, cell, serve):
+    stub = serve()
+    with SuiteRuns(Tracking("online", four, "proj"), "tiny", LONG) as runs:
+        runs.ended(cell, ended(cell, Setting("tiny", None), Status.FAILED, "it broke"))
+        runs.settle()
+    assert runs.warnings == []
+    assert {id_ for id_, _ in stub.arrived.streams} == {run_id(file) for file in run_files(four)}
+
+
+def test_a_run_against_a_server_that_hangs_is_whole_and_warns(tmp_path, serve):
+    serve(status=None)
+    suite = selected(load(str(TINY)), Selection(("gru",), ("recall",), (4,)))
+    watcher = Warnings()
+    run(Order(suite, tmp_path, 0, Tracking("online", tmp_path, "proj")), watcher)
+    assert set(pd.read_csv(tmp_path / "trials.csv").status) == {"ok"}
+    files = run_files(tmp_path)
+    assert all(map(has_ended, files))
+    assert len(files) == 4 + 1 + 1  # trials, the pair, the suite
+    (warning,) = watcher.said
+    assert warning.startswith("6 of 6 W&B runs were not uploaded: ")
+    assert warning.endswith(f"`lagbench sync {tmp_path}` uploads them.")
+    assert KEY not in warning
+
+
+def test_offline_reaches_no_server(tmp_path, cell, serve):
+    stub = serve()
+    runs = CellRuns(Tracking("offline", tmp_path), "tiny", cell)
+    runs.finish(ended(cell, Setting("tiny", None), Status.SKIPPED, "enough"))
+    assert not stub.reached.is_set()
+
+
+def test_what_is_out_of_time_is_ended_with_its_service(four, serve):
+    stub = serve(status=None)
+    background = Background(seconds=0)
+    background.offer(run_files(four))
+    group = background.upload.process.pid
+    assert stub.reached.wait(LONG)
+    background.settle()
+    assert background.complaint == "the server did not answer in time"
+    assert background.left == run_files(four)
+    assert not _alive(group)
+    background.offer([])
+    assert background.upload is None
+
+
+def test_an_upload_ends_with_the_process_that_began_it(four, serve):
+    """However that went: here it does not even close its files."""
+    stub = serve(status=None)
+    program = (
+        "import os, sys; from pathlib import Path; from bench.tracking.upload import Upload;"
+        "print(Upload([Path(sys.argv[1])]).process.pid, flush=True); sys.stdin.read();"
+        "os.kill(os.getpid(), 9)"
+    )
+    with subprocess.Popen([sys.executable, "-c", program, str(run_files(four)[0])],
+                          stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:  # fmt: skip
+        group = int(process.stdout.readline())
+        assert stub.reached.wait(LONG)
+        assert _alive(group)
+        process.stdin.close()
+        assert process.wait(LONG) == -signal.SIGKILL
+    for _ in range(LONG * 10):
+        if not _alive(group):
+            return
+        stub.over.wait(0.1)
+    raise AssertionError("it goes on")
+
+
+def test_many_runs_take_several_processes(four, serve, monkeypatch):
+    monkeypatch.setattr("bench.tracking.upload.BATCH", 3)
+    began = []
+    monkeypatch.setattr(
+        "bench.tracking.upload.Upload", lambda files: began.append(len(files)) or Upload(files)
+    )
+    serve()
+    assert len(sync(four, LONG).places) == 4
+    assert began == [3, 1]
+
+
+def _alive(group):
+    """Whether any process of the group goes on; those that nobody has waited for do not."""
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            try:
+                with open(f"/proc/{entry}/stat") as file:
+                    state, _, of_group = file.read().rpartition(")")[2].split()[:3]
+            except OSError:
+                continue
+            if int(of_group) == group and state != "Z":
+                return True
+    return False

@@ -39,6 +39,7 @@ class Upload:
 
     def __init__(self, files: Sequence[Path]) -> None:
         self.files = files
+        self.said = ""  # by W&B, known once it is stopped
         self.output = TemporaryFile()  # noqa: SIM115 - it lives as long as the process
         self.process = subprocess.Popen(  # noqa: S603
             [sys.executable, "-c", PROGRAM, *(str(file.resolve()) for file in files)],
@@ -60,28 +61,27 @@ class Upload:
         return [file for file in self.files if not uploaded(file)]
 
     def stop(self) -> "Upload":
-        """End it and W&B's service with it, done or not."""
+        """End it and W&B's service with it, done or not; once."""
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         assert self.process.stdin is not None
         self.process.stdin.close()
         self.process.wait()
+        self.output.seek(0)
+        self.said = self.output.read().decode(errors="replace")
+        self.output.close()
         return self
 
     def places(self) -> dict[str, str]:
         """Where W&B says that it has put which run: address by id."""
-        return {id_: address for address, id_ in PLACE.findall(self._said())}
+        return {id_: address for address, id_ in PLACE.findall(self.said)}
 
     def complaint(self) -> str:
         """Why something is left, in a few words."""
-        found = [text for text in ERROR.findall(self._said()) if text != "<no message>"]
+        found = [text for text in ERROR.findall(self.said) if text != "<no message>"]
         found = [text for text in found if not text.startswith("Find detailed error logs")]
         refused = "the server refused them" if self.process.returncode == 0 else None
         return found[-1] if found else refused or "the server did not answer in time"
-
-    def _said(self) -> str:
-        self.output.seek(0)
-        return self.output.read().decode(errors="replace")
 
 
 @dataclass(frozen=True)

@@ -124,8 +124,8 @@ class Handler(BaseHTTPRequestHandler):
             case "UpsertBucket":
                 project = {"id": "p", "name": variables["project"],
                            "entity": {"id": "e", "name": variables["entity"] or "me"}}  # fmt: skip
-                bucket = {"id": "b", "name": variables["name"], "project": project,
-                          "displayName": variables["displayName"], "historyLineCount": 0}  # fmt: skip
+                bucket = {"id": "b", "name": variables["name"], "historyLineCount": 0,
+                          "displayName": variables["displayName"], "project": project}  # fmt: skip
                 return {"upsertBucket": {"bucket": bucket, "inserted": True}}
             case "CreateRunFiles":
                 files = [{"name": name, "uploadUrl": f"{at}/{variables['run']}/{name}"}
@@ -166,7 +166,8 @@ class Handler(BaseHTTPRequestHandler):
                         "displayName": variables.get("displayName"), "description": "",
                         "project": {"id": "p", "name": variables.get("projectName"),
                                     "entityName": variables.get("entityName")},
-                        "spec": variables.get("spec"), "createdAt": "2026-01-01T00:00:00Z", "updatedAt": "2026-01-01T00:00:00Z",
+                        "spec": variables.get("spec"),
+                        "createdAt": "2026-01-01T00:00:00Z", "updatedAt": "2026-01-01T00:00:00Z",
                         "user": {"username": "me", "name": "me", "userInfo": None}}  # fmt: skip
                 return {"upsertView": {"view": view, "inserted": True}}
         return {}

@@ -64,7 +64,7 @@ def test_learning_curves_are_those_of_the_records(trained):
 
 
 def test_probes_are_lines_and_a_table(trained):
-    _, records, found, folder = trained
+    _, records, found, _ = trained
     selected = [record for record in records if record.selected]
     assert selected
     others = [found[record.trial] for record in records if not record.selected]

@@ -2,6 +2,7 @@
 
 import json
 import math
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -62,8 +63,7 @@ def test_the_artifact_holds_the_results_and_names_the_runs_of_the_trials(tracked
     names = {path.name for path in tracked.iterdir() if path.suffix in (".csv", ".md", ".html")}
     assert names | {"run.json", "records.jsonl"} <= set(held)
     assert any(name.startswith("figures/") for name in held)
-    with open(held["records.jsonl"]) as file:
-        records = [json.loads(line) for line in file]
+    records = [json.loads(line) for line in Path(held["records.jsonl"]).read_text().splitlines()]
     assert {record["trial"] for record in records} == {one.config["trial"] for one in runs["trial"]}
     metadata = json.loads(artifact.metadata)
     assert set(metadata["runs"]) == {one.run.run_id for one in runs["trial"]}

@@ -1,11 +1,11 @@
 """Uploading to a server on loopback: one that works, and ones that do not."""
 
 import json
-import os
 import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -205,13 +205,11 @@ def test_many_runs_take_several_processes(four, serve, monkeypatch):
 
 def _alive(group):
     """Whether any process of the group goes on; those that nobody has waited for do not."""
-    for entry in os.listdir("/proc"):
-        if entry.isdigit():
-            try:
-                with open(f"/proc/{entry}/stat") as file:
-                    state, _, of_group = file.read().rpartition(")")[2].split()[:3]
-            except OSError:
-                continue
-            if int(of_group) == group and state != "Z":
-                return True
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _, of_group = entry.read_text().rpartition(")")[2].split()[:3]
+        except OSError:
+            continue
+        if int(of_group) == group and state != "Z":
+            return True
     return False

@@ -56,6 +56,12 @@ class LiveTable(Watcher):
         self.phase = f"{len(missing)} cells to train, {len(present)} there already"
         self.console.print(self.phase)
 
+    def weightless(self, count: int) -> None:
+        """Say why cells that are there already are trained again."""
+        if count:
+            cells = "1 of them is" if count == 1 else f"{count} of them are"
+            self.console.print(f"{cells} there without weights, and trained again to keep those")
+
     def heard(self, event: Event) -> None:
         """Show a cell's best score so far."""
         if not event.points:

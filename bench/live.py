@@ -76,12 +76,17 @@ class LiveTable(Watcher):
         """Show what a cell came to."""
         self.states[done.cell.place] = _outcome(done.records)
         self.shares[done.cell.place] = 1.0
-        if done.warning is not None and done.warning not in self.warnings:
-            self.warnings.append(done.warning)
+        if done.warning is not None:
+            self.warned(done.warning)
         if not self.console.is_terminal:
             architecture, task, length = done.cell.place
             outcome = self.states[done.cell.place].plain
             self.console.print(f"{task} {length} {architecture}: {outcome}; {self._time_left()}")
+
+    def warned(self, sentence: str) -> None:
+        """Keep a warning for when the table is gone."""
+        if sentence not in self.warnings:
+            self.warnings.append(sentence)
 
     def measured(self, done: int, total: int) -> None:
         """Show how far the measurement of throughput is."""

@@ -17,7 +17,7 @@ from bench.run.store import Store
 from bench.run.suite import Suite, cells
 from bench.run.trial import Cell
 from bench.speed.throughput import throughput
-from bench.tracking import Tracking
+from bench.tracking import SuiteRuns, Tracking
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,9 @@ class Watcher:
     def measured(self, done: int, total: int) -> None:
         """So many cells' throughput is known."""
 
+    def warned(self, sentence: str) -> None:
+        """Something is not as it should be, and the run goes on."""
+
 
 def run(order: Order, watcher: Watcher) -> Run:
     """Train what is missing, measure it, write every table and report; returns how it went.
@@ -71,13 +74,19 @@ def run(order: Order, watcher: Watcher) -> Run:
     store.write_run(_described(order, todo, store, before, 0))
     setting = Setting(order.suite.name, store.cache, order.device, store)
     setup = Setup(setting, order.tracking, order.plugins)
-    for done in execute(missing, setup, order.workers, watcher.heard):
-        store.write(done.records)
-        watcher.finished(done)
-    _measure(todo, store, order, watcher)
-    report = _described(order, todo, store, before, time.monotonic() - started)
-    store.write_run(report)
-    write_report(order.out, report, *store.reported(report))
+    trials = sum(len(cell.pairs) for cell in todo)
+    with SuiteRuns(order.tracking, order.suite.name, trials) as runs:
+        for done in execute(missing, setup, order.workers, watcher.heard):
+            store.write(done.records)
+            runs.ended(done.cell, done.records)
+            watcher.finished(done)
+        runs.settle()
+        _measure(todo, store, order, watcher)
+        report = _described(order, todo, store, before, time.monotonic() - started)
+        store.write_run(report)
+        runs.finish(report, write_report(order.out, report, *store.reported(report)))
+    for warning in runs.warnings:
+        watcher.warned(warning)
     return report
 
 

@@ -1,5 +1,7 @@
 """What a run leaves: one `Record` a trial, one `Throughput` a cell, one `Run` a folder.
 
+What the claims time beside that are `Paces`.
+
 They are written as JSON, whole or not at all, and every table and picture is derived from them.
 A key unknown to a model, or a `format` of another number, is an error: see `bench.run.store`.
 """
@@ -116,6 +118,29 @@ class Throughput(_Frozen):
     train_relative: float  # to the reference model, measured in turn in the same process
     inference_relative: float
     device: str
+
+
+class Pace(_Frozen):
+    """How long a training step takes for each token that it reads, timed round by round."""
+
+    format: int = FORMAT
+    architecture: str
+    task: str
+    length: int
+    batch: int
+    width: int
+    parameters: int
+    threads: int
+    seconds_per_token: tuple[float, ...]  # a forward and a backward pass, one value a round
+    torch: str
+    device: str
+
+
+class Paces(_Frozen):
+    """The timings of one sitting, taken in turn."""
+
+    format: int = FORMAT
+    paces: tuple[Pace, ...]
 
 
 class Run(_Frozen):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.probes.attention_alignment import ATTENTION_ALIGNMENT
+from bench.probes.beam_search import BEAM_SEARCH
 from bench.probes.extrapolation import EXTRAPOLATIONS
 from bench.probes.gradient_reach import GRADIENT_REACH, GRADIENT_REACH_INITIAL
 from bench.probes.influence import INFLUENCE, INFLUENCE_ORACLE
@@ -23,6 +24,7 @@ PROBES: tuple[Probe, ...] = (
     INFLUENCE,
     INFLUENCE_ORACLE,
     ATTENTION_ALIGNMENT,
+    BEAM_SEARCH,
     *EXTRAPOLATIONS,
 )
 

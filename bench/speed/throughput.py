@@ -34,7 +34,7 @@ def throughput(job: Job, names: tuple[str, str], device_name: str) -> Throughput
     reference = nn.LSTM(64, 64, batch_first=True)
     x = torch.randn(size, read, 64)
     timings = _in_turn(
-        lambda: _train(model, batch),
+        lambda: train_once(model, batch),
         lambda: _infer(model, batch),
         lambda: _backward(reference(x)[0].square().mean(), reference),
         lambda: _without_gradient(lambda: reference(x)[0]),
@@ -58,7 +58,8 @@ def _writes(model: Model) -> bool:
     return hasattr(model, "embed_target")
 
 
-def _train(model: Model, batch: Batch) -> None:
+def train_once(model: Model, batch: Batch) -> None:
+    """One forward and one backward pass, without an update."""
     predicted = model(batch.source, batch.source_mask, batch.target)
     _backward(loss(predicted, batch.target, batch.target_mask, model.signature.target), model)
 

@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
 from typing import Annotated
 
@@ -14,7 +15,7 @@ from bench import registry
 from bench.display import rows
 from bench.run.executor import WORKER_ENVIRONMENT, compute_alone
 from bench.run.machine import commit, device_name
-from bench.speed import engine
+from bench.speed import engine, sampling
 from bench.speed.comparison import compare
 
 
@@ -29,9 +30,10 @@ def main(
     """
     compute_alone()
     registry.discover()
-    chosen = [case for case in engine.comparisons() if only in case.name]
     measured = []
-    for case in chosen:
+    for case in chain(engine.comparisons(), sampling.comparisons()):
+        if only not in case.name:
+            continue
         measured.append(compare(case, rounds))
         typer.echo(f"{case.name}: {measured[-1].ratio:.3f}")
     table = pd.DataFrame([asdict(ratio) for ratio in measured])

@@ -16,6 +16,7 @@ class Comparison:
     theirs: Callable[[], object]
     target: float
     share: bool  # true: our time over theirs, at most the target; false: theirs over ours, at least
+    repeats: int = 1  # how many times as much work one call of ours does as one of theirs
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ def compare(comparison: Comparison, rounds: int) -> Ratio:
         calls = [comparison.ours, comparison.theirs]
         seconds = [_seconds(call) for call in (calls if index % 2 else calls[::-1])]
         ours, theirs = seconds if index % 2 else seconds[::-1]
+        ours /= comparison.repeats
         ratios.append(ours / theirs if comparison.share else theirs / ours)
     counted = ratios[1:]
     middle = median(counted)

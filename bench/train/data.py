@@ -19,7 +19,7 @@ from torch import Tensor
 from bench.contract import Batch, Frames, Reals, Signature, Space, Split, Task, Tokens
 from bench.registry import Named
 
-BLOCK, BLOCK_BYTES = 16, 2**26  # training batches drawn in one call of a sampler, at most
+BLOCK, BLOCK_BYTES = 16, 2**25  # training batches drawn in one call of a sampler, at most
 
 
 def derived_seed(*names: object) -> int:
@@ -38,9 +38,13 @@ def training_batches(task: Named[Task], length: int, seed: int, size: int) -> It
     source = generator("data", task.name, task.value.version, length, Split.TRAIN, seed)
     count = size * block_batches(task.value.signature(length), size)
     while True:
-        block = task.value.sample(length, count, source, Split.TRAIN)
-        for start in range(0, count, size):
-            yield select(block, slice(start, start + size))
+        yield from _parted(task.value.sample(length, count, source, Split.TRAIN), count, size)
+
+
+def _parted(block: Batch, count: int, size: int) -> Iterator[Batch]:
+    """The batches of a block, which is let go before the next one is drawn."""
+    for start in range(0, count, size):
+        yield select(block, slice(start, start + size))
 
 
 def block_batches(signature: Signature, size: int) -> int:

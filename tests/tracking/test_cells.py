@@ -1,6 +1,5 @@
 """W&B runs, read back record by record from its offline files."""
 
-import os
 import time
 
 import pytest
@@ -68,7 +67,7 @@ def test_every_trial_is_a_run_with_its_own_curve(cell, tmp_path):
         run, read = found[record.trial]
         assert run.run_group == "tiny"
         assert run.project == "proj"
-        assert set(run.tags) == {"tiny", "recall", "length-4"}
+        assert set(run.tags) == {"tiny", "gru", "recall", "length-4"}
         rows = history(read)
         assert [float(row["validation_loss"]) for row in rows] == [
             pytest.approx(point.validation_loss) for point in record.curve

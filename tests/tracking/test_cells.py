@@ -51,36 +51,6 @@ def cell(tiny):
     return cell
 
 
-def test_every_trial_is_a_run_with_its_own_curve(cell, tmp_path):
-    runs = CellRuns(Tracking("offline", tmp_path / "a b", "proj"), "tiny", cell)
-    records = run_cell(cell, Setting("tiny", None), runs.log)
-    runs.finish(records)
-    assert runs.warning is None
-    found = {}
-    for path in (tmp_path / "a b" / "wandb").glob("offline-run-*/*.wandb"):
-        read = closed(path)
-        (run,) = [record.run for record in read if record.HasField("run")][:1]
-        config = {item.key: item.value_json for item in run.config.update}
-        found[config["trial"].strip('"')] = run, read
-    assert set(found) == {record.trial for record in records}
-    for record in records:
-        run, read = found[record.trial]
-        assert run.run_group == "tiny"
-        assert run.project == "proj"
-        assert set(run.tags) == {"tiny", "gru", "recall", "length-4"}
-        rows = history(read)
-        assert [float(row["validation_loss"]) for row in rows] == [
-            pytest.approx(point.validation_loss) for point in record.curve
-        ]
-        summary = {
-            (item.key or item.nested_key[0]): item.value_json
-            for one in read if one.HasField("summary") for item in one.summary.update
-        }  # fmt: skip
-        assert summary["status"] == '"ok"'
-        assert ("score" in summary) == record.selected
-        assert [one.exit.exit_code for one in read if one.HasField("exit")] == [0]
-
-
 def test_a_failed_trial_ends_as_failed(cell, tmp_path):
     from bench.run.cell import ended
 

@@ -39,7 +39,7 @@ def test_an_order_that_both_settle_is_said_with_its_intervals(record):
     )  # fmt: skip
     assert "at length 64" in sentence
     # The mean of one halving and of half a halving a step is three quarters of one.
-    assert "order alike rnn (halves in 1.3 steps, 1 to 2; reaches 32, 32 to 32) < lstm (" in sentence
+    assert "order alike rnn (halves in 1.3 steps, 1 to 2; reaches 32, 32 to 32) < lstm" in sentence
     assert "and gru (halves in 50 steps, 25 to ∞; reaches ≥ 64, ≥ 64)" in sentence
     assert "; the order of lstm with gru is not settled" in sentence
     assert sentence.count(".") == 1 + sentence.count("1.3")

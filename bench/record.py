@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 FORMAT = 1
+ALONE = 0.5  # cores that others may keep busy beside a measurement; a process that computes: one
 
 
 class Status(StrEnum):
@@ -129,6 +130,23 @@ class Throughput(_Frozen):
     train_relative: float  # to the reference model, measured in turn in the same process
     inference_relative: float
     device: str
+    # Bounds are the quartiles of the rounds.
+    train_tokens_per_second_low: float | None = None
+    train_tokens_per_second_high: float | None = None
+    inference_tokens_per_second_low: float | None = None
+    inference_tokens_per_second_high: float | None = None
+    decode_ms_per_token: float | None = None  # of one answer, its source read before; else None
+    decode_ms_per_token_low: float | None = None
+    decode_ms_per_token_high: float | None = None
+    peak_memory_bytes: int | None = None  # of PyTorch's allocator, in a training step
+    flops_per_token: float | None = None  # of a forward pass
+    state_bytes: int | None = None  # for one example, at the end; None: it reads all at once
+    other_cores: float | None = None  # how many cores other processes kept busy meanwhile
+
+    @property
+    def alone(self) -> bool | None:
+        """Whether other processes kept less than half a core busy meanwhile; None: not known."""
+        return None if self.other_cores is None else self.other_cores < ALONE
 
 
 class Pace(_Frozen):

@@ -47,6 +47,19 @@ def state_size(plan: Plan, width: int) -> StateSize | None:
     return StateSize(first, further, of_source)
 
 
+def state_bytes(plan: Plan, width: int) -> int | None:
+    """How many bytes the state of one example has when all is read; None: nothing is step by step.
+
+    Counted at the signature's own lengths, which a state may fill that does not grow for ever.
+    """
+    if not (plan.architecture.causal or plan.kind is PlanKind.TRANSDUCE):
+        return None
+    source, targets = plan.signature.steps, plan.signature.target_steps
+    if plan.kind is not PlanKind.TRANSDUCE:
+        source, targets = 1, source + (targets if plan.writes else 0)
+    return int(_size(_state(plan, width, (source, targets), max(source, targets))).bytes)
+
+
 @torch.no_grad()
 def _state(plan: Plan, width: int, steps: tuple[int, int], most: int) -> State:
     """The state after so many source steps and targets; a mixer reads the latter alone."""

@@ -35,10 +35,15 @@ KEY = ["architecture", "task", "length"]
 SPEEDS = [
     *("train_tokens_per_second", "inference_tokens_per_second"),
     *("train_relative", "inference_relative"),
+    *("train_tokens_per_second_low", "train_tokens_per_second_high"),
+    *("inference_tokens_per_second_low", "inference_tokens_per_second_high"),
+    *("decode_ms_per_token", "decode_ms_per_token_low", "decode_ms_per_token_high"),
+    *("peak_memory_bytes", "flops_per_token", "state_bytes", "alone"),
 ]
+COSTS = ["decode_ms_per_token", "peak_memory_bytes", "flops_per_token", "state_bytes"]
 STATUSES = [status.value for status in Status]
 MEASURES = [name for name in _column_types(Record) if name != "format"]
-TRIALS = [*MEASURES, *SPEEDS[:2]]
+TRIALS = [*MEASURES, *SPEEDS[:2], *COSTS]
 CURVES = ["suite", "trial", *KEY, "seed", "learning_rate", "selected", *Point.model_fields]
 PROBES = ["trial", *KEY, "seed", *ProbeValue.model_fields]
 SUMMARY = [
@@ -58,7 +63,8 @@ REFUSALS = [*KEY, "reason"]
 Rows = list[dict[str, Any]] | pd.DataFrame
 
 _COUNTS = dict.fromkeys(["seeds", "solved", "shortest", "longest", *STATUSES], "Int64")
-_TYPES = _column_types(Record, Point, ProbeValue) | _COUNTS | {"censored": "string"}
+_TYPES = _column_types(Record, Throughput, Point, ProbeValue) | _COUNTS
+_TYPES |= {"censored": "string", "alone": "boolean"}
 
 
 @dataclass(frozen=True)

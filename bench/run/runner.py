@@ -112,7 +112,8 @@ def _measure(todo: list[Cell], store: Store, order: Order, watcher: Watcher) -> 
         for index, cell in enumerate(todo):
             watcher.measured(index, len(todo))
             trained = any(record.status is Status.OK for record in store.read(cell) or ())
-            if trained and store.read_throughput(cell) is None:
+            known = store.read_throughput(cell)
+            if trained and (known is None or known.alone is False):
                 job = job_of(cell)
                 assert not isinstance(job, Skip)
                 names = cell.architecture.name, cell.task.name

@@ -34,7 +34,7 @@ SUMMARY = [
     *KEY,
     *("seeds", "learning_rate", "score", "score_low", "score_high"),
     *("metric", "test_metric", "accuracy", "chance", "optimum"),
-    *("parameters", "width", "solved", "steps_to_solve"),
+    *("parameters", "width", "budget_error", "solved", "steps_to_solve"),
     *SPEEDS,
     *STATUSES,
 ]
@@ -126,7 +126,7 @@ def summary(rows: pd.DataFrame, throughputs: Iterable[Throughput]) -> pd.DataFra
     groups = rows.groupby(KEY)
     statuses = rows.groupby([*KEY, "status"]).size().unstack(fill_value=0)
     parts = [
-        groups[["metric", "chance", "optimum", "parameters", "width"]].first(),
+        groups[["metric", "chance", "optimum", "parameters", "width", "budget_error"]].first(),
         statuses.reindex(columns=STATUSES, fill_value=0),
         _measures(rows),
         _speeds(throughputs).set_index(KEY),

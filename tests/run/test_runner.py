@@ -59,6 +59,7 @@ def test_every_trial_is_a_row(finished):
     trained = rows[rows.status == "ok"]
     assert (trained.steps == 8).all()
     assert trained.parameters.between(1800, 2200).all()
+    assert (trained.budget_error == (trained.parameters - 2000) / 2000).all()
 
 
 def test_test_is_scored_for_one_rate_only(finished):

@@ -90,6 +90,7 @@ class Record(_Frozen):
     way: str | None = None  # "stacked" or "in turn"
     parameters: int | None = None
     width: int | None = None
+    budget_error: float | None = None  # (what it has - the budget) / the budget
     steps: int | None = None
     steps_to_solve: int | None = None  # first evaluation at or above the recipe's solved score
     train_loss: float | None = None

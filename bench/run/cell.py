@@ -11,7 +11,7 @@ import torch
 
 from bench.contract import InputError, Reals, Split
 from bench.matching import Skip, match
-from bench.model.budget import parameter_count, width_for
+from bench.model.budget import budget_error, parameter_count, width_for
 from bench.probes import probed
 from bench.probes.subject import Subject
 from bench.record import Point, Record, Status
@@ -87,6 +87,7 @@ def _trained(cell: Cell, job: Job, setting: Setting, watch: Watch) -> list[Recor
         "way": trained.way,
         "width": job.width,
         "parameters": parameter_count(job.plan, job.width),
+        "budget_error": budget_error(job.plan, job.width, cell.budget),
         "wall_seconds": (time.perf_counter() - started) / len(cell.pairs),
     }
     return [
@@ -181,7 +182,7 @@ def _identity(cell: Cell, setting: Setting) -> dict[str, Any]:
         "task_version": task.version,
         "length": cell.length,
         "recipe": cell.recipe.model_dump(mode="json"),
-        "budget": cell.budget.model_dump(mode="json"),
+        "budget": cell.budget.stated,
         "alignment": task.signature(cell.length).alignment,
         "metric": task.metric,
         "chance": task.chance(cell.length),

@@ -63,7 +63,7 @@ class Cell:
             "seeds": self.seeds,
             "rates": self.rates,
             "recipe": self.recipe.model_dump(mode="json", exclude={"keep"}),
-            "budget": self.budget.model_dump(mode="json"),
+            "budget": self.budget.stated,
         }
 
 

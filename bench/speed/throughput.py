@@ -7,10 +7,10 @@ from torch import Tensor, nn
 
 from bench.contract import Batch, Split
 from bench.model.assembly import Model, WritingModel, assemble
-from bench.model.state import state_bytes
+from bench.model.operations import forward_operations
+from bench.model.state import Size, state_at_end
 from bench.record import Throughput
 from bench.speed.memory import peak_memory
-from bench.speed.operations import operations
 from bench.speed.others import Others
 from bench.speed.timing import Timing, in_turn
 from bench.train.cell import Job
@@ -33,7 +33,7 @@ def throughput(
     model = assemble(job.plan, job.width).to(device)
     size = job.recipe.batch_size
     drawn = job.task.value.sample(job.length, size, generator("throughput"), Split.TRAIN)
-    batch, one = to_device(drawn, device), select(drawn, slice(0, 1))
+    batch = to_device(drawn, device)
     signature = job.plan.signature
     tokens = signature.steps + (signature.target_steps if job.plan.writes else 0)
     others = Others()
@@ -54,8 +54,8 @@ def throughput(
         inference_relative=inference_reference.median / inference.median,
         **(_decoding(timings[2]) if isinstance(model, WritingModel) else {}),
         peak_memory_bytes=peak_memory(lambda: train_once(model, batch), resident, device),
-        flops_per_token=operations(lambda: _infer(model.cpu(), one)) / tokens,
-        state_bytes=state_bytes(job.plan, job.width),
+        flops_per_token=forward_operations(job.plan, job.width) / tokens,
+        state_bytes=_bytes(state_at_end(job.plan, job.width)),
         other_cores=cores,
         device=device_name,
     )
@@ -108,6 +108,10 @@ def _backward(total: Tensor, module: nn.Module) -> None:
 def _without_gradient(call: Callable[[], object]) -> None:
     with torch.no_grad():
         call()
+
+
+def _bytes(size: Size | None) -> int | None:
+    return None if size is None else int(size.bytes)
 
 
 def _speed(name: str, tokens: int, timing: Timing) -> dict[str, float]:

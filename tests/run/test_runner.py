@@ -11,7 +11,10 @@ from bench.run.runner import Order, Watcher, rewrite, run
 from bench.run.suite import Selection, load, selected
 from bench.tracking import Tracking
 
-DECIDED = ["wall_seconds", "train_tokens_per_second", "inference_tokens_per_second"]  # not these
+TIMED = [  # not decided by the trial
+    *("wall_seconds", "train_tokens_per_second", "inference_tokens_per_second"),
+    "decode_ms_per_token",
+]
 
 
 class Recorder(Watcher):
@@ -35,7 +38,7 @@ def order(suite, out, **changes):
 
 
 def trials(out):
-    return pd.read_csv(out / "trials.csv").drop(columns=DECIDED)
+    return pd.read_csv(out / "trials.csv").drop(columns=TIMED)
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +62,7 @@ def test_every_trial_is_a_row(finished):
     trained = rows[rows.status == "ok"]
     assert (trained.steps == 8).all()
     assert trained.parameters.between(1800, 2200).all()
+    assert (trained.budget_error == (trained.parameters - 2000) / 2000).all()
 
 
 def test_test_is_scored_for_one_rate_only(finished):
@@ -75,7 +79,8 @@ def test_test_is_scored_for_one_rate_only(finished):
 
 def test_all_files_are_there(finished):
     _, out, _, _ = finished
-    for name in ("trials", "curves", "probes", "summary", "horizons", "refusals"):
+    names = ("trials", "curves", "probes", "summary", "horizons", "comparisons", "ranks", "windows")
+    for name in (*names, "refusals"):
         assert (out / f"{name}.csv").is_file()
     assert "<svg" in next((out / "figures").glob("*.svg")).read_text()
     assert "recall" in (out / "report.md").read_text()

@@ -4,7 +4,7 @@ import pytest
 
 from bench import registry
 from bench.matching import Plan, match
-from bench.model.state import state_bytes
+from bench.model.state import state_at_end
 from bench.speed.throughput import throughput
 from bench.train.cell import Job
 from bench.train.recipe import Recipe
@@ -50,7 +50,7 @@ def test_a_cache_grows_with_what_was_read_and_a_recurrent_state_does_not():
             signature = registry.task("recall").value.signature(length)
             plan = match(registry.architecture(name).value, signature)
             assert isinstance(plan, Plan)
-            sizes[name, length] = state_bytes(plan, D)
+            sizes[name, length] = state_at_end(plan, D).bytes
     assert sizes["gru", 10] == sizes["gru", 20] == 4 * D
     assert sizes["transformer_causal", 20] == 2 * sizes["transformer_causal", 10]
 
@@ -58,4 +58,4 @@ def test_a_cache_grows_with_what_was_read_and_a_recurrent_state_does_not():
 def test_nothing_is_kept_where_all_is_read_at_once():
     plan = match(registry.architecture("bilstm").value, registry.task("recall").value.signature(10))
     assert isinstance(plan, Plan)
-    assert state_bytes(plan, D) is None
+    assert state_at_end(plan, D) is None

@@ -45,13 +45,6 @@ register("sees", Sees())
 '''
 
 
-@pytest.fixture(autouse=True)
-def names(monkeypatch):
-    """The registry as it was, whatever a plugin adds."""
-    for private in ("_ARCHITECTURES", "_TASKS", "_HOMES"):
-        monkeypatch.setattr(registry, private, dict(getattr(registry, private)))
-
-
 @pytest.fixture
 def plugin(tmp_path):
     """A file whose layer keeps the contract, or does not."""

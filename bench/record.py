@@ -7,11 +7,13 @@ A key unknown to a model, or a `format` of another number, is an error: see `ben
 """
 
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-FORMAT = 1
+FORMAT: Final = 1
+
+Key = Annotated[str, Field(pattern=r"^[\w-]+$")]  # a hash, which names a file
 
 
 class Status(StrEnum):
@@ -64,10 +66,10 @@ class AttentionMap(_Frozen):
 class Record(_Frozen):
     """One trial: what decided it, how it ended, what it reached. None: not measured."""
 
-    format: int = FORMAT
+    format: Literal[1] = FORMAT
     suite: str
-    trial: str  # hash of all that decides the trial
-    cell: str  # hash shared by the trials that trained together
+    trial: Key  # hash of all that decides the trial
+    cell: Key  # hash shared by the trials that trained together
     architecture: str
     architecture_fields: dict[str, Any]
     task: str
@@ -114,11 +116,16 @@ class Record(_Frozen):
     attention_maps: tuple[AttentionMap, ...] = ()
     deep_probes: tuple[str, ...] = ()  # whose values come from `lagbench probe --deep`
 
+    @property
+    def place(self) -> tuple[str, str, int]:
+        """Where its cell stands in a table."""
+        return self.architecture, self.task, self.length
+
 
 class Throughput(_Frozen):
     """Speed of one untrained model of a cell's size, measured apart from training."""
 
-    format: int = FORMAT
+    format: Literal[1] = FORMAT
     architecture: str
     task: str
     length: int
@@ -157,7 +164,7 @@ class Paces(_Frozen):
 class Run(_Frozen):
     """How a folder of results came about."""
 
-    format: int = FORMAT
+    format: Literal[1] = FORMAT
     suite: str
     description: str
     command: str
@@ -167,4 +174,5 @@ class Run(_Frozen):
     commit: str | None
     machine: str
     workers: int
-    cells: tuple[str, ...]  # the cells to report: the latest of each architecture, task and length
+    reported: bool = False  # its tables and reports are written, and say all of this
+    cells: tuple[Key, ...]  # the cells to report: the latest of each architecture, task and length

@@ -61,8 +61,11 @@ def run(
         os.cpu_count() or 1
     ),
     address: Annotated[
-        str | None, typer.Option(help="The Ray cluster, such as ray://host:10001 or auto.")
-    ] = None,
+        str, typer.Option(help="The Ray cluster: that of this machine, or HOST:PORT.")
+    ] = "auto",
+    cell_gpus: Annotated[
+        float, typer.Option(min=0, help="The share of a GPU that Ray gives to a cell.")
+    ] = 1.0,
     cell_timeout: Annotated[
         float | None, typer.Option(help="Seconds after which a cell is given up.")
     ] = None,
@@ -96,7 +99,7 @@ def run(
         order = runner.Order(
             suite=chosen,
             out=folder,
-            executor=_executor(executor, workers, address),
+            executor=_executor(executor, workers, address, cell_gpus),
             tracking=Tracking(wandb.value, folder, project, entity),
             plugins=tuple(plugin),
             device=known_device(device),
@@ -120,23 +123,22 @@ def run(
         typer.echo(f"{report.suite}: {duration(report.seconds)} in all. In {folder}: {where}")
 
 
-def _executor(where: Where, workers: int, address: str | None) -> "Executor":
-    """Who does the work; heavy libraries are imported for those that need them."""
-    if address is not None and where is not Where.RAY:
-        raise InputError("--address belongs to --executor ray.")
+def _executor(where: Where, workers: int, address: str, gpus: float) -> "Executor":
+    """Who does the work; Ray is imported where it is asked for."""
+    from bench.run.executors.inline import Inline
+    from bench.run.executors.local import Local
+
     match where:
         case Where.LOCAL:
-            from bench.run.executors.local import Local
-
             return Local(workers)
         case Where.INLINE:
-            from bench.run.executors.inline import Inline
-
             return Inline()
         case Where.RAY:
-            from bench.run.executors.ray import Cluster
-
-            return Cluster(address)
+            try:
+                from bench.run.executors.ray import Cluster
+            except ModuleNotFoundError as error:
+                raise InputError("Ray is not installed: pip install 'lagbench[ray]'.") from error
+            return Cluster(address, gpus)
 
 
 def _limits(seconds: float | None, gibibytes: float | None) -> "Limits":

@@ -9,7 +9,6 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection
-from pathlib import Path
 from threading import Thread
 from typing import Any
 
@@ -17,6 +16,7 @@ from pebble import ProcessExpired, ProcessPool
 
 from bench import registry
 from bench.run.executor import Event, Finished, Listener, Setup, compute_alone, work
+from bench.run.memory import limit_memory
 from bench.run.trial import Cell
 
 CONTEXT = get_context("spawn")
@@ -95,7 +95,7 @@ def _prepare(setup: Setup, core: int | None, events: "Connection[Any, Any]") -> 
     compute_alone()
     registry.discover(setup.plugins)
     if setup.limits.memory is not None:
-        _limit_memory(setup.limits.memory)
+        limit_memory(setup.limits.memory)
 
 
 def _end_with_parent() -> None:
@@ -103,16 +103,6 @@ def _end_with_parent() -> None:
     assert parent is not None
     parent.join()
     os._exit(1)
-
-
-def _limit_memory(allowance: int) -> None:
-    """Let this process have so many bytes of memory on top of those that it has."""
-    import resource
-
-    status = Path("/proc/self/status").read_text(encoding="ascii")
-    (held,) = (int(line.split()[1]) for line in status.splitlines() if line.startswith("VmData:"))
-    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    resource.setrlimit(resource.RLIMIT_DATA, (held * 1024 + allowance, hard))
 
 
 def _work(cell: Cell, setup: Setup) -> Finished:

@@ -148,7 +148,7 @@ def test_names_do_not_break_markdown_tables(
 
 
 def test_only_the_cells_of_the_run_are_reported(tmp_path: Path, run: Run, record: Any) -> None:
-    records = [record(score=0.9), record(score=0.1, cell="of an older recipe", seed=1)]
+    records = [record(score=0.9), record(score=0.1, cell="of-an-older-recipe", seed=1)]
     write_report(tmp_path, run, records, [])
     assert pd.read_csv(tmp_path / "trials.csv")["score"].tolist() == [0.9]
 

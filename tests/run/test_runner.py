@@ -7,6 +7,8 @@ import pandas as pd
 import pytest
 
 from bench.record import Run, Status
+from bench.run.executors.inline import Inline
+from bench.run.executors.local import Local
 from bench.run.runner import Order, Watcher, rewrite, run
 from bench.run.suite import Selection, load, selected
 from bench.tracking import Tracking
@@ -33,7 +35,8 @@ class Recorder(Watcher):
 
 def order(suite, out, **changes):
     return Order(**{
-        "suite": suite, "out": out, "workers": 0, "tracking": Tracking("disabled"), **changes
+        "suite": suite, "out": out, "executor": Inline(), "tracking": Tracking("disabled"),
+        **changes,
     })  # fmt: skip
 
 
@@ -114,7 +117,7 @@ def test_a_finished_run_trains_nothing_and_a_torn_one_only_what_is_missing(finis
 def test_workers_give_the_same_numbers_as_this_process(finished, tmp_path):
     suite, out, _, _ = finished
     recorder = Recorder()
-    run(order(suite, tmp_path / "out", workers=2), recorder)
+    run(order(suite, tmp_path / "out", executor=Local(2)), recorder)
     pd.testing.assert_frame_equal(trials(tmp_path / "out"), trials(out))
     assert len(recorder.trained) == 9
     assert any(event.points for event in recorder.events)
@@ -181,7 +184,7 @@ def test_a_broken_architecture_is_a_row_and_costs_no_other(tiny, tmp_path):
     registry.discover([plugin])
     names = ("gru", "broken", "broken:how=exit", "broken:how=die")
     suite = selected(load(str(tiny)), Selection(names, ("recall",), (4,)))
-    run(order(suite, tmp_path / "out", workers=2, plugins=(plugin,)), Recorder())
+    run(order(suite, tmp_path / "out", executor=Local(2), plugins=(plugin,)), Recorder())
     rows = trials(tmp_path / "out").groupby("architecture").first()
     assert rows.status.to_dict() == {
         "gru": Status.OK, "broken": Status.FAILED,

@@ -3,7 +3,19 @@
 What trains and draws takes seconds to import: commands do so themselves.
 """
 
-from bench.cli import check, dashboard, data, names, report, run, sweep, sync
+from bench.cli import check, dashboard, data, names, probe, report, run, sweep, sync
 from bench.cli.app import app, main
 
-__all__ = ["app", "check", "dashboard", "data", "main", "names", "report", "run", "sweep", "sync"]
+__all__ = [
+    "app",
+    "check",
+    "dashboard",
+    "data",
+    "main",
+    "names",
+    "probe",
+    "report",
+    "run",
+    "sweep",
+    "sync",
+]

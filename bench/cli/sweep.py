@@ -68,6 +68,8 @@ def agent(
     Example: lagbench agent quick
     """
     from bench.run.agent import agent as train
+    from bench.run.executors.inline import Inline
+    from bench.run.machine import known_device
     from bench.run.runner import Order
     from bench.run.suite import load
     from bench.tracking import Tracking
@@ -77,10 +79,10 @@ def agent(
     order = Order(
         suite=chosen,
         out=out or Path("results") / f"{chosen.name}-sweep",
-        workers=0,
+        executor=Inline(),
         tracking=Tracking("disabled"),
         plugins=tuple(plugin),
-        device=device,
+        device=known_device(device),
         command=("lagbench", *sys.argv[1:]),
     )
     folder, warning = train(order)

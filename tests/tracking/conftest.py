@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import wandb
 
+from bench.run.executors.inline import Inline
 from bench.run.runner import Order, Watcher, run
 from bench.run.suite import Selection, cells, load, selected
 from bench.tracking import Tracking
@@ -58,7 +59,7 @@ def tracked(tmp_path_factory):
     watcher = Warnings()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("WANDB_API_KEY", KEY)
-        order = Order(load(str(TINY)), out, 0, Tracking("offline", out, "proj"))
+        order = Order(load(str(TINY)), out, Inline(), Tracking("offline", out, "proj"))
         run(order, watcher)
     assert watcher.said == []
     return out

@@ -58,7 +58,7 @@ def test_learning_curves_are_those_of_the_records(trained):
     _, records, found, _ = trained
     for record in records:
         one = found[record.trial]
-        rows = [{name: row[name] for name in Point.model_fields} for row in one.rows("examples")]
+        rows = [{name: row[name] for name in Point.model_fields} for row in one.rows("train_loss")]
         assert rows == [point.model_dump() for point in record.curve]
         assert (one.axes["examples"], one.axes["*"]) == ("", "examples")
 

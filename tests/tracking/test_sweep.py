@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from bench.cli import app
 from bench.contract import InputError
 from bench.run.agent import agent, narrowed
+from bench.run.executors.inline import Inline
 from bench.run.runner import Order
 from bench.run.suite import cells, load
 from bench.tracking import Tracking
@@ -67,7 +68,7 @@ def test_an_agent_tells_the_server_what_came_of_it(tmp_path, monkeypatch, logged
         monkeypatch.setenv("WANDB_RUN_ID", "r1")
         monkeypatch.setenv("WANDB_SWEEP_PARAM_PATH", str(chosen))
         monkeypatch.setattr("bench.run.agent.PATIENCE", 60)
-        folder, warning = agent(Order(load(str(TINY)), tmp_path, 0, Tracking("disabled")))
+        folder, warning = agent(Order(load(str(TINY)), tmp_path, Inline(), Tracking("disabled")))
         wandb.teardown()
         assert warning is None
         assert folder == tmp_path / "r1"
@@ -89,5 +90,5 @@ def test_an_agent_without_a_server_is_a_sentence(tmp_path, monkeypatch, logged_i
     monkeypatch.setenv("WANDB_DIR", str(tmp_path))
     monkeypatch.setenv("WANDB_MODE", "offline")
     with pytest.raises(InputError, match="does not choose"):
-        agent(Order(load(str(TINY)), tmp_path, 0, Tracking("disabled")))
+        agent(Order(load(str(TINY)), tmp_path, Inline(), Tracking("disabled")))
     wandb.teardown()

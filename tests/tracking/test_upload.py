@@ -15,6 +15,7 @@ from stub import serving
 
 from bench.record import Status
 from bench.run.cell import Setting, ended
+from bench.run.executors.inline import Inline
 from bench.run.runner import Order, run
 from bench.run.suite import Selection, load, selected
 from bench.tracking import CellRuns, SuiteRuns, Tracking
@@ -138,7 +139,7 @@ def test_a_run_against_a_server_that_hangs_is_whole_and_warns(tmp_path, serve):
     serve(status=None)
     suite = selected(load(str(TINY)), Selection(("gru",), ("recall",), (4,)))
     watcher = Warnings()
-    run(Order(suite, tmp_path, 0, Tracking("online", tmp_path, "proj")), watcher)
+    run(Order(suite, tmp_path, Inline(), Tracking("online", tmp_path, "proj")), watcher)
     assert set(pd.read_csv(tmp_path / "trials.csv").status) == {"ok"}
     files = run_files(tmp_path)
     assert all(map(has_ended, files))

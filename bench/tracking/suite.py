@@ -73,7 +73,8 @@ class SuiteRuns:
     def _ended(self, cell: Cell, records: list[Record]) -> None:
         runs = latest(self.folder)
         files = [runs[record.trial] for record in records if record.trial in runs]
-        if records[0].status in LOST and not wait_until_ended(files, seconds=0):
+        whole = len(files) == len(records) and wait_until_ended(files, seconds=0)
+        if records[0].status in LOST and not whole:
             again = CellRuns(self.tracking, self.suite, cell)
             again.finish(records)
             files = again.files

@@ -24,9 +24,9 @@ ERROR = re.compile(r"\b(?:ERROR|Error:) *(.+)")
 
 # Ends itself and W&B's service when the process that started it is gone, however it went.
 PROGRAM = """
-import os, signal, sys, threading
+import os, signal, sys, threading  # os.read: a lock on sys.stdin would crash Python's exit
 def end_with_parent():
-    sys.stdin.buffer.read()
+    os.read(0, 1)
     os.killpg(0, signal.SIGKILL)
 threading.Thread(target=end_with_parent, daemon=True).start()
 from wandb.cli.cli import cli

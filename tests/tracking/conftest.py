@@ -1,18 +1,15 @@
 """A tiny run that was tracked offline, and a process in which W&B knows nobody."""
 
 import os
-from pathlib import Path
 
 import pytest
 import wandb
+from samples import KEY, TINY, Warnings, one_cell
 
 from bench.run.executors.inline import Inline
-from bench.run.runner import Order, Watcher, run
-from bench.run.suite import Selection, cells, load, selected
+from bench.run.runner import Order, run
+from bench.run.suite import load
 from bench.tracking import Tracking
-
-KEY = "0123456789" * 4  # of the form of an API key, and nobody's
-TINY = Path(__file__).parents[1] / "suites" / "tiny.toml"
 
 
 @pytest.fixture(autouse=True)
@@ -39,17 +36,7 @@ def logged_in(monkeypatch):
 
 @pytest.fixture
 def cell():
-    suite = selected(load(str(TINY)), Selection(("gru",), ("recall",), (4,)))
-    (found,) = cells(suite)
-    return found
-
-
-class Warnings(Watcher):
-    def __init__(self):
-        self.said = []
-
-    def warned(self, sentence):
-        self.said.append(sentence)
+    return one_cell()
 
 
 @pytest.fixture(scope="session")
@@ -59,7 +46,7 @@ def tracked(tmp_path_factory):
     watcher = Warnings()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("WANDB_API_KEY", KEY)
-        order = Order(load(str(TINY)), out, Inline(), Tracking("offline", out, "proj"))
+        order = Order(load(TINY), out, Inline(), Tracking("offline", out, "proj"))
         run(order, watcher)
     assert watcher.said == []
     return out

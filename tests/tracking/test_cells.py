@@ -4,9 +4,11 @@ import json
 import math
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 from reading import Read
+from samples import one_cell
 
 from bench.record import Point, Status
 from bench.run.cell import Setting, ended, run_cell
@@ -21,11 +23,7 @@ def read(folder):
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    from conftest import TINY
-
-    from bench.run.suite import Selection, cells, load, selected
-
-    (cell,) = cells(selected(load(str(TINY)), Selection(("gru",), ("recall",), (4,))))
+    cell = one_cell()
     folder = tmp_path_factory.mktemp("a b")
     runs = CellRuns(Tracking("offline", folder, "proj"), "tiny", cell)
     records = run_cell(cell, Setting("tiny", None), runs.log)
@@ -124,8 +122,6 @@ def test_a_refusal_ends_well(cell, tmp_path):
 
 
 def test_runs_that_are_logged_in_turn_do_not_mix(tmp_path, cell):
-    from dataclasses import replace
-
     nine = replace(cell, seeds=(0, 1, 2), rates=(1e-3, 3e-3, 1e-2))
     runs = CellRuns(Tracking("offline", tmp_path), "tiny", nine)
     for step in range(1, 6):
@@ -142,8 +138,6 @@ def test_runs_that_are_logged_in_turn_do_not_mix(tmp_path, cell):
 
 
 def test_two_hundred_runs_in_one_process(tmp_path, cell):
-    from dataclasses import replace
-
     many = replace(cell, seeds=tuple(range(200)), rates=(1e-3,))
     runs = CellRuns(Tracking("offline", tmp_path), "tiny", many)
     runs.log({place: point(1, place) for place in range(200)})

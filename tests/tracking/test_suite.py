@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import KEY
 from reading import Read
+from samples import KEY
 
 from bench.record import Run, Status
 from bench.run.cell import Setting, ended
@@ -15,7 +15,12 @@ from bench.tracking import SuiteRuns, Tracking
 from bench.tracking.files import run_files
 from bench.tracking.tables import read
 
-SPEEDS = ["train_tokens_per_second", "inference_tokens_per_second"]
+NESTED = ["architecture_fields", "task_fields", "recipe", "budget"]  # flat, in the config
+LISTS = ["refused_probes", "deep_probes"]  # compared with the record itself
+SPEEDS = [  # measured when all trials have ended: they stand in the runs of the pairs
+    *("train_tokens_per_second", "inference_tokens_per_second", "decode_ms_per_token"),
+    *("peak_memory_bytes", "flops_per_token", "state_bytes"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -31,11 +36,16 @@ def test_every_measure_of_every_trial_stands_in_its_run(tracked, runs):
     rows = pd.read_csv(tracked / "trials.csv")
     found = {one.config["trial"]: one for one in runs["trial"]}
     assert len(runs["trial"]) == len(rows)
-    for row in rows.drop(columns=SPEEDS).to_dict("records"):
+    for row in rows.drop(columns=[*SPEEDS, *NESTED, *LISTS]).to_dict("records"):
         known = {name: value for name, value in row.items() if not _missing(value)}
-        summary = found[row["trial"]].summary
-        assert {name: _plain(summary[name]) for name in known} == known
-        assert found[row["trial"]].exits == [0]
+        one = found[row["trial"]]
+        assert {name: _plain(one.summary[name]) for name in known} == known
+        assert one.exits == [0]
+        record = json.loads((tracked / "trials" / row["trial"] / "result.json").read_text())
+        assert {name: one.summary[name] for name in LISTS} == {name: record[name] for name in LISTS}
+        nested = {name.removesuffix("_fields"): record[name] for name in NESTED}
+        (flat,) = pd.json_normalize(nested, sep="_").to_dict("records")
+        assert {name: one.config[name] for name in flat} == flat
 
 
 def test_the_suite_is_a_run_with_its_tables_and_figures(tracked, runs):
@@ -81,7 +91,9 @@ def test_pairs_are_runs_over_lengths(tracked, runs):
         assert [row["length"] for row in rows] == sorted(group.length)
         assert [row["score"] for row in rows] == list(group.sort_values("length").score)
         assert [row[f"score/{place[1]}"] for row in rows] == [row["score"] for row in rows]
-        assert [row["train_relative"] for row in rows] == list(group.train_relative)
+        for name in [*SPEEDS, "train_relative"]:
+            measured = group.sort_values("length")[name]
+            assert [row.get(name) for row in rows] == [None if _missing(x) else x for x in measured]
         assert one.summary["horizon"] == horizons.loc[place, "horizon"]
         assert one.axes["*"] == "length"
 

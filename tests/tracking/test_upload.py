@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import KEY, TINY, Warnings
 from reading import Read
+from samples import KEY, SMALLEST, TINY, Warnings
 from stub import serving
 
 from bench.record import Status
 from bench.run.cell import Setting, ended
 from bench.run.executors.inline import Inline
 from bench.run.runner import Order, run
-from bench.run.suite import Selection, load, selected
+from bench.run.suite import load, selected
 from bench.tracking import CellRuns, SuiteRuns, Tracking
 from bench.tracking.background import Background
 from bench.tracking.files import ended as has_ended
@@ -137,7 +137,7 @@ def test_uploads_beside_training_arrive(four, cell, serve):
 
 def test_a_run_against_a_server_that_hangs_is_whole_and_warns(tmp_path, serve):
     serve(status=None)
-    suite = selected(load(str(TINY)), Selection(("gru",), ("recall",), (4,)))
+    suite = selected(load(TINY), SMALLEST)
     watcher = Warnings()
     run(Order(suite, tmp_path, Inline(), Tracking("online", tmp_path, "proj")), watcher)
     assert set(pd.read_csv(tmp_path / "trials.csv").status) == {"ok"}

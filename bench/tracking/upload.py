@@ -137,7 +137,11 @@ def _batches(files: Sequence[Path]) -> Iterator[Sequence[Path]]:
 
 
 def _environment(folder: Path) -> dict[str, str]:
-    """This process's, without what would change where runs go: that stands in their files."""
+    """This process's, without what would change where runs go: that stands in their files.
+
+    And without W&B's service of this process, which would go on with an upload that was ended.
+    """
     decided = ("WANDB_MODE", "WANDB_PROJECT", "WANDB_ENTITY", "WANDB_RUN_ID", "WANDB_SWEEP_ID")
-    kept = {name: value for name, value in os.environ.items() if name not in decided}
+    left_out = (*decided, "WANDB_SERVICE")
+    kept = {name: value for name, value in os.environ.items() if name not in left_out}
     return kept | {"WANDB_DIR": str(folder), "WANDB_ERROR_REPORTING": "false"}

@@ -14,9 +14,14 @@ from bench.tracking import Tracking
 
 @pytest.fixture(autouse=True)
 def _nobody(monkeypatch, tmp_path):
-    """No login, no wishes in the environment, and no server but one on loopback."""
-    for name in [name for name in os.environ if name.startswith("WANDB_")]:
-        monkeypatch.delenv(name)
+    """No login, no wishes in the environment, and no server but one on loopback.
+
+    W&B's own note of its service stays: put back after a test that ended the service, it would
+    send the next test to one that is gone.
+    """
+    for name in os.environ:
+        if name.startswith("WANDB_") and name != "WANDB_SERVICE":
+            monkeypatch.delenv(name)
     monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("WANDB_CONFIG_DIR", str(tmp_path / "config"))
     monkeypatch.setenv("NETRC", os.devnull)

@@ -137,6 +137,7 @@ def test_runs_that_are_logged_in_turn_do_not_mix(tmp_path, cell):
         ]
 
 
+@pytest.mark.slow
 def test_two_hundred_runs_in_one_process(tmp_path, cell):
     many = replace(cell, seeds=tuple(range(200)), rates=(1e-3,))
     runs = CellRuns(Tracking("offline", tmp_path), "tiny", many)

@@ -1,6 +1,7 @@
 """Uploading to a server on loopback: one that works, and ones that do not."""
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -94,21 +95,39 @@ def test_a_run_that_goes_on_is_left_alone(four, cell, serve):
     assert (len(done.places), done.before, done.unfinished) == (4, 4, 0)
 
 
+NO_ANSWER = "the server did not answer in time"
+
+
 @pytest.mark.parametrize("how", [{"status": 500}, {"status": None}, {"dies_at": "UpsertBucket"}])
-def test_a_server_that_does_not_work_is_given_up(four, serve, how):
+def test_a_server_that_does_not_work_can_be_given_up(four, serve, how):
     stub = serve(**how)
-    done = sync(four, patience=3)
-    assert stub.reached.is_set()
-    assert done.places == {}
-    assert len(done.left) == 4
-    assert done.complaint == "the server did not answer in time"
+    upload = Upload(run_files(four))
+    assert stub.reached.wait(LONG)
+    upload.stop()
+    assert (upload.places(), upload.complaint()) == ({}, NO_ANSWER)
+    assert upload.left == run_files(four)
+
+
+def test_no_patience_uploads_nothing(four, serve):
+    serve(status=None)
+    done = sync(four, patience=0)
+    assert (done.places, len(done.left), done.complaint) == ({}, 4, NO_ANSWER)
     assert not any(map(uploaded, run_files(four)))
 
 
 def test_what_a_dead_server_did_not_take_a_living_one_does(four, serve):
-    serve(dies_at="UpsertBucket")
-    assert len(sync(four, patience=3).left) == 4
+    dead = serve(dies_at="UpsertBucket")
+    upload = Upload(run_files(four))
+    assert dead.reached.wait(LONG)
+    assert len(upload.stop().left) == 4
     serve()
+    assert len(sync(four, LONG).places) == 4
+
+
+def test_an_upload_has_a_service_of_its_own(four, serve, monkeypatch):
+    """Not the one of the process that began it, which here is gone."""
+    serve()
+    monkeypatch.setenv("WANDB_SERVICE", f"3-{os.getpid()}-unix-{four}/nothing")
     assert len(sync(four, LONG).places) == 4
 
 
@@ -135,6 +154,20 @@ def test_uploads_beside_training_arrive(four, cell, serve):
     assert {id_ for id_, _ in stub.arrived.streams} == {run_id(file) for file in run_files(four)}
 
 
+def test_online_without_a_key_is_one_warning(tmp_path, cell, monkeypatch, serve):
+    stub = serve()
+    monkeypatch.delenv("WANDB_API_KEY")
+    with SuiteRuns(Tracking("online", tmp_path, "proj"), "tiny", LONG) as runs:
+        runs.ended(cell, ended(cell, Setting("tiny", None), Status.FAILED, "it broke"))
+        runs.settle()
+    (warning,) = runs.warnings
+    assert warning.startswith("4 of 4 W&B runs were not uploaded: No API key configured")
+    assert warning.endswith(f"`lagbench sync {tmp_path}` uploads them.")
+    assert all(map(has_ended, run_files(tmp_path)))
+    assert stub.arrived.graphql == []
+
+
+@pytest.mark.slow
 def test_a_run_against_a_server_that_hangs_is_whole_and_warns(tmp_path, serve):
     serve(status=None)
     suite = selected(load(TINY), SMALLEST)
@@ -164,13 +197,14 @@ def test_what_is_out_of_time_is_ended_with_its_service(four, serve):
     group = background.upload.process.pid
     assert stub.reached.wait(LONG)
     background.settle()
-    assert background.complaint == "the server did not answer in time"
+    assert background.complaint == NO_ANSWER
     assert background.left == run_files(four)
     assert not _alive(group)
     background.offer([])
     assert background.upload is None
 
 
+@pytest.mark.slow
 def test_an_upload_ends_with_the_process_that_began_it(four, serve):
     """However that went: here it does not even close its files."""
     stub = serve(status=None)
@@ -193,6 +227,7 @@ def test_an_upload_ends_with_the_process_that_began_it(four, serve):
     raise AssertionError("it goes on")
 
 
+@pytest.mark.slow
 def test_many_runs_take_several_processes(four, serve, monkeypatch):
     monkeypatch.setattr("bench.tracking.upload.BATCH", 3)
     began = []

@@ -35,6 +35,8 @@ HOMES = {  # the only files that import it
     "scikit_posthocs": ("bench.report",),
     "pandas": ("bench.report", "bench.cli", "bench.speed.__main__"),
     "wandb": ("bench.tracking",),
+    "wandb_workspaces": ("bench.tracking.dashboard", "bench.tracking.panels"),
+    "yaml": ("bench.tracking.sweep",),
     "datasets": ("bench.train.data", "bench.examples.export", "tasks.material.real.source"),
     "pytorch_lightning": ("bench.train", "bench.speed.ordinary"),
     "lightning_fabric": ("bench.train",),

@@ -65,6 +65,8 @@ class SweepRun:
         try:
             self.run: Any = wandb.init(job_type="sweep", settings=settings)
             self.chosen = Choice(dict(self.run.config))
+            self.run.define_metric("examples")
+            self.run.define_metric("*", step_metric="examples")
         except InputError:
             self.run.finish(exit_code=1)
             raise

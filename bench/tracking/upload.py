@@ -21,6 +21,7 @@ from bench.tracking.files import ended, run_files, run_id, uploaded
 BATCH = 200  # runs a process: a command line has an end
 PLACE = re.compile(r"View run .* at (\S+/runs/(\S+))")
 ERROR = re.compile(r"\b(?:ERROR|Error:) *(.+)")
+EMPTY = ("<no message>", "Find detailed error logs")  # errors that say nothing
 
 # Ends itself and W&B's service when the process that started it is gone, however it went.
 PROGRAM = """
@@ -78,10 +79,15 @@ class Upload:
 
     def complaint(self) -> str:
         """Why something is left, in a few words."""
-        found = [text for text in ERROR.findall(self.said) if text != "<no message>"]
-        found = [text for text in found if not text.startswith("Find detailed error logs")]
-        refused = "the server refused them" if self.process.returncode == 0 else None
-        return found[-1] if found else refused or "the server did not answer in time"
+        found = [text for text in ERROR.findall(self.said) if not text.startswith(EMPTY)]
+        if found:
+            return found[-1]
+        status = self.process.returncode
+        ways = {
+            0: "the server refused them",
+            -signal.SIGKILL: "the server did not answer in time",
+        }
+        return ways.get(status, f"`wandb sync` ended with status {status}")
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,6 @@ from bench.contract import InputError
 from bench.tracking.dashboard import save
 from bench.tracking.destination import Tracking
 
-pytest.importorskip("wandb_workspaces", reason="the extra `dashboard` is not installed")
-
 
 @pytest.fixture
 def server(monkeypatch, logged_in):

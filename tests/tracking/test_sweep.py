@@ -22,6 +22,12 @@ from bench.tracking.sweep import Choice
 CHOSEN = {"architecture": "gru", "task_at_length": "recall@8", "learning_rate": 0.02}
 
 
+# W&B leaves the file of what it chose to the garbage collector.
+UNCLOSED = pytest.mark.filterwarnings(
+    "ignore:unclosed file:ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
+)
+
+
 def test_the_file_spans_the_suite(tmp_path):
     out = tmp_path / "a" / "sweep.yaml"
     arguments = ["sweep", TINY, "--out", str(out), "--method", "bayes", "--project", "p",
@@ -57,20 +63,40 @@ def test_another_sweep_is_a_sentence(change):
         Choice({})
 
 
-# W&B leaves the file of what it chose to the garbage collector.
-@pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_an_agent_tells_the_server_what_came_of_it(tmp_path, monkeypatch, logged_in):
+@pytest.fixture
+def asked(tmp_path, monkeypatch, logged_in):
+    """The environment in which W&B's agent starts ours."""
     chosen = tmp_path / "chosen.yaml"
     chosen.write_text(yaml.safe_dump({name: {"value": value} for name, value in CHOSEN.items()}))
+    monkeypatch.setenv("WANDB_DIR", str(tmp_path))
+    monkeypatch.setenv("WANDB_SWEEP_ID", "s1")
+    monkeypatch.setenv("WANDB_RUN_ID", "r1")
+    monkeypatch.setenv("WANDB_SWEEP_PARAM_PATH", str(chosen))
     wandb.teardown()
     with serving() as stub:
         monkeypatch.setenv("WANDB_BASE_URL", stub.url)
-        monkeypatch.setenv("WANDB_DIR", str(tmp_path))
-        monkeypatch.setenv("WANDB_SWEEP_ID", "s1")
-        monkeypatch.setenv("WANDB_RUN_ID", "r1")
-        monkeypatch.setenv("WANDB_SWEEP_PARAM_PATH", str(chosen))
-        monkeypatch.setattr("bench.run.agent.PATIENCE", 60)
+        yield stub
+        wandb.teardown()
+
+
+@UNCLOSED
+@pytest.mark.parametrize("status", [None, 500, "dead"])
+def test_a_server_that_stops_in_mid_run_costs_a_warning(tmp_path, monkeypatch, asked, status):
+    from bench.run import agent as module
+
+    def stopping(*arguments):
+        asked.status = status
+        return run(*arguments)
+
+    run = module.run
+    monkeypatch.setattr(module, "run", stopping)
+    folder, warning = agent(Order(load(TINY), tmp_path, Inline(), Tracking("disabled")))
+    assert set(pd.read_csv(folder / "trials.csv").status) == {"ok"}
+    assert warning == "?"
+
+
+@UNCLOSED
+def test_an_agent_tells_the_server_what_came_of_it(tmp_path, monkeypatch, logged_in):
         folder, warning = agent(Order(load(TINY), tmp_path, Inline(), Tracking("disabled")))
         wandb.teardown()
         assert warning is None

@@ -62,6 +62,7 @@ class SweepRun:
         settings = lean()
         settings.init_timeout = 30
         settings.finish_timeout = seconds
+        settings.finish_timeout_raises = True
         try:
             self.run: Any = wandb.init(job_type="sweep", settings=settings)
             self.chosen = Choice(dict(self.run.config))

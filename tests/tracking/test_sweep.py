@@ -14,7 +14,7 @@ from bench.cli import app
 from bench.contract import InputError
 from bench.run.agent import agent, narrowed
 from bench.run.executors.inline import Inline
-from bench.run.runner import Order
+from bench.run.runner import Order, run
 from bench.run.suite import cells, load
 from bench.tracking import Tracking
 from bench.tracking.sweep import Choice
@@ -79,40 +79,38 @@ def asked(tmp_path, monkeypatch, logged_in):
         wandb.teardown()
 
 
+@pytest.mark.slow
 @UNCLOSED
 @pytest.mark.parametrize("status", [None, 500, "dead"])
 def test_a_server_that_stops_in_mid_run_costs_a_warning(tmp_path, monkeypatch, asked, status):
-    from bench.run import agent as module
-
     def stopping(*arguments):
         asked.status = status
         return run(*arguments)
 
-    run = module.run
-    monkeypatch.setattr(module, "run", stopping)
+    monkeypatch.setattr("bench.run.agent.run", stopping)
     folder, warning = agent(Order(load(TINY), tmp_path, Inline(), Tracking("disabled")))
     assert set(pd.read_csv(folder / "trials.csv").status) == {"ok"}
-    assert warning == "?"
+    assert warning == "W&B stopped tracking: TimeoutError: Timed out finishing run."
 
 
 @UNCLOSED
-def test_an_agent_tells_the_server_what_came_of_it(tmp_path, monkeypatch, logged_in):
-        folder, warning = agent(Order(load(TINY), tmp_path, Inline(), Tracking("disabled")))
-        wandb.teardown()
-        assert warning is None
-        assert folder == tmp_path / "r1"
-        rows = pd.read_csv(folder / "trials.csv")
-        assert set(rows.learning_rate) == {0.02}
-        call = stub.arrived.calls("UpsertBucket")[0]
-        assert (call["name"], call["sweep"], call["jobType"]) == ("r1", "s1", "sweep")
-        summary = stub.arrived.summary("r1")
-        assert summary["validation_score"] == pytest.approx(rows.validation_score.mean())
-        assert summary["status"] == "ok"
-        curves = pd.read_csv(folder / "curves.csv").groupby("step").train_loss.mean()
-        told = [row["train_loss"] for row in stub.arrived.history("r1")]
-        assert told == pytest.approx(list(curves))
-        configs = [json.loads(one["config"]) for one in stub.arrived.calls("UpsertBucket")]
-        assert {"value": "gru"} in [config.get("architecture") for config in configs]
+def test_an_agent_tells_the_server_what_came_of_it(tmp_path, monkeypatch, asked):
+    monkeypatch.setattr("bench.run.agent.PATIENCE", 60)
+    folder, warning = agent(Order(load(TINY), tmp_path, Inline(), Tracking("disabled")))
+    assert warning is None
+    assert folder == tmp_path / "r1"
+    rows = pd.read_csv(folder / "trials.csv")
+    assert set(rows.learning_rate) == {0.02}
+    call = asked.arrived.calls("UpsertBucket")[0]
+    assert (call["name"], call["sweep"], call["jobType"]) == ("r1", "s1", "sweep")
+    summary = asked.arrived.summary("r1")
+    assert summary["validation_score"] == pytest.approx(rows.validation_score.mean())
+    assert summary["status"] == "ok"
+    curves = pd.read_csv(folder / "curves.csv").groupby("step").train_loss.mean()
+    told = [row["train_loss"] for row in asked.arrived.history("r1")]
+    assert told == pytest.approx(list(curves))
+    configs = [json.loads(one["config"]) for one in asked.arrived.calls("UpsertBucket")]
+    assert {"value": "gru"} in [config.get("architecture") for config in configs]
 
 
 def test_an_agent_without_a_server_is_a_sentence(tmp_path, monkeypatch, logged_in):

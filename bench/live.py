@@ -26,7 +26,7 @@ class LiveTable(Watcher):
         self.states: dict[Place, Text] = {}
         self.costs: dict[Place, float] = {}
         self.shares: dict[Place, float] = {}  # how much of a cell is done
-        self.steps: dict[Place, int] = {}
+        self.cells: dict[Place, Cell] = {}
         self.warnings: list[str] = []
         self.kept = 0  # cells whose records are in the store
         self.done: set[Place] = set()
@@ -54,7 +54,7 @@ class LiveTable(Watcher):
             self.states[cell.place] = Text("·", style="dim")
             self.costs[cell.place] = cell.cost
             self.shares[cell.place] = 0.0
-            self.steps[cell.place] = cell.recipe.steps
+            self.cells[cell.place] = cell
         self.kept = len(present)
         self.phase = f"{len(missing)} cells to train, {len(present)} there already"
         self.console.print(self.phase)
@@ -72,10 +72,10 @@ class LiveTable(Watcher):
         if not event.points:
             self.states[event.place] = Text("▶", style="yellow")
             return
-        points = list(event.points.values())
-        best = max(point.validation_score for point in points)
+        best = max(point.validation_score for point in event.points.values())
         self.states[event.place] = Text(f"▶ {best:.2f}", style="yellow")
-        self.shares[event.place] = points[0].step / self.steps[event.place]
+        trial, point = next(iter(event.points.items()))
+        self.shares[event.place] = self.cells[event.place].share(trial, point.step)
 
     def finished(self, done: Finished) -> None:
         """Show what a cell came to."""

@@ -78,9 +78,10 @@ class Record(_Frozen):
     task_version: int
     length: int
     seed: int
-    learning_rate: float
+    learning_rate: float | None  # None: its cell came to nothing before one was chosen
     status: Status
     reason: str | None = None
+    tuning: bool = False  # its seed only helped to choose the learning rate; no test for it
     selected: bool = False  # its learning rate won on validation; only then is test scored
     plan: str | None = None
     recipe: dict[str, Any]

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from functools import cache
 from math import sqrt
+from typing import Any
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -30,6 +31,17 @@ class Budget(BaseModel):
     width: int | None = Field(default=None, ge=1)
     flops: int | None = Field(default=None, ge=1)
     state: int | None = Field(default=None, ge=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_stopwatch(cls, fields: Any) -> Any:
+        if isinstance(fields, dict) and "time" in fields:
+            raise ValueError(
+                "time is none, as a width that a stopwatch finds is another the next time; give "
+                f"one of {', '.join(cls.model_fields)}, and efforts.csv will say what each "
+                "architecture had reached in equal seconds"
+            )
+        return fields
 
     @model_validator(mode="after")
     def _one_of_them(self) -> "Budget":

@@ -29,7 +29,7 @@ _COUNTS = [
     *("seeds", "solved", "shortest", "longest", "lengths", "blocks", "rates"),
     *(status.value for status in Status),
 ]
-_TEXTS = ["censored", "edge", "architecture_a", "architecture_b", "verdict", "clique"]
+_TEXTS = ["censored", "edge", "architecture_a", "architecture_b", "verdict", "clique", "effort"]
 _TYPES = {
     **column_types(Record, Throughput, Point, ProbeValue),
     **dict.fromkeys(_COUNTS, "Int64"),

@@ -56,7 +56,7 @@ def _ranked(samples: pd.DataFrame) -> list[dict[str, Any]]:
     letters = cliques(scores[averages.sort_values().index])
     return [
         {"architecture": name, "rank": averages[name], "clique": letters[name], **shared}
-        | _overall([np.asarray(runs, float) for runs in samples[name]])
+        | overall([np.asarray(runs, float) for runs in samples[name]])
         for name in samples.columns
     ]
 
@@ -102,7 +102,9 @@ def cliques(scores: pd.DataFrame) -> dict[str, str]:
     }
 
 
-def _overall(runs: list[Floats]) -> dict[str, float]:
+def overall(runs: list[Floats]) -> dict[str, float]:
+    """The centre of all runs, given block by block, and its interval."""
+
     def statistic(*samples: Floats, axis: int) -> Floats:
         return centre(np.concatenate(samples, axis=axis), axis)
 

@@ -131,7 +131,7 @@ def _joined(rows: pd.DataFrame, keys: list[str], lists: list[str]) -> pd.DataFra
 
 
 def _text(values: pd.Series) -> str:
-    return ", ".join(f"{value:g}" for value in sorted(values.unique()))
+    return ", ".join(f"{value:g}" for value in sorted(values.dropna().unique()))
 
 
 def _rows(frame: pd.DataFrame) -> list[Any]:

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from bench.report.statistics import Floats, bootstrapped
+from bench.report.statistics import CONFIDENCE, Floats, bootstrapped
 
 ALPHA = 0.05
 """How often equally good architectures are told apart, over one family of comparisons."""
@@ -35,7 +35,7 @@ class Comparison:
     """What `a` has before `b`, each `(...)`; NaN: there are too few seeds to say."""
 
     difference: Floats  # mean over pairs
-    low: Floats  # percentile bootstrap interval of it; of ten pairs it covers 90%, of more 95%
+    low: Floats  # percentile bootstrap interval of it, expanded where pairs are few
     high: Floats
     probability_of_improvement: Floats  # that a run of a beats a run of b, a tie counting half
     p: Floats
@@ -51,14 +51,14 @@ def compare(strata: Sequence[Pair]) -> Comparison:
     pairs = [(np.asarray(a, float), np.asarray(b, float)) for a, b in strata]
     differences = [a - b for a, b in pairs]
     together = np.concatenate(differences, axis=-1)
-    alone = min(each.shape[-1] for each in differences) < 2
-    low, high = bootstrapped(differences, _mean)
+    sizes = tuple(each.shape[-1] for each in differences)
+    low, high = bootstrapped(differences, _mean, _expanded(sizes))
     return Comparison(
         difference=together.mean(-1),
         low=low,
         high=high,
         probability_of_improvement=np.mean([_wins(a, b) for a, b in pairs], axis=0),
-        p=np.full(together.shape[:-1], nan) if alone else sign_test(together),
+        p=np.full(together.shape[:-1], nan) if min(sizes) < 2 else sign_test(together),
     )
 
 
@@ -120,6 +120,21 @@ def _effect(pairs: int, level: float) -> float:
     of_one_sign = stats.norm.ppf(POWER ** (1 / pairs)) if 2 * attainable > level else 0.0
     wanted = TTestPower().solve_power(nobs=pairs, alpha=level, power=POWER)
     return float(max(wanted, of_one_sign))
+
+
+@cache
+def _expanded(sizes: tuple[int, ...]) -> float:
+    """The share of the resamples by which an interval of means of so many pairs covers 95%.
+
+    Resamples of `n` values spread by √((n − 1) / n) too little, and 95% of them are as if that
+    spread were known: of ten pairs, they covered 89%. The expanded percentile interval of
+    Hesterberg 2015, "What teachers should know about the bootstrap", section 4.3.
+    """
+    freedom, least = sum(sizes) - len(sizes), min(sizes)
+    if least < 2:
+        return CONFIDENCE
+    reach = np.sqrt(least / (least - 1)) * stats.t.ppf((1 + CONFIDENCE) / 2, freedom)
+    return float(1 - 2 * stats.norm.sf(reach))
 
 
 def _wins(a: Floats, b: Floats) -> Floats:

@@ -99,12 +99,12 @@ def half_time(times: ArrayLike) -> float:
 
 
 def bootstrapped(
-    samples: Sequence[Floats], statistic: Callable[..., Floats]
+    samples: Sequence[Floats], statistic: Callable[..., Floats], confidence: float = CONFIDENCE
 ) -> tuple[Floats, Floats]:
     """Percentile bootstrap interval `(...)` of a statistic of samples, each resampled apart.
 
-    samples: `(..., n)` each. statistic: takes samples and an axis. NaN where a sample has fewer
-    than two values.
+    samples: `(..., n)` each. statistic: takes samples and an axis. confidence: the share of the
+    resamples that lies within. NaN where a sample has fewer than two values.
     """
     if min((sample.shape[-1] for sample in samples), default=0) < 2:
         unknown = np.full(samples[0].shape[:-1] if samples else (), np.nan)
@@ -113,7 +113,7 @@ def bootstrapped(
         samples,
         statistic,
         n_resamples=RESAMPLES,
-        confidence_level=CONFIDENCE,
+        confidence_level=confidence,
         method="percentile",
         vectorized=True,
         axis=-1,

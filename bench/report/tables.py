@@ -18,6 +18,7 @@ from bench.record import Point, ProbeValue, Record, Status, Throughput
 from bench.report import statistics
 from bench.report.comparisons import comparisons
 from bench.report.frames import KEY, column_types, frame, scored
+from bench.report.progress import efforts, progress
 from bench.report.ranks import ranks
 from bench.report.windows import windows
 
@@ -62,6 +63,8 @@ class Tables:
     comparisons: pd.DataFrame
     ranks: pd.DataFrame
     windows: pd.DataFrame
+    progress: pd.DataFrame
+    efforts: pd.DataFrame
     refusals: pd.DataFrame
 
 
@@ -69,6 +72,7 @@ def derive(records: Sequence[Record], throughputs: Sequence[Throughput]) -> Tabl
     """All tables of the records and throughputs of one run."""
     rows = trials(records, throughputs)
     summarised = summary(rows, throughputs)
+    course = progress(records, throughputs)
     return Tables(
         trials=rows,
         curves=curves(records),
@@ -78,6 +82,8 @@ def derive(records: Sequence[Record], throughputs: Sequence[Throughput]) -> Tabl
         comparisons=comparisons(rows),
         ranks=ranks(rows),
         windows=windows(rows),
+        progress=course,
+        efforts=efforts(course, records),
         refusals=refusals(rows),
     )
 

@@ -27,11 +27,12 @@ COLUMNS = [
 def windows(trials: pd.DataFrame) -> pd.DataFrame:
     """A row for each architecture, task and length whose learning rate was selected, from `trials`.
 
-    Each of the `rates` counts with its mean validation score over seeds, at the end of its
-    training: one that was dropped, or stood beside one that solved the task first, with what it
-    had reached by then. The window runs from the lowest to the highest rate around the best between
-    which all are good; a rate with more diverged seeds than the best is not. Its width, in decades,
-    is `at least` that where it reaches the first or last rate tried. `edge` says whether the best
+    Each of the `rates` counts with its mean validation score over the seeds that chose (those for
+    tuning, where there are any), at the end of its training: one that was dropped, or stood beside
+    one that solved the task first, with what it had reached by then.
+    The window runs from the lowest to the highest rate around the best between which all are good;
+    a rate with more diverged seeds than the best is not. Its width, in decades, is `at least` that
+    where it reaches the first or last rate tried. `edge` says whether the best
     rate is itself the first or the last.
     """
     trained = trials[trials["validation_score"].notna()]
@@ -45,7 +46,8 @@ def windows(trials: pd.DataFrame) -> pd.DataFrame:
 
 def _window(rows: pd.DataFrame) -> dict[str, Any]:
     """Trials of one architecture on one task at one length -> what they say of its rates."""
-    rates = rows.groupby("learning_rate").agg(
+    tried = rows[rows["tuning"]] if rows["tuning"].any() else rows
+    rates = tried.groupby("learning_rate").agg(
         score=("validation_score", "mean"),
         diverged=("status", lambda status: (status == Status.DIVERGED).sum()),
     )

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -62,16 +63,47 @@ def job_of(cell: Cell) -> Job | Skip:
     return Job(plan, width, cell.task, cell.length, cell.seeds, cell.rates, cell.recipe)
 
 
+@dataclass(frozen=True)
+class _Stage:
+    """Trials of a cell that trained together, the first of them at place `first` of its pairs."""
+
+    job: Job
+    trained: Trained
+    first: int
+    tuning: bool
+
+    @property
+    def updates(self) -> int:
+        return sum(curve[-1].step for curve in self.trained.curves)
+
+
+def _stages(cell: Cell, job: Job, setting: Setting, watch: Watch) -> list[_Stage]:
+    """The stage that is reported and, where seeds are set apart for it, the tuning before."""
+
+    def stage(job: Job, first: int, tuning: bool) -> _Stage:
+        def shifted(points: dict[int, Point]) -> None:
+            watch({first + row: point for row, point in points.items()})
+
+        device = torch.device(setting.device)
+        trained = train(job, setting.cache, device, shifted, chunk=setting.chunk)
+        return _Stage(job, trained, first, tuning)
+
+    if not cell.tuning_seeds:
+        return [stage(job, 0, tuning=False)]
+    tuned = stage(replace(job, seeds=cell.tuning_seeds), 0, tuning=True)
+    chosen = replace(job, rates=(tuned.trained.rate,))
+    return [tuned, stage(chosen, len(tuned.job.pairs), tuning=False)]
+
+
 def _trained(cell: Cell, job: Job, setting: Setting, watch: Watch, keep: Keep) -> list[Record]:
     started = time.perf_counter()
-    trained = train(job, setting.cache, torch.device(setting.device), watch, chunk=setting.chunk)
-    results = _tested(job, trained, setting.cache)
+    stages = _stages(cell, job, setting, watch)
+    results = _tested(stages[-1], sum(stage.updates for stage in stages), setting.cache)
     if cell.recipe.keep == "best":
-        _keep(cell, trained, keep)
+        _keep(cell, stages[-1], keep)
     common = {
         **identity(cell, setting),
         "plan": job.plan.kind,
-        "way": trained.way,
         "width": job.width,
         "parameters": parameter_count(job.plan, job.width),
         "budget_error": budget_error(job.plan, job.width, cell.budget),
@@ -80,21 +112,27 @@ def _trained(cell: Cell, job: Job, setting: Setting, watch: Watch, keep: Keep) -
     return [
         Record(
             **common,
-            trial=cell.trial_key(seed, rate),
+            trial=cell.trial_key(*cell.pairs[stage.first + row]),
             seed=seed,
             learning_rate=rate,
-            selected=rate == trained.rate,
-            **_course(cell, trained.curves[row], trained.finite[row], trained.steps),
-            **results.get(row, {}),
+            tuning=stage.tuning,
+            selected=rate == stage.trained.rate and not stage.tuning,
+            way=stage.trained.way,
+            **_course(cell, stage.trained, row),
+            **({} if stage.tuning else results.get(row, {})),
         )
-        for row, (seed, rate) in enumerate(cell.pairs)
+        for stage in stages
+        for row, (seed, rate) in enumerate(stage.job.pairs)
     ]
 
 
-def _tested(job: Job, trained: Trained, cache: Path | None) -> dict[int, dict[str, Any]]:
-    """What the selected replicas reached on test, and what the probes found, by row."""
+def _tested(stage: _Stage, updates: int, cache: Path | None) -> dict[int, dict[str, Any]]:
+    """What the selected replicas reached on test, and what the probes found, by row.
+
+    updates: optimiser steps of all replicas of the cell together.
+    """
+    job, trained = stage.job, stage.trained
     seeds = tuple(job.pairs[row][0] for row in trained.selected)
-    updates = sum(curve[-1].step for curve in trained.curves)
     reached, subject = scored(job, seeds, trained.winners, updates, cache)
     found = probed(subject)
     results = {}
@@ -127,20 +165,25 @@ def scored(
     return reached, Subject(job, seeds, winners, split, answers, updates, deep)
 
 
-def _keep(cell: Cell, trained: Trained, keep: Keep) -> None:
+def _keep(cell: Cell, stage: _Stage, keep: Keep) -> None:
     """Keep the weights that were scored, with what a record does not say of its neighbours."""
-    facts = {"seeds": json.dumps(cell.seeds), "learning_rates": json.dumps(cell.rates)}
-    for model, row in zip(alone(trained.winners), trained.selected, strict=True):
-        seed, rate = cell.pairs[row]
+    facts = {
+        "seeds": json.dumps(cell.seeds),
+        "learning_rates": json.dumps(cell.rates),
+        "tuning_seeds": json.dumps(cell.tuning_seeds),
+    }
+    for model, row in zip(alone(stage.trained.winners), stage.trained.selected, strict=True):
         tensors = {name: weight.detach().cpu().clone() for name, weight in model.named_parameters()}
-        keep(cell.trial_key(seed, rate), Weights(tensors, facts).packed())
+        pair = cell.pairs[stage.first + row]
+        keep(cell.trial_key(*pair), Weights(tensors, facts).packed())
 
 
-def _course(cell: Cell, curve: list[Point], finite: bool, steps: int) -> dict[str, Any]:
-    """What the learning curve of a trial says of it; steps: those of its cell."""
+def _course(cell: Cell, trained: Trained, row: int) -> dict[str, Any]:
+    """What the learning curve of a replica says of its trial."""
+    curve, finite = trained.curves[row], trained.finite[row]
     solved = (p.step for p in curve if p.validation_score >= cell.recipe.solved_at)
     reason = None
-    if curve[-1].step < steps:
+    if curve[-1].step < trained.steps:
         reason = f"its learning rate fell behind and was dropped after {curve[-1].step} steps"
     if not finite:
         reason = "its gradient left the finite numbers"

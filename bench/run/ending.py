@@ -31,7 +31,13 @@ def ended(cell: Cell, setting: Setting, status: Status, reason: str) -> list[Rec
     """The records of a cell whose trials all ended without a result, for the same reason."""
     common = {**identity(cell, setting), "status": status, "reason": reason}
     return [
-        Record(**common, trial=cell.trial_key(seed, rate), seed=seed, learning_rate=rate)
+        Record(
+            **common,
+            trial=cell.trial_key(seed, rate),
+            seed=seed,
+            learning_rate=rate,
+            tuning=seed in cell.tuning_seeds,
+        )
         for seed, rate in cell.pairs
     ]
 

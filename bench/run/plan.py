@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from statistics import median
 
@@ -71,8 +71,15 @@ def _expected(cell: Cell, store: Store, device: torch.device) -> Expected:
         width=job.width,
         parameters=parameter_count(job.plan, job.width),
         steps=job.recipe.steps,
-        seconds=seconds(job, device),
+        seconds=sum(seconds(stage, device) for stage in _stages(cell, job)),
     )
+
+
+def _stages(cell: Cell, job: Job) -> list[Job]:
+    """What is trained one after the other; whichever rate is chosen takes as long as another."""
+    if not cell.tuning_seeds:
+        return [job]
+    return [replace(job, seeds=cell.tuning_seeds), replace(job, rates=job.rates[:1])]
 
 
 def seconds(job: Job, device: torch.device) -> float:

@@ -127,6 +127,7 @@ def _cell(record: Record, facts: dict[str, str]) -> Cell:
         tuple(json.loads(facts["learning_rates"])),
         Recipe.model_validate(record.recipe),
         Budget.model_validate(record.budget),
+        tuple(json.loads(facts.get("tuning_seeds", "[]"))),  # of weights from before, none
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from bench import registry
 from bench.contract import InputError
@@ -18,6 +18,7 @@ from bench.train.recipe import Recipe
 
 BUILT_IN = Path(__file__).parent.parent / "suites"
 
+FIRST_TUNING_SEED = 1000  # out of the way of seeds that are counted from 0
 Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
@@ -41,6 +42,9 @@ class Suite(_Strict):
     architectures: tuple[str, ...] = Field(min_length=1)
     tasks: tuple[TaskAxis, ...] = Field(min_length=1)
     seeds: tuple[int, ...] = Field(default=(0, 1, 2), min_length=1)
+    tuning_seeds: tuple[int, ...] = ()
+    """Seeds that are trained at every learning rate to choose one, and then `seeds`, which are
+    fresh, at that one alone. None: the rate is chosen among the trials of `seeds` themselves."""
     learning_rates: tuple[Rate, ...] = Field(default=(1e-3, 3e-3, 1e-2), min_length=1)
     budget: Budget = Budget(parameters=10_000)
     recipe: Recipe = Recipe()
@@ -52,13 +56,32 @@ class Suite(_Strict):
         """A number stands for that many seeds."""
         return tuple(range(value)) if isinstance(value, int) and value > 0 else value
 
-    @field_validator("architectures", "tasks", "seeds", "learning_rates")
+    @field_validator("tuning_seeds", mode="before")
+    @classmethod
+    def _counted_apart(cls, value: Any) -> Any:
+        """A number stands for that many seeds, from `FIRST_TUNING_SEED` on."""
+        if not isinstance(value, int) or value < 0:
+            return value
+        return tuple(range(FIRST_TUNING_SEED, FIRST_TUNING_SEED + value))
+
+    @field_validator("architectures", "tasks", "seeds", "tuning_seeds", "learning_rates")
     @classmethod
     def _once(cls, values: tuple[Any, ...]) -> tuple[Any, ...]:
         for index, value in enumerate(values):
             if value in values[:index]:
                 raise ValueError(f"{value!r} stands twice")
         return values
+
+    @model_validator(mode="after")
+    def _fresh(self) -> "Suite":
+        both = sorted({*self.seeds} & {*self.tuning_seeds})
+        if both:
+            raise ValueError(f"seed {both[0]} is for tuning, so it cannot be reported, too")
+        if self.tuning_seeds and len(self.learning_rates) == 1:
+            raise ValueError(
+                "there is one learning rate, and so nothing for tuning_seeds to choose"
+            )
+        return self
 
 
 def built_in() -> dict[str, Path]:
@@ -139,7 +162,7 @@ def cells(suite: Suite) -> list[Cell]:
             for name in suite.architectures:
                 cell = Cell(
                     registry.architecture(name), task, length, suite.seeds,
-                    suite.learning_rates, recipe, suite.budget,
+                    suite.learning_rates, recipe, suite.budget, suite.tuning_seeds,
                 )  # fmt: skip
                 if cell.place in found:
                     raise InputError(

@@ -2,12 +2,16 @@
 
 A trial's key hashes all that decides it. That includes its neighbours in the cell: the learning
 rate is selected among them, and a cell stops when one of its rates has solved the task.
+
+A cell that has seeds for tuning trains these at every learning rate first, and then its own seeds,
+which had no say in the choice, at the rate that was chosen.
 """
 
 import hashlib
 import json
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 from typing import Any
 
 from bench.contract import Architecture, Task
@@ -15,7 +19,7 @@ from bench.model.budget import Budget
 from bench.registry import Named
 from bench.train.recipe import Recipe
 
-SCHEME = 2  # moves when the engine would give other numbers for the same cell
+SCHEME = 3  # moves when the engine would give other numbers for the same cell
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,8 @@ class Cell:
     rates: tuple[float, ...]
     recipe: Recipe
     budget: Budget
+    tuning_seeds: tuple[int, ...] = ()
+    """Seeds that choose the learning rate for the others; none: `seeds` choose it themselves."""
 
     @property
     def place(self) -> tuple[str, str, int]:
@@ -36,21 +42,29 @@ class Cell:
         return self.architecture.name, self.task.name, self.length
 
     @property
-    def pairs(self) -> list[tuple[int, float]]:
-        """Seed and learning rate of every trial, in order."""
-        return [(seed, rate) for seed in self.seeds for rate in self.rates]
+    def pairs(self) -> list[tuple[int, float | None]]:
+        """Seed and learning rate of every trial, in order; None: the rate that tuning chooses."""
+        if not self.tuning_seeds:
+            return list(product(self.seeds, self.rates))
+        return [*product(self.tuning_seeds, self.rates), *((seed, None) for seed in self.seeds)]
 
     @property
     def cost(self) -> float:
         """About how long it takes, beside other cells: training steps read, over all trials."""
         return float(self.length * self.recipe.batch_size * self.recipe.steps * len(self.pairs))
 
+    def share(self, trial: int, step: int) -> float:
+        """How much of the cell is done when a trial, by its place in `pairs`, is at a step."""
+        tuned, total = len(self.tuning_seeds) * len(self.rates), len(self.pairs)
+        done, stage = (0, tuned) if trial < tuned else (tuned, total - tuned)
+        return (done + stage * step / self.recipe.steps) / total
+
     @property
     def key(self) -> str:
         """The hash of all that decides the cell."""
         return _hash(self._identity)
 
-    def trial_key(self, seed: int, rate: float) -> str:
+    def trial_key(self, seed: int, rate: float | None) -> str:
         """The hash of all that decides one of its trials."""
         return _hash({"cell": self._identity, "seed": seed, "rate": rate})
 
@@ -63,6 +77,7 @@ class Cell:
             "task": [self.task.preset, self.task.fields, task.version, task.fingerprint()],
             "length": self.length,
             "seeds": self.seeds,
+            "tuning_seeds": self.tuning_seeds,
             "rates": self.rates,
             "recipe": self.recipe.model_dump(mode="json", exclude={"keep"}),
             "budget": self.budget.stated,

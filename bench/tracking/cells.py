@@ -66,12 +66,13 @@ class CellRuns:
         wait_until_ended(self.files, seconds=1)
 
 
-def identity(suite: str, cell: Cell, seed: int, rate: float) -> Identity:
+def identity(suite: str, cell: Cell, seed: int, rate: float | None) -> Identity:
     """What a trial is called, and what it can be found by."""
+    chosen = "tuned" if rate is None else f"{rate:g}"
     architecture, task, length = slug(cell.architecture.name), slug(cell.task.name), cell.length
     return Identity(
         key=cell.trial_key(seed, rate),
-        name=f"{architecture}-{task}-{length}-seed{seed}-rate{rate:g}",
+        name=f"{architecture}-{task}-{length}-seed{seed}-rate{chosen}",
         job_type="trial",
         group=suite,
         tags=(suite, architecture, task, f"length-{length}"),

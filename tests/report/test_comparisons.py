@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from bench.record import Record, Status
 from bench.report.comparisons import COLUMNS, Better, comparisons
@@ -33,6 +34,38 @@ def test_ten_seeds_decide(record: Any) -> None:
     assert row["low"] < row["difference"] < row["high"]
     assert row["p"] == row["p_holm"] == 2 / 2**10
     assert 0 < row["minimum_detectable"] < row["difference"]
+
+
+SIMULATED = 200
+TOLERATED = stats.binom.ppf(1 - 1 / 400, SIMULATED, 0.05)  # 20: 5%, and its binomial tolerance
+
+
+def simulated(record: Any, ahead: float) -> pd.DataFrame:
+    """200 comparisons of two names for one architecture, one of them planted `ahead`.
+
+    Each is a task of its own, so that all are made as a report makes them, at ten seeds.
+    """
+    random = np.random.default_rng(0)
+    return compared([
+        one
+        for comparison in range(SIMULATED)
+        for name, shift in (("lstm", 0), ("lstm_again", ahead))
+        for one in runs(record, name, random.normal(0.5 + shift, 0.1, 10), task=f"t{comparison}")
+    ])  # fmt: skip
+
+
+def test_one_architecture_under_two_names_is_declared_different_in_one_of_twenty(
+    record: Any,
+) -> None:
+    found = simulated(record, ahead=0)
+    assert len(found) == SIMULATED
+    assert found["verdict"].isin([Better.A, Better.B]).sum() <= TOLERATED
+
+
+def test_two_pooled_standard_deviations_are_declared(record: Any) -> None:
+    found = simulated(record, ahead=0.2)
+    assert (found["verdict"] == Better.B).mean() >= 0.8
+    assert not (found["verdict"] == Better.A).any()
 
 
 def test_the_verdict_names_the_better_side(record: Any) -> None:

@@ -15,7 +15,7 @@ from bench.report.tables import derive, write_tables
 
 NAMES = [
     *("trials", "curves", "probes", "summary", "horizons"),
-    *("comparisons", "ranks", "windows", "refusals"),
+    *("comparisons", "ranks", "windows", "progress", "efforts", "refusals"),
 ]
 
 

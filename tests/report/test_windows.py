@@ -74,3 +74,14 @@ def test_where_nothing_is_learned_there_is_no_window(window):
 
 def test_what_was_not_trained_has_no_row(record):
     assert windows(trials([record(status=Status.SKIPPED, selected=False)], [])).empty
+
+
+def test_where_seeds_tuned_the_rate_theirs_are_the_scores_that_count(record):
+    tuning = [
+        record(learning_rate=rate, seed=7, tuning=True, selected=False, validation_score=score)
+        for rate, score in ((1e-3, 0.2), (1e-2, 0.8), (1e-1, 0.78))
+    ]
+    fresh = [record(seed=seed, validation_score=0.5, score=0.4) for seed in range(3)]
+    row = windows(trials([*tuning, *fresh], [])).iloc[0]
+    assert (row["rates"], row["best_rate"], row["best"]) == (3, 1e-2, 0.8)
+    assert (row["window_low"], row["window_high"]) == (1e-2, 1e-1)

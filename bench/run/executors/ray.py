@@ -211,16 +211,21 @@ class _Parcel:
     rates: tuple[float, ...]
     recipe: Recipe
     budget: Budget
+    tuning_seeds: tuple[int, ...]
 
     @classmethod
     def of(cls, cell: Cell) -> "_Parcel":
         names = cell.architecture.name, cell.task.name
-        return cls(*names, cell.length, cell.seeds, cell.rates, cell.recipe, cell.budget)
+        return cls(
+            *names, cell.length, cell.seeds, cell.rates, cell.recipe, cell.budget, cell.tuning_seeds
+        )
 
     @property
     def cell(self) -> Cell:
         named = registry.architecture(self.architecture), registry.task(self.task)
-        return Cell(*named, self.length, self.seeds, self.rates, self.recipe, self.budget)
+        return Cell(
+            *named, self.length, self.seeds, self.rates, self.recipe, self.budget, self.tuning_seeds
+        )
 
 
 def _work(parcel: _Parcel, setup: Setup, events: Queue) -> tuple[list[Record], dict[str, bytes]]:

@@ -1,0 +1,144 @@
+"""Scores against examples, operations and seconds, by hand."""
+
+import math
+
+import numpy as np
+import pytest
+
+from bench.record import Point, Status
+from bench.report.progress import efforts, progress
+
+STEPS = (10, 20, 30, 40)
+
+
+def curve(*scores):
+    return tuple(
+        Point(
+            step=step, examples=64 * step, train_loss=0, validation_loss=0, validation_metric=0,
+            validation_score=score, gradient_norm=0, clipped=0,
+        )
+        for step, score in zip(STEPS, scores, strict=False)
+    )  # fmt: skip
+
+
+@pytest.fixture
+def runs(record):
+    """A record for each seed's curve; all have 40 steps of 64 examples to go."""
+
+    def make(architecture, *curves, **more):
+        recipe = {"steps": 40, "batch_size": 64}
+        return [
+            record(architecture=architecture, seed=seed, curve=one, recipe=recipe, **more)
+            for seed, one in enumerate(curves)
+        ]
+
+    return make
+
+
+def test_the_best_so_far_of_each_seed_counts(runs):
+    found = progress(runs("gru", curve(0.5, 0.3, 0.9), curve(0.1, 0.2, 0.1)), [])
+    assert found["step"].tolist() == [10, 20, 30]
+    assert found["examples"].tolist() == [640, 1280, 1920]
+    assert found["seeds"].tolist() == [2, 2, 2]
+    assert found["score"].tolist() == pytest.approx([0.3, 0.35, 0.55])
+    assert found["score_low"].tolist() == pytest.approx([0.1, 0.2, 0.2])
+    assert found["score_high"].tolist() == pytest.approx([0.5, 0.5, 0.9])
+    assert found[["flops", "seconds"]].isna().all(axis=None)
+
+
+def test_what_an_example_costs(runs, throughput):
+    speed = throughput(
+        architecture="gru", tokens_per_example=16, train_tokens_per_second=800.0,
+        flops_per_token=1000.0, other_cores=0.1,
+    )  # fmt: skip
+    row = progress(runs("gru", curve(0.5)), [speed]).iloc[0]
+    assert row["flops"] == 640 * 16 * 1000 * 3
+    assert row["seconds"] == pytest.approx(640 * 16 / 800)
+    busy = speed.model_copy(update={"other_cores": 1.5})
+    row = progress(runs("gru", curve(0.5)), [busy]).iloc[0]
+    assert row["flops"] == 640 * 16 * 1000 * 3
+    assert math.isnan(row["seconds"])
+
+
+def test_one_seed_has_no_interval_and_equal_seeds_one_without_width(runs):
+    row = progress(runs("gru", curve(0.5)), []).iloc[0]
+    assert np.isnan([row["score_low"], row["score_high"]]).all()
+    row = progress(runs("gru", curve(0.1), curve(0.1), curve(0.1)), []).iloc[0]
+    assert row["score_low"] == row["score"] == row["score_high"] == 0.1
+
+
+def test_only_the_selected_rate_of_the_reported_seeds_counts(runs):
+    idle = runs("gru", curve(0.9), learning_rate=0.1, selected=False)
+    tuning = runs("gru", curve(0.9), tuning=True, selected=False)
+    assert progress([*runs("gru", curve(0.2)), *idle, *tuning], [])["score"].tolist() == [0.2]
+
+
+def test_a_seed_that_diverged_keeps_its_best_and_one_that_never_was_finite_leaves_no_row(runs):
+    found = progress(runs("gru", curve(0.4, math.nan), curve(0.2, 0.6)), [])
+    assert found["score"].tolist() == pytest.approx([0.3, 0.5])
+    assert progress(runs("gru", curve(math.nan, 0.5)), [])["step"].tolist() == [20]
+    assert progress(runs("gru", curve(math.nan, math.nan)), []).empty
+
+
+def reached(records, speeds, effort):
+    found = efforts(progress(records, speeds), records)
+    return found[found["effort"] == effort].set_index("architecture")
+
+
+@pytest.fixture
+def pair(runs, throughput):
+    """Two that learn alike by examples, of which the RNN is three times as fast."""
+    both = [
+        *runs("gru", curve(0.1, 0.2, 0.3, 0.4)),
+        *runs("rnn", curve(0.1, 0.2, 0.3, 0.35)),
+    ]
+    speeds = [
+        throughput(architecture=name, train_tokens_per_second=speed, flops_per_token=flops)
+        for name, speed, flops in (("gru", 1000.0, 600.0), ("rnn", 3000.0, 250.0))
+    ]
+    return both, speeds
+
+
+def test_at_equal_examples_all_are_at_their_end(pair):
+    found = reached(*pair, "examples")
+    assert found["score"].to_dict() == {"gru": 0.4, "rnn": 0.35}
+    assert set(found["spent"]) == {2560}
+
+
+def test_at_equal_seconds_the_slower_one_is_a_third_of_its_way(pair):
+    found = reached(*pair, "seconds")
+    assert found["score"].to_dict() == {"gru": 0.1, "rnn": 0.35}
+    assert found["step"].to_dict() == {"gru": 10, "rnn": 40}
+    assert found["spent"].tolist() == pytest.approx([2560 * 16 / 3000] * 2)
+
+
+def test_at_equal_operations_the_price_of_a_pass_counts(pair):
+    found = reached(*pair, "flops")
+    assert found["step"].to_dict() == {"gru": 10, "rnn": 40}  # 250 / 600 of 40 is 16
+
+
+def test_one_that_solved_it_early_keeps_its_score_and_cuts_nobody_short(runs):
+    records = [*runs("gru", curve(1.0)), *runs("rnn", curve(0.1, 0.2, 0.3, 0.4))]
+    found = reached(records, [], "examples")
+    assert found["score"].to_dict() == {"gru": 1.0, "rnn": 0.4}
+
+
+def test_one_that_is_too_slow_to_be_evaluated_has_no_score(pair):
+    records, (slow, fast) = pair
+    slow = slow.model_copy(update={"train_tokens_per_second": 100.0})
+    found = reached(records, [slow, fast], "seconds")
+    assert found["score"].isna().to_dict() == {"gru": True, "rnn": False}
+    assert found["step"].isna().to_dict() == {"gru": True, "rnn": False}
+
+
+def test_whose_price_is_not_known_is_left_out(pair):
+    records, (gru, _) = pair
+    assert reached(records, [gru], "seconds").index.tolist() == ["gru"]
+    assert reached(records, [], "seconds").empty
+
+
+def test_nothing_trained_is_no_row(record):
+    refused = [record(status=Status.SKIPPED, selected=False)]
+    found = progress(refused, [])
+    assert found.empty
+    assert efforts(found, refused).empty

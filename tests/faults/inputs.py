@@ -18,7 +18,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 from generated import COMMAND_LINES, PLUGINS, SUITES, Words, damaged
-from hypothesis import HealthCheck, given, seed, settings
+from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 from kills import SUITE
 
@@ -67,27 +67,35 @@ class Box:
     def call(self, words: Words) -> tuple[int | None, str]:
         """Exit status (None: work would have begun) and standard error of `lagbench WORDS`."""
         shown = io.TextIOWrapper(io.BytesIO(), "utf-8", errors="backslashreplace")
-        with patch.multiple(sys, argv=["lagbench", *words], stdout=_sink(), stderr=shown):
+        printed = io.TextIOWrapper(io.BytesIO(), "utf-8")
+        with (
+            patch.multiple(sys, argv=["lagbench", *words], stdout=printed, stderr=shown),
+            warnings.catch_warnings(action="ignore"),
+        ):
             status = self._status()
         shown.seek(0)
         return status, shown.read()
 
     def _status(self) -> int | None:
-        before = [dict(known) for known in _registries()]
+        known = registry._ARCHITECTURES, registry._TASKS, registry._HOMES
+        before = [dict(one) for one in known]
         try:
-            with limited(PATIENCE), warnings.catch_warnings(action="ignore"):
+            # Python may keep a plugin's bytecode beside it, which we do not count as written.
+            with limited(PATIENCE), patch.object(sys, "dont_write_bytecode", True):
                 main()
         except Reached:
             return None
         except SystemExit as end:
             return end.code if isinstance(end.code, int) else int(end.code is not None)
-        except Exception:
+        except BaseException:
             traceback.print_exc()
             return 1
         finally:
-            for known, old in zip(_registries(), before, strict=True):
-                known.clear()
-                known.update(old)
+            for one, old in zip(known, before, strict=True):
+                one.clear()
+                one.update(old)
+            for name in [name for name in sys.modules if name.startswith("lagbench_plugin_")]:
+                del sys.modules[name]
         return 0
 
     def files(self) -> dict[Path, bytes]:
@@ -174,6 +182,7 @@ KINDS = [
 
 def tried(kind: Kind, count: int, folder: Path, start: int = 0) -> Tally:
     """Give so many bad inputs of a kind, not counting those that turn out to be fine."""
+    registry.discover()
     home = folder / kind.name
     box = Box(home / "box")
     box.folder.mkdir(parents=True)
@@ -185,7 +194,7 @@ def tried(kind: Kind, count: int, folder: Path, start: int = 0) -> Tally:
 
     with working_in(box.folder), nothing_begins():
         while bad() < count:
-            _sitting(kind, box, drawn, tally, count - bad(), start + tally.found.total())
+            _sitting(kind, box, drawn, tally, max(count - bad(), 20), start + tally.found.total())
     return tally
 
 
@@ -195,6 +204,7 @@ def _sitting(
     @seed(start)
     @settings(
         max_examples=count, database=None, deadline=None, derandomize=False,
+        phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )  # fmt: skip
     @given(drawn)
@@ -261,11 +271,3 @@ def limited(seconds: float) -> Iterator[None]:
 def empty(folder: Path) -> None:
     for path in folder.iterdir():
         shutil.rmtree(path) if path.is_dir() else path.unlink()
-
-
-def _sink() -> io.TextIOWrapper:
-    return io.TextIOWrapper(io.BytesIO(), "utf-8")
-
-
-def _registries() -> list[dict[str, object]]:
-    return [registry._ARCHITECTURES, registry._TASKS, registry._HOMES]

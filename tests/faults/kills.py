@@ -1,8 +1,7 @@
-"""Killing a run at random moments, and going on with it: nothing is lost, nothing is there twice."""
+"""Killing a run at random moments, and going on with it: no trial is lost, none is there twice."""
 
 import random
 import shutil
-import signal
 import subprocess
 import time
 from collections import Counter

@@ -1,10 +1,8 @@
 """Architectures of a user's that do what one should not: each costs its own row and no other."""
 
-import sys
 from dataclasses import replace
 
 import pytest
-from command import ROOT
 
 from bench import registry
 from bench.contract import InputError
@@ -16,19 +14,16 @@ from bench.run.executors.local import Local
 from bench.run.suite import Selection, cells, load, selected
 from bench.tracking import Tracking
 
-PLUGIN = ROOT / "tests" / "faults" / "odd.py"
-
 
 @pytest.fixture
-def cell(tiny, tmp_path):
+def cell(odd, tiny, tmp_path):
     """The cell of an architecture that behaves so."""
-    registry.discover([PLUGIN])
     gru = cells(selected(load(str(tiny)), Selection(("gru",), ("recall",), (4,))))[0]
-    yield lambda how: replace(
-        gru, architecture=registry.architecture(f"odd:how={how},at={tmp_path}")
-    )
-    for name in [name for name in sys.modules if name.startswith("lagbench_plugin_")]:
-        del sys.modules[name]
+
+    def behaving(how):
+        return replace(gru, architecture=registry.architecture(f"odd:how={how},at={tmp_path}"))
+
+    return behaving
 
 
 @pytest.mark.parametrize(
@@ -53,7 +48,7 @@ def test_what_goes_wrong_is_a_status_and_a_reason_of_one_line(cell, how, status,
 
 
 @pytest.mark.slow
-def test_workers_are_limited_replaced_and_tried_twice(cell):
+def test_workers_are_limited_replaced_and_tried_twice(cell, odd):
     """One run of all that can happen to a worker, beside a cell that is as it should be."""
     wanted = {
         "prints": (Status.OK, ""),
@@ -64,7 +59,7 @@ def test_workers_are_limited_replaced_and_tried_twice(cell):
         "grows": (Status.OUT_OF_MEMORY, "out of memory: it asked for another 256 MiB"),
     }
     setup = Setup(
-        Setting("tiny", None), Tracking("disabled"), (PLUGIN,), Limits(seconds=60, memory=2**31)
+        Setting("tiny", None), Tracking("disabled"), (odd,), Limits(seconds=60, memory=2**31)
     )
     found = {
         done.cell.architecture.fields["how"]: done.records
@@ -82,9 +77,9 @@ def test_workers_are_limited_replaced_and_tried_twice(cell):
     assert same[0] == same[1]
 
 
-def test_a_plugin_may_not_take_the_name_of_what_is_built_in(tmp_path):
+def test_a_plugin_may_not_take_the_name_of_what_is_built_in(odd, tmp_path):
     path = tmp_path / "shadow.py"
-    path.write_text(PLUGIN.read_text().replace('register("odd"', 'register("lstm"'))
+    path.write_text(odd.read_text().replace('register("odd"', 'register("lstm"'))
     before = registry.architecture("lstm")
     with pytest.raises(InputError, match="lstm"):
         registry.discover([path])

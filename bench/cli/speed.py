@@ -62,7 +62,7 @@ def speed(
     Example: lagbench speed --architecture gru --architecture mamba --length 256 --length 1024
     """
     from bench.matching import Skip
-    from bench.report.scaling import exponent_table, throughput_table, write_scaling
+    from bench.report.prices import exponent_table, throughput_table, write_prices
     from bench.run.machine import known_device
     from bench.speed import scaling
 
@@ -70,19 +70,21 @@ def speed(
     named = [registry.architecture(name) for name in architecture or registry.architectures()]
     tasks = [registry.task(name) for name in task or scaling.TASKS]
     chosen = scaling.cases(named, tasks, length or scaling.LENGTHS, width, batch)
-    if all(isinstance(case.job, Skip) for case in chosen):
-        raise InputError(f"None of this can be measured: {_reason(chosen[0])}.")
+    reasons = [case.job.reason for case in chosen if isinstance(case.job, Skip)]
+    if len(reasons) == len(chosen):
+        raise InputError(f"None of this can be measured: {reasons[0]}.")
     found, refused, status = _measured(chosen, known_device(device))
-    orders = {one.name: one.value.cost and one.value.cost.compute for one in named}
+    orders = {one.name: one.value.cost.compute for one in named if one.value.cost is not None}
     table = throughput_table(found, refused)
     fitted = exponent_table(scaling.exponents(found, orders))
-    write_scaling(out, table, fitted)
+    write_prices(out, table, fitted)
     if as_json:
         print_json({"out": str(out), "throughput": _plain(table), "exponents": _plain(fitted)})
     else:
         _print(table, fitted)
         typer.echo(f"In {out}: throughput.csv, exponents.csv, figures/")
-    sys.exit(status)
+    if status:
+        sys.exit(status)
 
 
 def _measured(
@@ -90,25 +92,27 @@ def _measured(
 ) -> tuple[list["Throughput"], list[dict[str, Any]], int]:
     """What was measured, what was not and why, and the exit status.
 
-    All of it, or until somebody wants to stop; a line says where it is.
+    All of it, or until somebody wants to stop; a line says where it is, and where the console is no
+    terminal, a line for each case.
     """
     from bench.run.executor import computing_alone
 
     found: list[Throughput] = []
     refused: list[dict[str, Any]] = []
+    console = Console(stderr=True)
     try:
-        with Console(stderr=True).status("") as line, interruptible(), computing_alone():
+        with console.status("") as line, interruptible(), computing_alone():
             for index, case in enumerate(chosen):
                 place = f"{case.architecture.name}, {case.task.name} {case.length}"
                 line.update(f"measuring {index + 1} of {len(chosen)}: {place}")
                 outcome = _outcome(case, device)
-                if not isinstance(outcome, str):
-                    found.append(outcome)
+                if isinstance(outcome, str):
+                    refused.append(_refusal(case, outcome))
+                    say(f"{place}: not measured: {outcome}")
                     continue
-                names = case.architecture.name, case.task.name, case.length
-                row = dict(zip(("architecture", "task", "length"), names, strict=True))
-                refused.append(row | {"reason": outcome})
-                say(f"{place}: not measured: {outcome}")
+                found.append(outcome)
+                if not console.is_terminal:
+                    say(f"{place}: {outcome.train_tokens_per_second:,.0f} tokens/s in training")
     except Interrupted as interruption:
         say(f"Interrupted: {len(found)} of {len(chosen)} are measured.")
         return found, refused, interruption.status
@@ -130,8 +134,9 @@ def _outcome(case: "Case", device: str) -> "Throughput | str":
         return ending(error)[1]
 
 
-def _reason(case: "Case") -> str:
-    return getattr(case.job, "reason", "")
+def _refusal(case: "Case", reason: str) -> dict[str, Any]:
+    place = {"architecture": case.architecture.name, "task": case.task.name}
+    return place | {"length": case.length, "reason": reason}
 
 
 def _print(table: "pd.DataFrame", fitted: "pd.DataFrame") -> None:

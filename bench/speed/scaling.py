@@ -1,7 +1,7 @@
 """How prices grow with the length: untrained models of one width, measured at every length."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -76,21 +76,21 @@ def measured(case: Case, device: str, device_name: str) -> Throughput:
     )
 
 
-def exponents(found: Iterable[Throughput], orders: dict[str, str | None]) -> list[Exponent]:
+def exponents(found: Iterable[Throughput], orders: Mapping[str, str]) -> list[Exponent]:
     """How the times of a pass grow, where enough lengths from `LEAST` on were measured alone.
 
-    orders: what each architecture states of its operations.
+    orders: what the architectures state of their operations, those that do.
     """
     counted = [one for one in found if one.length >= LEAST and one.alone]
     fitted = []
-    for (architecture, task), group in groupby(counted, lambda one: (one.architecture, one.task)):
+    for (architecture, task), group in groupby(sorted(counted, key=_place), _place):
         members = list(group)
         if len(members) < FEWEST:
             continue
         steps = [one.tokens_per_example for one in members]
         for work in ("training", "inference"):
             growth = fit(steps, [_seconds(one, work) for one in members])
-            order = orders[architecture]
+            order = orders.get(architecture)
             fitted.append(Exponent(architecture, task, work, *growth, len(members), order))
     return fitted
 
@@ -125,6 +125,10 @@ def _job(
     except InputError as error:
         return Skip(str(error))
     return Job(plan, width, task, length, (0,), (1e-3,), recipe)
+
+
+def _place(one: Throughput) -> tuple[str, str]:
+    return one.architecture, one.task
 
 
 def _seconds(one: Throughput, work: str) -> float:

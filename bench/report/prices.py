@@ -40,7 +40,7 @@ def exponent_table(fitted: Sequence[Exponent]) -> pd.DataFrame:
     return pd.DataFrame(map(asdict, fitted), columns=list(Exponent.__dataclass_fields__))
 
 
-def write_scaling(out: Path, table: pd.DataFrame, fitted: pd.DataFrame) -> None:
+def write_prices(out: Path, table: pd.DataFrame, fitted: pd.DataFrame) -> None:
     """Write `throughput.csv`, `exponents.csv` and `figures/` into `out`."""
     out.mkdir(parents=True, exist_ok=True)
     table.to_csv(out / "throughput.csv", index=False, lineterminator="\n")

@@ -27,5 +27,5 @@ def _shown(value: Any) -> str:
     if isinstance(value, float) and value.is_integer() and abs(value) >= 1:
         return f"{value:.0f}"
     if isinstance(value, float):
-        return f"{value:.2g}" if 0 < abs(value) < 0.01 else f"{value:.2f}"
+        return f"{value:.2g}" if 0 < abs(value) < 0.1 else f"{value:.2f}"
     return str(value)

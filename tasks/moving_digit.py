@@ -19,8 +19,9 @@ from bench.contract import (
 )
 from bench.registry import register
 from tasks.material import digits, lengths
+from tasks.material.pictures import dark
 
-SIDE = 16  # of a frame; a digit has 8
+SIDE = 16  # of a frame, a power of 2; a digit has 8
 # Pixels down and to the right at each frame: down, up, right, left, then the diagonals.
 WAYS = torch.tensor([(1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (1, -1), (-1, 1), (-1, -1)])
 WORDS = ("down", "up", "right", "left", "down right", "down left", "up right", "up left")
@@ -77,7 +78,7 @@ class MovingDigit(Task):
         way = torch.randint(self.directions, (count, 1), generator=generator)
         first = torch.randint(length - shown + 1, (count, 1), generator=generator)
         places = place + torch.arange(shown)[:, None] * WAYS[way]
-        source = torch.zeros(count, length, 1, SIDE, SIDE)
+        source = dark(count, length, 1, SIDE, SIDE)
         pixels = digits.images(split)[drawn].flatten(1).repeat(1, shown)
         source.view(count, -1).scatter_(1, _places(places, first), pixels)
         target = way if self.ask == "direction" else digits.labels(split)[drawn, None]
@@ -115,7 +116,7 @@ def _places(corners: Tensor, first: Tensor) -> Tensor:
         first of these frames.
     """
     pixel = torch.arange(8)
-    row, column = ((corners[..., axis, None] + pixel) % SIDE for axis in (0, 1))
+    row, column = ((corners[..., axis, None] + pixel) & (SIDE - 1) for axis in (0, 1))
     frame = first + torch.arange(corners.shape[1])
     lines = (frame[..., None] * SIDE + row) * SIDE
     return (lines[..., None] + column[:, :, None]).flatten(1)

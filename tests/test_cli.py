@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+import signal
 import sys
 from pathlib import Path
 
@@ -273,3 +274,59 @@ def test_wrong_usage_is_told(words, monkeypatch, capsys):
     printed = told(monkeypatch, capsys, *words)
     assert printed.startswith("Usage: ")
     assert "Error: " in printed
+
+
+# --- speed ------------------------------------------------------------------------------------
+
+SMALL = ("--length", "16", "--width", "4", "--batch", "1")
+
+
+def test_speed_measures_what_it_can_and_says_why_not_the_rest(tmp_path):
+    names = "--architecture", "gru", "--architecture", "conv_lstm"
+    told = json.loads(invoke("speed", *names, *SMALL, "--out", tmp_path, "--json"))
+    measured, refused = told["throughput"]
+    assert (measured["architecture"], measured["task"]) == ("gru", "selective_copy")
+    for price in ("train_tokens_per_second", "train_relative", "decode_ms_per_token",
+                  "peak_memory_bytes", "flops_per_token", "state_bytes"):  # fmt: skip
+        assert measured[price] > 0
+    assert measured["reason"] is None
+    assert "it reads frames" in refused["reason"]
+    assert told["exponents"] == []
+    assert len((tmp_path / "throughput.csv").read_text().splitlines()) == 3
+    assert (tmp_path / "figures" / "throughput.svg").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("--architecture", "grru"), "did you mean 'gru'?"),
+        (("--architecture", "gru", "--length", "0"), "not 0"),
+        (("--architecture", "conv_lstm"), "None of this can be measured: it reads frames"),
+        (("--architecture", "gru", "--task", "recal"), "did you mean 'recall'?"),
+        (("--architecture", "gru", "--device", "cuda:99"), "There is no device 'cuda:99' here"),
+    ],
+)
+def test_speed_refuses_before_it_measures(monkeypatch, capsys, tmp_path, words, sentence):
+    assert sentence in told(monkeypatch, capsys, "speed", *words, "--out", str(tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
+
+
+def test_speed_goes_on_after_a_failure_and_keeps_what_it_has_when_stopped(monkeypatch, tmp_path):
+    from bench.speed import scaling
+
+    measured = scaling.measured
+
+    def troubled(case, *device):
+        if case.length == 32:
+            raise RuntimeError("no luck")
+        if case.length == 128:
+            signal.raise_signal(signal.SIGTERM)
+        return measured(case, *device)
+
+    monkeypatch.setattr(scaling, "measured", troubled)
+    lengths = [word for length in (16, 32, 64, 128, 256) for word in ("--length", length)]
+    words = "speed", "--architecture", "rnn", "--width", 4, "--batch", 1, "--out", tmp_path
+    invoke(*words, *lengths, status=128 + signal.SIGTERM)
+    kept = (tmp_path / "throughput.csv").read_text().splitlines()[1:]
+    assert [row.split(",")[2] for row in kept] == ["16", "64", "32"]  # the refused at the end
+    assert "RuntimeError: no luck" in kept[2]

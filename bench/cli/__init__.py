@@ -3,7 +3,19 @@
 What trains and draws takes seconds to import: commands do so themselves.
 """
 
-from bench.cli import check, dashboard, data, names, probe, report, run, sweep, sync
+from bench.cli import (
+    check,
+    dashboard,
+    data,
+    interruption,
+    names,
+    probe,
+    report,
+    run,
+    speed,
+    sweep,
+    sync,
+)
 from bench.cli.app import app, main
 
 __all__ = [
@@ -11,11 +23,13 @@ __all__ = [
     "check",
     "dashboard",
     "data",
+    "interruption",
     "main",
     "names",
     "probe",
     "report",
     "run",
+    "speed",
     "sweep",
     "sync",
 ]

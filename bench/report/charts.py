@@ -1,4 +1,4 @@
-"""The charts of a report. Only this file and `bench.report.panels` know Altair."""
+"""The charts of a run's report."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

@@ -38,7 +38,7 @@ def write_report(
     drawn = [*figures(tables), *attention.figures(reported)]
     context = _context(run, reported, tables) | {"figures": drawn}
     paths = write_tables(out, tables)
-    _write_figures(out / "figures", drawn)
+    write_figures(out / "figures", drawn)
     for name, text in (("report.md", _markdown(context)), ("report.html", _html(context))):
         paths.append(out / name)
         paths[-1].write_text(text, encoding="utf-8", newline="\n")
@@ -65,7 +65,8 @@ def _context(run: Run, records: Sequence[Record], tables: Tables) -> dict[str, A
     }
 
 
-def _write_figures(folder: Path, drawn: Sequence[Figure]) -> None:
+def write_figures(folder: Path, drawn: Sequence[Figure]) -> None:
+    """Draw figures into a folder as SVG, each by its name, and remove all others there."""
     folder.mkdir(parents=True, exist_ok=True)
     for stale in folder.glob("*.svg"):
         stale.unlink()

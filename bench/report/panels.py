@@ -58,11 +58,12 @@ def panels(
     order: Sequence[str] | None = None,
     height: int | alt.Step = HEIGHT,
     shared: bool = True,
+    own_y: bool = False,
 ) -> dict[str, Any]:
     """Layers over the rows of one frame, a panel for each value of its column `panel`.
 
-    shared: whether all panels have one x scale. Returns a Vega-Lite specification that holds its
-    data.
+    shared: whether all panels have one x scale; own_y: whether each has a y scale of its own.
+    Returns a Vega-Lite specification that holds its data.
     """
     count = frame[panel].nunique()
     columns = math.ceil(count / math.ceil(count / COLUMNS))
@@ -71,6 +72,8 @@ def panels(
     faceted = layered.facet(facet=facet, columns=columns, data=alt.NamedData(ROWS))
     if not shared:
         faceted = faceted.resolve_scale(x="independent")
+    if own_y:
+        faceted = faceted.resolve_scale(y="independent")
     styled = faceted.resolve_axis(x="independent").properties(config=_CONFIG)
     # Validating costs as much as drawing; the tests do it, and the form does not hang on the data.
     chart: dict[str, Any] = styled.to_dict(validate=False)

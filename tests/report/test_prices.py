@@ -1,0 +1,70 @@
+"""Prices against the length, in files: every case has a row, and disturbed ones lie on no line."""
+
+import altair as alt
+import pandas as pd
+import pytest
+
+from bench.report.prices import exponent_table, figures, throughput_table, write_prices
+from bench.speed.scaling import Exponent
+
+REFUSED = {"architecture": "bilstm", "task": "copy", "length": 16, "reason": "it reads ahead"}
+FITTED = [
+    Exponent("rnn", "copy", work, 1.1, 0.9, 1.3, 4, order)
+    for work, order in (("training", "T"), ("inference", None))
+]
+
+
+@pytest.fixture
+def table(throughput):
+    measured = [
+        throughput(
+            architecture=name, task="copy", length=length, flops_per_token=1e4,
+            other_cores=0.9 if length == 64 else 0.0,
+        )
+        for name in ("rnn", "lstm")
+        for length in (16, 64, 256)
+    ]  # fmt: skip
+    return throughput_table(measured, [REFUSED])
+
+
+def test_every_case_has_a_row(table):
+    assert len(table) == 7
+    refused = table[table["reason"].notna()]
+    assert refused[list(REFUSED)].to_dict("records") == [REFUSED]
+    assert refused["train_tokens_per_second"].isna().all()
+    assert table.set_index(["architecture", "length"])["alone"]["rnn"].tolist() == [1, 0, 1]
+
+
+def test_the_charts_are_valid_and_draw_what_is_known(table):
+    throughput, exponents = figures(table, exponent_table(FITTED))
+    for figure in (throughput, exponents):
+        alt.Chart.from_dict(figure.specification)
+    rows = pd.DataFrame(throughput.specification["datasets"]["rows"])
+    assert set(rows["architecture"]) == {"rnn", "lstm"}
+    assert "forward pass, FLOPs per token" in set(rows["price"])
+    assert "state at the end, bytes" not in set(rows["price"])  # nowhere known here
+
+
+def test_a_disturbed_cell_lies_on_no_line(table):
+    throughput, _ = figures(table, exponent_table(FITTED))
+    layers = throughput.specification["spec"]["layer"]
+    (line,) = [layer for layer in layers if layer["mark"]["type"] == "line"]
+    assert line["transform"] == [{"filter": {"field": "alone", "equal": True}}]
+    hollow = [layer for layer in layers if layer["mark"].get("filled") is False]
+    assert hollow[0]["transform"] == [{"filter": {"field": "alone", "equal": False}}]
+
+
+def test_the_files_are_the_same_again(table, tmp_path):
+    for folder in ("one", "other"):
+        write_prices(tmp_path / folder, table, exponent_table(FITTED))
+    names = ["throughput.csv", "exponents.csv", "figures/throughput.svg", "figures/exponents.svg"]
+    for name in names:
+        one, other = ((tmp_path / folder / name).read_bytes() for folder in ("one", "other"))
+        assert one == other
+        assert one
+
+
+def test_without_a_fit_there_is_no_picture_of_it(table, tmp_path):
+    write_prices(tmp_path, table, exponent_table([]))
+    assert [path.name for path in (tmp_path / "figures").iterdir()] == ["throughput.svg"]
+    assert pd.read_csv(tmp_path / "exponents.csv").empty

@@ -42,14 +42,13 @@ def regenerate(results: Path) -> list[Path]:
     for path, published in zip(paths, suites.values(), strict=True):
         with accessing(path.parent):
             _report(path.parent, published)
-    everything = [record for published in suites.values() for record in published.records]
     page = rendered(
         "results.md.j2",
         {
             "suites": suites,
             "pages": {name: (results / name / "report.html").is_file() for name in suites},
             "leaderboard": leaderboard(suites),
-            "comparisons": against_literature(everything),
+            "comparisons": against_literature(suites),
         },
     )
     write_whole(results / "README.md", page)

@@ -1,7 +1,7 @@
 """Ours against the literature: published figures beside what our records say of the same thing."""
 
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from bench.publish.records import Published
 from bench.record import Record
 from bench.report.statistics import centre
 
@@ -35,13 +36,14 @@ class Row(_Frozen):
     setting: str
     printed: str
     figure: float
+    suite: str
     architecture: str
     task: str
     length: int
     measure: Annotated[str, Field(pattern=r"^(test_loss|test_metric|extrapolated:\d+)$")]
     of: Literal["mean", "best"] = "mean"
     ours_is: Literal["near", "at_most", "at_least"]
-    tolerance: float
+    tolerance: float = Field(ge=0)
     minus: Place | None = None
     why: str = ""
 
@@ -78,9 +80,11 @@ class Comparison:
         return Verdict.AGREES if agrees else Verdict.DIFFERS
 
 
-def against_literature(records: Sequence[Record]) -> list[Comparison]:
+def against_literature(suites: Mapping[str, Published]) -> list[Comparison]:
     """Every published figure beside ours."""
-    return [_compared(row, records) for row in rows()]
+    return [
+        _compared(row, suites[row.suite].records if row.suite in suites else ()) for row in rows()
+    ]
 
 
 @cache

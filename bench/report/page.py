@@ -39,10 +39,8 @@ def write_report(
     context = _context(run, reported, tables) | {"figures": drawn}
     paths = write_tables(out, tables)
     _write_figures(out / "figures", drawn)
-    for name, text in (
-        ("report.md", rendered("report.md.j2", context)),
-        ("report.html", _html(context)),
-    ):
+    pages = {"report.md": rendered("report.md.j2", context), "report.html": _html(context)}
+    for name, text in pages.items():
         paths.append(out / name)
         paths[-1].write_text(text, encoding="utf-8", newline="\n")
     return paths
@@ -126,14 +124,8 @@ def _environment(autoescape: bool, finalize: Callable[[Any], Any] | None = None)
     environment.filters |= {
         name: getattr(wording, name)
         for name in (
-            "number",
-            "figures",
-            "whole",
-            "times",
-            "percent",
-            "reach",
-            "reach_bounds",
-            "duration",
+            *("number", "figures", "whole", "times", "percent"),
+            *("reach", "reach_bounds", "duration"),
         )
     }
     environment.globals |= {"bounds": wording.bounds, "endings": sections.endings}

@@ -52,7 +52,7 @@ def test_the_classroom_has_a_task_of_every_kind():
         ("chomsky", lambda s: f"lengths 1 to {s.tasks[0].lengths[0]},"),
         ("chomsky", lambda s: f"{s.recipe.steps:,} steps of {s.recipe.batch_size} examples"),
         ("chomsky", lambda s: f"width {s.budget.width} "),
-        ("tcn", lambda s: f"lengths to {s.tasks[0].lengths[-1]} "),
+        ("tcn", lambda s: f"{s.recipe.steps:,} steps of {s.recipe.batch_size} examples"),
         ("tcn", lambda s: f"delays to {s.tasks[1].lengths[-1]} "),
         ("tcn", lambda s: f"{s.budget.parameters:,} parameters"),
     ],

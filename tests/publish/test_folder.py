@@ -7,7 +7,7 @@ import pytest
 
 from bench.contract import InputError
 from bench.publish import folder
-from bench.publish.folder import add, publish, regenerate
+from bench.publish.folder import SMALL, add, publish, regenerate
 
 
 def contents(results):
@@ -33,20 +33,17 @@ def test_it_holds_what_the_run_itself_reported(results, finished):
 
 
 def test_all_is_derived_again_byte_for_byte(results, tmp_path):
+    (tmp_path / "tiny").mkdir()
+    shutil.copy(results / "tiny" / "records.jsonl.gz", tmp_path / "tiny")
+    regenerate(tmp_path)
+    assert contents(tmp_path) == contents(results)
+
+
+def test_adding_a_run_again_changes_nothing(results, finished, tmp_path):
     copy = tmp_path / "copy"
-    (copy / "tiny").mkdir(parents=True)
-    shutil.copy(results / "tiny" / "records.jsonl.gz", copy / "tiny")
-    regenerate(copy)
-    once = contents(copy)
-    assert once == contents(results)
-    regenerate(copy)
-    assert contents(copy) == once
-
-
-def test_publishing_a_run_again_changes_nothing(results, finished):
-    before = contents(results)
-    publish([finished], results)
-    assert contents(results) == before
+    shutil.copytree(results, copy)
+    assert add(finished, copy) == copy / "tiny" / "records.jsonl.gz"
+    assert contents(copy) == contents(results)
 
 
 def test_the_page_says_who_leads_and_how_it_was_run(results):
@@ -82,11 +79,12 @@ def test_an_own_entry_stands_beside_the_others(results, finished, tmp_path):
 def test_a_large_page_is_not_kept(results, tmp_path, monkeypatch):
     copy = tmp_path / "copy"
     shutil.copytree(results, copy)
-    monkeypatch.setattr(folder, "SMALL", 1000)
-    regenerate(copy)
-    assert not (copy / "tiny" / "report.html").exists()
-    assert "to explore" not in (copy / "README.md").read_text()
-    assert "to explore" in (results / "README.md").read_text()
+    page = copy / "tiny" / "report.html"
+    for size, kept in ((SMALL, True), (SMALL + 1, False)):
+        monkeypatch.setattr(folder, "write_report", lambda *_, n=size: page.write_bytes(bytes(n)))
+        regenerate(copy)
+        assert page.exists() is kept
+        assert ("to explore" in (copy / "README.md").read_text()) is kept
 
 
 def test_what_is_no_finished_run_is_refused(finished, tmp_path):

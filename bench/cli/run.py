@@ -135,7 +135,8 @@ def _carry_out(order: "Order", as_json: bool) -> None:
                 warn(warning)
     summarise(order.out, as_json)
     if not as_json:
-        where = "report.html, report.md, trials.csv, summary.csv, curves.csv, probes.csv, wandb/"
+        where = "report.html, report.md, trials.csv, summary.csv, curves.csv, probes.csv"
+        where += ", wandb/" if (order.out / "wandb").is_dir() else ""
         typer.echo(f"{report.suite}: {duration(report.seconds)} in all. In {order.out}: {where}")
 
 

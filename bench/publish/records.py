@@ -5,6 +5,7 @@ All else in that folder is derived from it.
 """
 
 import gzip
+import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,8 +48,11 @@ class _Line(BaseModel):
 
 def read(path: Path) -> Published:
     """The results in a file; `InputError`, with the line, where it cannot be read."""
-    with accessing(path, "read"):
-        text = gzip.decompress(path.read_bytes()).decode()
+    try:
+        with accessing(path, "read"):
+            text = gzip.decompress(path.read_bytes()).decode()
+    except (EOFError, zlib.error, UnicodeDecodeError) as error:
+        raise InputError(f"{path} cannot be read: {error}.") from error
     lines = [_parsed(line, f"{path}, line {n}") for n, line in enumerate(text.splitlines(), 1)]
     return Published(
         runs=tuple(line.run for line in lines if line.run),

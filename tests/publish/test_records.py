@@ -50,9 +50,10 @@ def test_what_is_no_record_is_named(tmp_path):
     path.write_bytes(gzip.compress(b'{"run": null}\n{"runs": 1}\n'))
     with pytest.raises(InputError, match=r"line 2 is no record"):
         read(path)
-    path.write_bytes(b"no gzip")
-    with pytest.raises(InputError, match="cannot be read"):
-        read(path)
+    for damaged in (b"no gzip", path.read_bytes()[:-9], gzip.compress(b"\xff")):
+        path.write_bytes(damaged)
+        with pytest.raises(InputError, match="cannot be read"):
+            read(path)
 
 
 def test_another_architecture_stands_beside_those_that_are_there(published):

@@ -16,7 +16,7 @@ TINY = Path(__file__).parents[1] / "suites" / "tiny.toml"
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory) -> Path:
-    """The folder of a run of an architecture on a task at a length, and of one that cannot run it."""
+    """The folder of a run of an architecture on a task, and of one that cannot run it."""
     out = tmp_path_factory.mktemp("run") / "out"
     names = Selection(architectures=("gru", "bilstm"), tasks=("copy",), lengths=(3,))
     suite = selected(load(str(TINY)), names)

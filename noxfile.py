@@ -95,6 +95,13 @@ def speed(session: nox.Session) -> None:
 
 
 @nox.session
+def publish(session: nox.Session) -> None:
+    """Derive all of results/ from its records again: `nox -s publish -- FOLDER` adds a run."""
+    install(session)
+    session.run("lagbench", "publish", *session.posargs)
+
+
+@nox.session
 def package(session: nox.Session) -> None:
     """Build wheel and sdist into dist/, install the wheel and the example plugin, and use them."""
     dist = ROOT / "dist"

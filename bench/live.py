@@ -11,6 +11,7 @@ from rich.text import Text
 from bench.record import Record, Status
 from bench.report.wording import duration
 from bench.run.executor import Event, Finished, Place
+from bench.run.plan import foreseen, in_words, outlook
 from bench.run.runner import Watcher
 from bench.run.trial import Cell
 
@@ -57,7 +58,7 @@ class LiveTable(Watcher):
             self.cells[cell.place] = cell
         self.kept = len(present)
         self.phase = f"{len(missing)} cells to train, {len(present)} there already"
-        self.console.print(self.phase)
+        self.console.print(in_words(outlook([*map(foreseen, missing)], len(present))))
 
     def weightless(self, count: int) -> None:
         """Say why cells that are there already are trained again."""

@@ -226,6 +226,25 @@ def test_check_of_a_built_in_file_checks_all_that_it_registers():
     assert all(one["holds"] for one in found)
 
 
+# --- run --plan -------------------------------------------------------------------------------
+
+
+def test_a_plan_says_what_would_be_done_and_does_nothing(tiny, tmp_path):
+    out = tmp_path / "out"
+    words = ("run", tiny, "--out", out, "--plan", "--workers", "2")
+    told = json.loads(invoke(*words, "--json"))
+    assert (told["suite"], told["trains"], told["refused"], told["trials"]) == ("tiny", 8, 1, 32)
+    assert told["seconds"] > 0
+    assert told["workers"] == 2
+    assert len(told["plan"]) == 9
+    (refused,) = [one for one in told["plan"] if one["outcome"] == "refused"]
+    assert "reads ahead" in refused["reason"]
+    printed = invoke(*words)
+    assert re.search(r"^tiny: 8 cells to train, .* with 2 workers, .* core hours\.$", printed, re.M)
+    assert "reads ahead" in printed
+    assert not out.exists()
+
+
 # --- bad input --------------------------------------------------------------------------------
 
 

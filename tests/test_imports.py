@@ -22,7 +22,7 @@ LAYERS = (  # each may import what stands above it, and its own
     ("bench.run.trial",),
     ("bench.report", "bench.tracking", "bench.display"),
     ("bench.run",),
-    ("bench.live", "bench.speed.workers"),
+    ("bench.live", "bench.speed.workers", "bench.publish"),
     ("bench.cli", "bench.speed.__main__"),
 )
 RANK = {unit: rank for rank, units in enumerate(LAYERS) for unit in units}
@@ -33,7 +33,7 @@ HOMES = {  # the only files that import it
     "jinja2": ("bench.report",),
     "statsmodels": ("bench.report",),
     "scikit_posthocs": ("bench.report",),
-    "pandas": ("bench.report", "bench.cli", "bench.speed.__main__"),
+    "pandas": ("bench.report", "bench.publish", "bench.cli", "bench.speed.__main__"),
     "wandb": ("bench.tracking",),
     "wandb_workspaces": ("bench.tracking.dashboard", "bench.tracking.panels"),
     "yaml": ("bench.tracking.sweep",),

@@ -3,19 +3,7 @@
 What trains and draws takes seconds to import: commands do so themselves.
 """
 
-from bench.cli import (
-    check,
-    dashboard,
-    data,
-    interruption,
-    names,
-    probe,
-    report,
-    run,
-    speed,
-    sweep,
-    sync,
-)
+from bench.cli import check, dashboard, data, names, probe, publish, report, run, speed, sweep, sync
 from bench.cli.app import app, main
 
 __all__ = [
@@ -23,10 +11,10 @@ __all__ = [
     "check",
     "dashboard",
     "data",
-    "interruption",
     "main",
     "names",
     "probe",
+    "publish",
     "report",
     "run",
     "speed",

@@ -15,12 +15,14 @@ from rich.console import Console
 from bench import registry
 from bench.cli.app import AsJson, Plugins, app, say, warn
 from bench.cli.interruption import Interrupted, interruptible
+from bench.cli.outlook import print_plan
 from bench.cli.report import summarise
 from bench.contract import InputError
 
 if TYPE_CHECKING:
     from bench.live import LiveTable
     from bench.run.executor import Executor, Limits
+    from bench.run.runner import Order
 
 
 class WandbMode(StrEnum):
@@ -70,6 +72,9 @@ def run(
         float | None, typer.Option(help="Seconds after which a cell is given up.")
     ] = None,
     cell_memory: Annotated[float | None, typer.Option(help="GiB that a cell may take.")] = None,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Only say what would be done, and at most how long.")
+    ] = False,
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Train cells again that failed before.")
     ] = False,
@@ -90,10 +95,8 @@ def run(
 
     Example: lagbench run quick --architecture gru --architecture lstm:layers=2 --length 64
     """
-    from bench.live import LiveTable
-    from bench.report.wording import duration
-    from bench.run import runner
     from bench.run.machine import known_device
+    from bench.run.runner import Order
     from bench.run.suite import Selection, load, selected
     from bench.tracking.destination import Wish, destination
 
@@ -102,7 +105,7 @@ def run(
         selection = Selection(tuple(architecture), tuple(task), tuple(length), seeds)
         chosen = selected(load(suite, changes), selection)
         folder = out or Path("results") / chosen.name
-        order = runner.Order(
+        order = Order(
             suite=chosen,
             out=folder,
             executor=_executor(executor, workers, address, cell_gpus),
@@ -113,21 +116,34 @@ def run(
             limits=_limits(cell_timeout, cell_memory),
             retry_failed=retry_failed,
         )
+    if plan:
+        print_plan(order, as_json)
+    else:
+        _carry_out(order, as_json)
+
+
+def _carry_out(order: "Order", as_json: bool) -> None:
+    """Run it, show how it goes, and print what came out."""
+    from bench.live import LiveTable
+    from bench.report.wording import duration
+    from bench.run import runner
+
+    with redirect_stdout(sys.stderr) if as_json else nullcontext():
         table = LiveTable(Console(stderr=as_json))
         try:
             with interruptible(), table:
                 report = runner.run(order, table)
         except Interrupted as interruption:
-            _say_how_to_go_on(folder, table)
+            _say_how_to_go_on(order.out, table)
             sys.exit(interruption.status)
         finally:
             for warning in table.warnings:
                 warn(warning)
-    summarise(folder, as_json)
+    summarise(order.out, as_json)
     if not as_json:
         where = "report.html, report.md, trials.csv, summary.csv, curves.csv, probes.csv"
-        where += ", wandb/" if (folder / "wandb").is_dir() else ""
-        typer.echo(f"{report.suite}: {duration(report.seconds)} in all. In {folder}: {where}")
+        where += ", wandb/" if (order.out / "wandb").is_dir() else ""
+        typer.echo(f"{report.suite}: {duration(report.seconds)} in all. In {order.out}: {where}")
 
 
 def _executor(where: Where, workers: int, address: str, gpus: float) -> "Executor":

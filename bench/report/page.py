@@ -39,7 +39,8 @@ def write_report(
     context = _context(run, reported, tables) | {"figures": drawn}
     paths = write_tables(out, tables)
     write_figures(out / "figures", drawn)
-    for name, text in (("report.md", _markdown(context)), ("report.html", _html(context))):
+    pages = {"report.md": rendered("report.md.j2", context), "report.html": _html(context)}
+    for name, text in pages.items():
         paths.append(out / name)
         paths[-1].write_text(text, encoding="utf-8", newline="\n")
     return paths
@@ -97,9 +98,10 @@ def _compact(figure: Figure) -> dict[str, Any]:
     return {"columns": list(rows[0]), "rows": values, "specification": bare}
 
 
-def _markdown(context: dict[str, Any]) -> str:
+def rendered(template: str, context: dict[str, Any]) -> str:
+    """A Markdown template of this package, filled in: what is filled in is text."""
     environment = _environment(autoescape=False, finalize=_plain)
-    return environment.get_template("report.md.j2").render(context)
+    return environment.get_template(template).render(context)
 
 
 def _plain(value: Any) -> str:
@@ -122,7 +124,10 @@ def _environment(autoescape: bool, finalize: Callable[[Any], Any] | None = None)
     )
     environment.filters |= {
         name: getattr(wording, name)
-        for name in ("number", "figures", "whole", "times", "reach", "reach_bounds", "duration")
+        for name in (
+            *("number", "figures", "whole", "times", "percent"),
+            *("reach", "reach_bounds", "duration"),
+        )
     }
     environment.globals |= {"bounds": wording.bounds, "endings": sections.endings}
     environment.filters["compact"] = _compact

@@ -34,6 +34,11 @@ def times(value: Any) -> str:
     return MISSING if pd.isna(value) else f"{figures(value, 2)}×"
 
 
+def percent(value: Any) -> str:
+    """A share, as in `45%`."""
+    return MISSING if pd.isna(value) else f"{100 * value:.0f}%"
+
+
 def bounds(low: Any, high: Any, digits: int = 2) -> str:
     """An interval; empty where there is none."""
     return "" if pd.isna(low) else f"{number(low, digits)} to {number(high, digits)}"

@@ -145,6 +145,13 @@ class Store:
         self.warn(f"{path} was set aside as {aside.name}: {reason.removesuffix('.')}.")
 
 
+class Glance(Store):
+    """A folder of results that is only looked at: what is damaged is not there, and stays."""
+
+    def _set_aside(self, path: Path, reason: str) -> None:
+        self.warn(f"{path} cannot be used: {reason.removesuffix('.')}.")
+
+
 @contextmanager
 def accessing(path: Path, how: str = "written") -> Iterator[None]:
     """Make what the system refuses an `InputError` that names the file."""

@@ -47,7 +47,7 @@ def goes_on(sitting):
     (sitting.folder / "open").touch()
     status, printed, errors = sitting.start("--json").end()
     assert status == 0, errors
-    assert "1 cells to train, 1 there already" in errors
+    assert "1 cell to train, 1 there already" in errors
     assert {path: sitting.results()[path] for path in kept} == kept
     assert len(json.loads(printed)["summary"]) == 2
     assert len(sitting.results()) == 8

@@ -1,13 +1,16 @@
 """What is said of a suite before it runs."""
 
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
+from bench import registry
+from bench.contract import Architecture
 from bench.run.cell import Setting, run_cell
-from bench.run.plan import Outcome, expected
-from bench.run.store import Store
-from bench.run.suite import cells, load
+from bench.run.plan import Outcome, expected, foreseen, in_words, outlook
+from bench.run.store import Glance, Store
+from bench.run.suite import Selection, cells, load, selected
 
 
 @pytest.fixture(scope="module")
@@ -41,3 +44,66 @@ def test_what_is_there_already_costs_nothing(todo, tmp_path):
     store.write(run_cell(todo[0], Setting("tiny", None)))
     (found,) = expected([todo[0]], store)
     assert (found.outcome, found.seconds) == (Outcome.PRESENT, None)
+
+
+def test_what_is_known_without_a_model_is_what_is_expected(todo, tmp_path):
+    for cell, one in zip(todo, expected(todo, Store(tmp_path)), strict=True):
+        assert foreseen(cell) == replace(one, width=None, parameters=None, seconds=None)
+
+
+def test_tokens_are_those_that_all_trials_read(todo):
+    tokens = {cell.place: foreseen(cell).tokens for cell in todo}
+    assert tokens["gru", "recall", 4] == 4 * 8 * 4 * 4  # trials × steps × batch × source
+    assert tokens["gru", "copy", 3] == 4 * 8 * 4 * (3 + 3)  # it reads what it writes, too
+    assert tokens["bilstm", "copy", 3] is None
+
+
+def test_the_outlook_is_the_sum_of_what_trains(todo, tmp_path):
+    found = list(expected(todo, Store(tmp_path)))
+    whole = outlook(found, present=2)
+    trains = [one for one in found if one.outcome is Outcome.TRAINS]
+    assert (whole.trains, whole.refused, whole.present, whole.trials) == (8, 1, 2, 32)
+    assert whole.tokens == sum(one.tokens for one in trains)
+    assert whole.seconds(1) == whole.core_seconds == sum(one.seconds for one in trains)
+    assert whole.seconds(2) == whole.core_seconds / 2
+    assert whole.seconds(10**6) == max(one.seconds for one in trains), "a cell is not shared"
+
+
+def test_in_words(todo):
+    quick = outlook(map(foreseen, todo))
+    assert in_words(quick) == (
+        "8 cells to train, 0 there already, 1 refused; 32 trials that read at most "
+        "6,140 tokens in training"
+    )
+    timed = replace(quick, core_seconds=7200.0, longest=100.0, fails=1)
+    assert in_words(timed, 2).endswith("; at most 1 h 0 min with 2 workers, 2 core hours")
+    assert "1 refused, 1 cannot be built;" in in_words(timed)
+
+
+@dataclass(frozen=True)
+class Broken(Architecture):
+    """It cannot be built."""
+
+    def build(self, width, signature):
+        raise RuntimeError("not today")
+
+
+def test_what_cannot_be_built_is_told_and_costs_no_other(tiny, tmp_path):
+    registry.register("broken", Broken())
+    suite = selected(load(str(tiny)), Selection(("broken", "gru"), ("recall",), (4,)))
+    broken, gru = expected(cells(suite), Store(tmp_path))
+    assert (broken.outcome, broken.reason) == (Outcome.FAILS, "RuntimeError: not today")
+    assert gru.outcome is Outcome.TRAINS
+
+
+def test_a_glance_leaves_what_is_damaged_where_it_is(todo, tmp_path):
+    records = run_cell(todo[0], Setting("tiny", None))
+    Store(tmp_path).write(records)
+    damaged = tmp_path / "trials" / records[0].trial / "result.json"
+    damaged.write_text("{")
+    warnings = []
+    (found,) = expected([todo[0]], Glance(tmp_path, warnings.append))
+    assert found.outcome is Outcome.TRAINS
+    assert damaged.read_text() == "{"
+    assert len(warnings) == 1
+    assert "cannot be used" in warnings[0]

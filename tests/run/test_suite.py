@@ -2,14 +2,65 @@
 
 import pytest
 
-from bench.contract import InputError
+from bench import registry
+from bench.contract import Alignment, InputError
+from bench.matching import Skip
+from bench.run.cell import job_of
 from bench.run.suite import Selection, built_in, cells, load, selected
 
+PUBLISHED = ("zoology", "mad", "chomsky", "tcn")
 
-def test_built_in_suites_hold_together():
-    assert "quick" in built_in()
-    for name in built_in():
-        assert cells(load(name))
+
+@pytest.mark.parametrize("name", built_in())
+def test_a_built_in_suite_refuses_nothing_by_mistake(name):
+    jobs = {cell.place: job_of(cell) for cell in cells(load(name))}
+    refused = {place: job.reason for place, job in jobs.items() if isinstance(job, Skip)}
+    assert not [reason for reason in refused.values() if "no width comes within" in reason]
+    trains = jobs.keys() - refused.keys()
+    assert {architecture for architecture, _, _ in trains} == set(named(name))
+    for block in {place[1:] for place in jobs}:
+        compared = [place for place in trains if place[1:] == block]
+        assert len(compared) >= min(2, len(named(name))), "nothing to compare"
+
+
+def named(name):
+    return [registry.architecture(text).name for text in load(name).architectures]
+
+
+@pytest.mark.parametrize("name", ["quick", "long", "modern", *PUBLISHED])
+def test_a_suite_of_one_kind_of_task_refuses_nothing(name):
+    assert not [cell.place for cell in cells(load(name)) if isinstance(job_of(cell), Skip)]
+
+
+def test_the_classroom_has_a_task_of_every_kind():
+    signatures = [cell.task.value.signature(cell.length) for cell in cells(load("classroom"))]
+    kinds = {(one.alignment, one.steps == 1) for one in signatures}
+    assert {alignment for alignment, _ in kinds} == set(Alignment)
+    assert (Alignment.POOLED, True) in kinds, "one to one"
+    assert (Alignment.POOLED, False) in kinds, "many to one"
+
+
+@pytest.mark.parametrize(
+    ("name", "say"),
+    [
+        ("long", lambda s: "Lengths of {}, {} and {}".format(*s.tasks[0].lengths)),
+        ("zoology", lambda s: f"width {s.budget.width} "),
+        ("zoology", lambda s: f"lengths to {s.tasks[-1].lengths[-1]} "),
+        ("zoology", lambda s: f"{s.recipe.steps * s.recipe.batch_size:,} examples of 6.4 million"),
+        ("mad", lambda s: f"width {s.budget.width} "),
+        ("mad", lambda s: f"{s.recipe.steps} steps of {s.recipe.batch_size} examples"),
+        ("chomsky", lambda s: f"lengths 1 to {s.tasks[0].lengths[0]},"),
+        ("chomsky", lambda s: f"{s.recipe.steps:,} steps of {s.recipe.batch_size} examples"),
+        ("chomsky", lambda s: f"width {s.budget.width} "),
+        ("tcn", lambda s: f"{s.recipe.steps:,} steps of {s.recipe.batch_size} examples"),
+        ("tcn", lambda s: f"delays to {s.tasks[1].lengths[-1]} "),
+        ("tcn", lambda s: f"{s.budget.parameters:,} parameters"),
+    ],
+)
+def test_a_description_says_what_the_suite_does(name, say):
+    suite = load(name)
+    assert say(suite) in suite.description
+    assert name not in PUBLISHED or "scaled" in suite.description
 
 
 def test_a_suite_spans_architectures_tasks_and_lengths(tiny):

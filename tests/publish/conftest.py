@@ -1,0 +1,32 @@
+"""A tiny run, finished, and its records."""
+
+from pathlib import Path
+
+import pytest
+
+from bench.publish.records import Published
+from bench.run.executors.inline import Inline
+from bench.run.runner import Order, Watcher, run
+from bench.run.store import Store
+from bench.run.suite import Selection, load, selected
+from bench.tracking import Tracking
+
+TINY = Path(__file__).parents[1] / "suites" / "tiny.toml"
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory) -> Path:
+    """The folder of a run of an architecture on a task, and of one that cannot run it."""
+    out = tmp_path_factory.mktemp("run") / "out"
+    names = Selection(architectures=("gru", "bilstm"), tasks=("copy",), lengths=(3,))
+    suite = selected(load(str(TINY)), names)
+    run(Order(suite, out, Inline(), Tracking("disabled"), command=("lagbench", "run")), Watcher())
+    return out
+
+
+@pytest.fixture(scope="session")
+def published(finished) -> Published:
+    store = Store(finished)
+    found = store.read_run()
+    records, speeds = store.reported(found)
+    return Published((found,), tuple(records), tuple(speeds))

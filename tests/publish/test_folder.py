@@ -1,0 +1,101 @@
+"""Published results are derived from stored records alone, byte for byte."""
+
+import json
+import shutil
+
+import pytest
+
+from bench.contract import InputError
+from bench.publish import folder
+from bench.publish.folder import SMALL, add, publish, regenerate
+
+
+def contents(results):
+    return {
+        path.relative_to(results).as_posix(): path.read_bytes()
+        for path in results.rglob("*")
+        if path.is_file()
+    }
+
+
+@pytest.fixture(scope="module")
+def results(finished, tmp_path_factory):
+    path = tmp_path_factory.mktemp("published")
+    assert publish([finished], path) == [path / "tiny"]
+    return path
+
+
+def test_it_holds_what_the_run_itself_reported(results, finished):
+    for name in ("summary.csv", "trials.csv", "report.md", "report.html"):
+        assert (results / "tiny" / name).read_bytes() == (finished / name).read_bytes()
+    figures = {path.name for path in (finished / "figures").iterdir()}
+    assert {path.name for path in (results / "tiny" / "figures").iterdir()} == figures
+
+
+def test_all_is_derived_again_byte_for_byte(results, tmp_path):
+    (tmp_path / "tiny").mkdir()
+    shutil.copy(results / "tiny" / "records.jsonl.gz", tmp_path / "tiny")
+    regenerate(tmp_path)
+    assert contents(tmp_path) == contents(results)
+
+
+def test_adding_a_run_again_changes_nothing(results, finished, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(results, copy)
+    assert add(finished, copy) == copy / "tiny" / "records.jsonl.gz"
+    assert contents(copy) == contents(results)
+
+
+def test_the_page_says_who_leads_and_how_it_was_run(results):
+    page = (results / "README.md").read_text()
+    assert "[tiny](tiny/report.md)" in page
+    assert "| lagbench run | 2 |" in page
+    assert "| gru |" not in page, "whoever stands alone has no place"
+    assert page.count("| not run |") > 10
+
+
+def test_an_own_entry_stands_beside_the_others(results, finished, tmp_path):
+    mine = tmp_path / "mine"
+    shutil.copytree(finished, mine)
+    for path in mine.glob("*/*/result.json"):
+        record = json.loads(path.read_text())
+        record |= {"cell": record["cell"] + "m", "trial": record["trial"] + "m"}
+        record |= {"architecture": record["architecture"].replace("gru", "my_layer")}
+        path.unlink()
+        (moved := path.parent.with_name(record["trial"])).mkdir()
+        (moved / "result.json").write_text(json.dumps(record))
+    run = json.loads((mine / "run.json").read_text())
+    run["cells"] = [key + "m" for key in run["cells"]]
+    (mine / "run.json").write_text(json.dumps(run))
+    copy = tmp_path / "copy"
+    shutil.copytree(results, copy)
+    publish([mine], copy)
+    for name in ("README.md", "tiny/summary.csv", "tiny/report.md"):
+        text = (copy / name).read_text()
+        assert "my_layer" in text or "my\\_layer" in text
+        assert "gru" in text
+
+
+def test_a_large_page_is_not_kept(results, tmp_path, monkeypatch):
+    copy = tmp_path / "copy"
+    shutil.copytree(results, copy)
+    page = copy / "tiny" / "report.html"
+    for size, kept in ((SMALL, True), (SMALL + 1, False)):
+        monkeypatch.setattr(folder, "write_report", lambda *_, n=size: page.write_bytes(bytes(n)))
+        regenerate(copy)
+        assert page.exists() is kept
+        assert ("to explore" in (copy / "README.md").read_text()) is kept
+
+
+def test_what_is_no_finished_run_is_refused(finished, tmp_path):
+    with pytest.raises(InputError, match="no finished run"):
+        add(tmp_path, tmp_path / "results")
+    begun = tmp_path / "begun"
+    begun.mkdir()
+    run = json.loads((finished / "run.json").read_text()) | {"reported": False}
+    (begun / "run.json").write_text(json.dumps(run))
+    with pytest.raises(InputError, match="no finished run"):
+        add(begun, tmp_path / "results")
+    with pytest.raises(InputError, match="no published results"):
+        regenerate(tmp_path)
+    assert not (tmp_path / "results").exists()

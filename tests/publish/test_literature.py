@@ -1,0 +1,95 @@
+"""Published figures: they belong to cells of ours, and verdicts follow from records."""
+
+from dataclasses import replace
+from math import log
+
+import pytest
+
+from bench.publish import literature
+from bench.publish.literature import Comparison, Verdict, against_literature, rows
+from bench.record import ProbeValue, Status
+from bench.run.suite import cells, load
+
+
+@pytest.mark.parametrize("suite", sorted({row.suite for row in rows()}))
+def test_every_row_is_of_a_cell_that_its_suite_has(suite):
+    places = {cell.place for cell in cells(load(suite))}
+    for row in rows():
+        if row.suite == suite:
+            assert (row.architecture, row.task, row.length) in places
+            assert row.minus is None or (row.architecture, *places_of(row.minus)) in places
+
+
+def places_of(place):
+    return place.task, place.length
+
+
+def test_the_floor_of_copy_memory_is_what_the_symbols_cost():
+    at_floor = [row for row in rows() if row.task == "copy_memory" and row.ours_is == "near"]
+    assert len(at_floor) == 3
+    for row in at_floor:
+        assert row.figure == pytest.approx(10 * log(8) / (row.length + 20), rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("ours_is", "ours", "verdict"),
+    [
+        ("near", 0.9, Verdict.AGREES),
+        ("near", 1.2, Verdict.DIFFERS),
+        ("near", 0.8, Verdict.DIFFERS),
+        ("at_most", -5.0, Verdict.AGREES),
+        ("at_most", 1.05, Verdict.AGREES),
+        ("at_most", 1.2, Verdict.DIFFERS),
+        ("at_least", 5.0, Verdict.AGREES),
+        ("at_least", 0.95, Verdict.AGREES),
+        ("at_least", 0.8, Verdict.DIFFERS),
+        ("near", None, Verdict.NOT_RUN),
+    ],
+)
+def test_verdicts(ours_is, ours, verdict):
+    row = rows()[0].model_copy(update={"ours_is": ours_is, "figure": 1.0, "tolerance": 0.125})
+    assert Comparison(row, ours, 3).verdict is verdict
+
+
+def compared(monkeypatch, published, values, row, name="test_loss"):
+    """A row against records with these values, one a seed."""
+    model = next(record for record in published.records if record.status is Status.OK)
+    place = {"architecture": row.architecture, "task": row.task, "length": row.length}
+    records = [
+        model.model_copy(update={**place, "seed": seed, "selected": True, name: value})
+        for seed, value in enumerate(values)
+    ]
+    records.append(records[0].model_copy(update={"selected": False, name: values[0] + 99}))
+    monkeypatch.setattr(literature, "rows", lambda: (row,))
+    (found,) = against_literature({row.suite: replace(published, records=tuple(records))})
+    return found
+
+
+def test_the_mean_or_the_best_of_the_selected_seeds(monkeypatch, published):
+    row = rows()[0].model_copy(update={"measure": "test_loss"})
+    found = compared(monkeypatch, published, [1.0, 2.0, 6.0], row)
+    assert (found.ours, found.seeds) == (3.0, 3)
+    best = row.model_copy(update={"of": "best"})
+    assert compared(monkeypatch, published, [1.0, 2.0, 6.0], best).ours == 1.0
+
+
+def test_extrapolation_is_that_of_the_length_asked_for(monkeypatch, published):
+    row = rows()[0].model_copy(update={"measure": "extrapolated:320", "of": "best"})
+    scores = [
+        tuple(ProbeValue(probe="extrapolation", x=x, value=value - x / 1000) for x in (80, 320))
+        for value in (1.0, 0.5)
+    ]
+    model = next(record for record in published.records if record.status is Status.OK)
+    place = {"architecture": row.architecture, "task": row.task, "length": row.length}
+    records = tuple(
+        model.model_copy(update={**place, "selected": True, "probes": each}) for each in scores
+    )
+    monkeypatch.setattr(literature, "rows", lambda: (row,))
+    (found,) = against_literature({row.suite: replace(published, records=records)})
+    assert found.ours == pytest.approx(0.68)
+
+
+def test_what_was_not_run_is_said(published):
+    found = against_literature({"tiny": published})
+    assert len(found) == len(rows())
+    assert {one.verdict for one in found} == {Verdict.NOT_RUN}

@@ -54,11 +54,16 @@ class Claim:
     caveat: str = ""
 
     @property
-    def experiments(self) -> tuple[str, ...]:
-        """The suites whose records it reads, in order; "" are the timings."""
-        of_part = [[*part.quantities, *([part.learned] if part.learned else [])]
+    def quantities(self) -> tuple[Quantity, ...]:
+        """All that its parts are computed from, and what must have been learned."""
+        of_part = [(*part.quantities, *((part.learned,) if part.learned else ()))
                    for part in self.parts]  # fmt: skip
-        return tuple(dict.fromkeys(one.experiment for some in of_part for one in some))
+        return tuple(quantity for some in of_part for quantity in some)
+
+    @property
+    def experiments(self) -> tuple[str, ...]:
+        """The experiments whose records it reads, in order; timings have none."""
+        return tuple(dict.fromkeys(one.experiment for one in self.quantities if one.experiment))
 
 
 @dataclass(frozen=True)

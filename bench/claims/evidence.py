@@ -29,11 +29,15 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Quantity:
-    """Something that was measured, in words, and where it is read; experiment "": the timings."""
+    """Something that was measured, in words, and where it is read.
+
+    experiment: the suite `claims/EXPERIMENT`; "" for what is timed. shape: what is timed.
+    """
 
     name: str
     experiment: str
     values: Callable[[Evidence], Values]
+    shape: Shape | None = None
 
 
 def measured(
@@ -125,7 +129,7 @@ def time_per_token(shape: Shape) -> Quantity:
     """The microseconds that a training step takes a token, round by round."""
     threads = f"{shape.threads} thread{'s' if shape.threads > 1 else ''}"
     name = f"µs a token: {shape.architecture}, {shape.length} steps, {threads}"
-    return Quantity(name, "", lambda evidence: _timed(evidence, shape, 1e6))
+    return Quantity(name, "", lambda evidence: _timed(evidence, shape, 1e6), shape)
 
 
 def parameters_of(shape: Shape) -> Quantity:
@@ -136,7 +140,7 @@ def parameters_of(shape: Shape) -> Quantity:
         rounds = _timed(evidence, shape, 1.0)
         return {index: float(count) for count in counts for index in rounds}
 
-    return Quantity(f"parameters: {shape.architecture} of width {shape.width}", "", values)
+    return Quantity(f"parameters: {shape.architecture} of width {shape.width}", "", values, shape)
 
 
 def shape_of(pace: Pace) -> Shape:

@@ -39,7 +39,11 @@ def write_report(
     context = _context(run, reported, tables) | {"figures": drawn}
     paths = write_tables(out, tables)
     _write_figures(out / "figures", drawn)
-    for name, text in (("report.md", _markdown(context)), ("report.html", _html(context))):
+    pages = {
+        "report.md": markdown("report.md.j2", context),
+        "report.html": markup("report.html.j2", context | {"vega": _vega()}),
+    }
+    for name, text in pages.items():
         paths.append(out / name)
         paths[-1].write_text(text, encoding="utf-8", newline="\n")
     return paths
@@ -74,11 +78,11 @@ def _write_figures(folder: Path, drawn: Sequence[Figure]) -> None:
         (folder / f"{figure.name}.svg").write_text(svg, encoding="utf-8", newline="\n")
 
 
-def _html(context: dict[str, Any]) -> str:
-    """The page; Vega stands in it once, and each chart as data that cannot close its element."""
+def markup(template: str, context: dict[str, Any]) -> str:
+    """A page of HTML; each chart stands in it as data that cannot close its element."""
     environment = _environment(autoescape=True)
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
-    return environment.get_template("report.html.j2").render(context, vega=_vega())
+    return environment.get_template(template).render(context)
 
 
 @cache
@@ -96,9 +100,10 @@ def _compact(figure: Figure) -> dict[str, Any]:
     return {"columns": list(rows[0]), "rows": values, "specification": bare}
 
 
-def _markdown(context: dict[str, Any]) -> str:
+def markdown(template: str, context: dict[str, Any]) -> str:
+    """A page of Markdown."""
     environment = _environment(autoescape=False, finalize=_plain)
-    return environment.get_template("report.md.j2").render(context)
+    return environment.get_template(template).render(context)
 
 
 def _plain(value: Any) -> str:

@@ -14,7 +14,7 @@ from uuid import uuid4
 from pydantic import BaseModel, ValidationError
 
 from bench.contract import InputError
-from bench.record import FORMAT, Record, Run, Throughput
+from bench.record import FORMAT, Paces, Record, Run, Throughput
 from bench.run.trial import Cell
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -60,6 +60,14 @@ class Store:
     def write_run(self, run: Run) -> None:
         """Keep how the folder came about."""
         write_whole(self.out / "run.json", run.model_dump_json(indent=1))
+
+    def read_paces(self) -> Paces | None:
+        """What was timed for the claims."""
+        return self._read(self.out / "paces.json", Paces)
+
+    def write_paces(self, paces: Paces) -> None:
+        """Keep what was timed for the claims."""
+        write_whole(self.out / "paces.json", paces.model_dump_json(indent=1))
 
     def reported(self, run: Run) -> tuple[list[Record], list[Throughput]]:
         """The records and speeds of the cells that a run reports."""

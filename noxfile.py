@@ -7,6 +7,7 @@
 Where nox is missing, it is installed into `.nox/.bootstrap`, and this file runs itself again there.
 """
 
+import shutil
 import subprocess
 import sys
 import venv
@@ -83,6 +84,24 @@ def speed(session: nox.Session) -> None:
     """Measure our own speed beside others', in turn, and write results/speed/speed.csv."""
     install(session)
     session.run("python", "-m", "bench.speed", *session.posargs)
+
+
+@nox.session
+def package(session: nox.Session) -> None:
+    """Build wheel and sdist into dist/, install the wheel and the example plugin, and use them."""
+    dist = ROOT / "dist"
+    shutil.rmtree(dist, ignore_errors=True)
+    session.env["PIP_CONSTRAINT"] = str(ROOT / "constraints.txt")
+    session.install("--quiet", *nox.project.dependency_groups(PROJECT, "package"))
+    session.run("python", "-m", "build", "--outdir", str(dist), str(ROOT))
+    (wheel,) = dist.glob("*.whl")
+    session.install("--quiet", "--force-reinstall", "--no-deps", wheel)
+    session.install("--quiet", wheel, str(ROOT / "examples" / "lagbench-echo"))
+    session.cd(session.create_tmp())  # where no file of the checkout can be imported
+    session.run("lagbench", "--version")
+    session.run("lagbench", "list", "suites")
+    session.run("lagbench", "check", "echo")
+    session.run("lagbench", "check", "echo_state")
 
 
 if __name__ == "__main__":

@@ -56,6 +56,12 @@ class LiveTable(Watcher):
         self.phase = f"{len(missing)} cells to train, {len(present)} there already"
         self.console.print(self.phase)
 
+    def weightless(self, count: int) -> None:
+        """Say why cells that are there already are trained again."""
+        if count:
+            cells = "1 of them is" if count == 1 else f"{count} of them are"
+            self.console.print(f"{cells} there without weights, and trained again to keep those")
+
     def heard(self, event: Event) -> None:
         """Show a cell's best score so far."""
         if not event.points:
@@ -70,12 +76,17 @@ class LiveTable(Watcher):
         """Show what a cell came to."""
         self.states[done.cell.place] = _outcome(done.records)
         self.shares[done.cell.place] = 1.0
-        if done.warning is not None and done.warning not in self.warnings:
-            self.warnings.append(done.warning)
+        if done.warning is not None:
+            self.warned(done.warning)
         if not self.console.is_terminal:
             architecture, task, length = done.cell.place
             outcome = self.states[done.cell.place].plain
             self.console.print(f"{task} {length} {architecture}: {outcome}; {self._time_left()}")
+
+    def warned(self, sentence: str) -> None:
+        """Keep a warning for when the table is gone."""
+        if sentence not in self.warnings:
+            self.warnings.append(sentence)
 
     def measured(self, done: int, total: int) -> None:
         """Show how far the measurement of throughput is."""

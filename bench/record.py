@@ -92,7 +92,7 @@ class Record(_Frozen):
     clipped: float | None = None
     gradient_half_life: float | None = None  # steps back that halve the gradient; inf: none do
     gradient_half_life_fit: float | None = None  # R² of the exponential that it is read off
-    influence_reach: float | None = None  # largest lag with half of the largest influence
+    influence_reach: float | None = None  # lag up to which influence is half of the oracle's
     extrapolation_score: float | None = None  # score at twice the length
     wall_seconds: float | None = None  # of its cell, divided by the number of replicas
     commit: str | None = None
@@ -101,6 +101,7 @@ class Record(_Frozen):
     curve: tuple[Point, ...] = ()
     probes: tuple[ProbeValue, ...] = ()
     refused_probes: dict[str, str] = Field(default_factory=dict)  # why a probe measured nothing
+    deep_probes: tuple[str, ...] = ()  # whose values come from `lagbench probe --deep`
 
 
 class Throughput(_Frozen):

@@ -22,7 +22,7 @@ LAYERS = (  # each may import what stands above it, and its own
     ("bench.run.trial",),
     ("bench.report", "bench.tracking", "bench.display"),
     ("bench.run",),
-    ("bench.live",),
+    ("bench.live", "bench.speed.workers"),
     ("bench.cli", "bench.speed.__main__"),
 )
 RANK = {unit: rank for rank, units in enumerate(LAYERS) for unit in units}
@@ -34,7 +34,7 @@ HOMES = {  # the only files that import it
     "pandas": ("bench.report", "bench.cli", "bench.speed.__main__"),
     "wandb": ("bench.tracking",),
     "datasets": ("bench.train.data", "bench.examples.export", "tasks.material.real.source"),
-    "pytorch_lightning": ("bench.train",),
+    "pytorch_lightning": ("bench.train", "bench.speed.ordinary"),
     "pebble": ("bench.run",),
     "typer": ("bench.cli", "bench.speed.__main__"),
     "rich": ("bench.cli", "bench.display", "bench.live", "bench.speed.__main__"),

@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from bench.contract import Mixer, Pool, Signature, Space, State, Tokens, Transducer
+from bench.contract import Mixer, Pool, Signature, State, Tokens, Transducer
 from bench.matching import Plan, PlanKind
 from bench.model.ends import embedder, head
 
@@ -97,7 +97,7 @@ class WritingModel(Model, ABC):
 
     def __init__(self, plan: Plan, width: int) -> None:
         super().__init__(plan, width)
-        self.embed_target = Prefix(plan.signature.target, width)
+        self.embed_target = Prefix(plan.signature, width)
 
     @abstractmethod
     def forced(self, embedded: Tensor, source_mask: Tensor | None, prefix: Tensor) -> Tensor:
@@ -222,13 +222,15 @@ class Prefix(nn.Module):
     """What a writing model has read of its target so far: a start vector, then embedded targets.
 
     With `feed = "none"` it reads the start vector at every step, and never what came before it.
+    So it does where the target has one step, and then there is nothing to embed targets with.
     """
 
     feed: Feed = "own"
 
-    def __init__(self, space: Space, width: int) -> None:
+    def __init__(self, signature: Signature, width: int) -> None:
         super().__init__()
-        self.embed = embedder(space, width)
+        several = signature.target_steps > 1
+        self.embed = embedder(signature.target, width) if several else None
         self.first = nn.Parameter(torch.randn(width))
 
     def start(self, batch: int, steps: int = 1) -> Tensor:
@@ -237,13 +239,13 @@ class Prefix(nn.Module):
 
     def forward(self, target: Tensor) -> Tensor:
         """Teacher forcing: start, then all targets but the last; `(B, U)` -> `(B, U, D)`."""
-        if self.feed == "none":
+        if self.embed is None or self.feed == "none":
             return self.start(*target.shape[:2])
         return torch.cat([self.start(target.shape[0]), self.embed(target[:, :-1])], dim=1)
 
     def next(self, written: Tensor) -> Tensor:
         """What is read after a symbol `(B, 1)` or a value `(B, 1, W)` is written: `(B, 1, D)`."""
-        if self.feed == "none":
+        if self.embed is None or self.feed == "none":
             return self.start(written.shape[0])
         embedded: Tensor = self.embed(written)
         return embedded

@@ -1,5 +1,6 @@
 """Running a cell, from names to records, in whichever process it falls to."""
 
+import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,9 +16,12 @@ from bench.probes import probed
 from bench.probes.subject import Subject
 from bench.record import Point, Record, Status
 from bench.run.machine import commit, device_name
+from bench.run.store import Store, Weights
 from bench.run.trial import Cell
 from bench.train.cell import Job, Trained, train
-from bench.train.evaluation import evaluate
+from bench.train.evaluation import alone, evaluate
+from bench.train.objective import Evaluation
+from bench.train.replicas import Replicas
 
 Watch = Callable[[dict[int, Point]], None]
 
@@ -29,6 +33,7 @@ class Setting:
     suite: str
     cache: Path | None
     device: str = "cpu"
+    store: Store | None = None  # where weights are kept, of recipes that keep any
 
 
 def run_cell(cell: Cell, setting: Setting, watch: Watch = lambda _: None) -> list[Record]:
@@ -74,6 +79,8 @@ def _trained(cell: Cell, job: Job, setting: Setting, watch: Watch) -> list[Recor
     started = time.perf_counter()
     trained = train(job, setting.cache, torch.device(setting.device), watch)
     results = _tested(job, trained, setting.cache)
+    if cell.recipe.keep == "best" and setting.store is not None:
+        _keep(cell, trained, setting.store)
     common = {
         **_identity(cell, setting),
         "plan": job.plan.kind,
@@ -98,10 +105,10 @@ def _trained(cell: Cell, job: Job, setting: Setting, watch: Watch) -> list[Recor
 
 def _tested(job: Job, trained: Trained, cache: Path | None) -> dict[int, dict[str, Any]]:
     """What the selected replicas reached on test, and what the probes found, by row."""
-    split = job.split(Split.TEST, cache)
-    reached, predicted = evaluate(trained.winners, split, job.scale.metric, job.recipe.decoding)
     seeds = tuple(job.pairs[row][0] for row in trained.selected)
-    found = probed(Subject(job, seeds, trained.winners, split, predicted))
+    updates = sum(curve[-1].step for curve in trained.curves)
+    reached, subject = scored(job, seeds, trained.winners, updates, cache)
+    found = probed(subject)
     results = {}
     for index, row in enumerate(trained.selected):
         metric = reached.metric[index].item()
@@ -116,6 +123,29 @@ def _tested(job: Job, trained: Trained, cache: Path | None) -> dict[int, dict[st
             **found.fields(index),
         }
     return results
+
+
+def scored(
+    job: Job,
+    seeds: tuple[int, ...],
+    winners: Replicas,
+    updates: int,
+    cache: Path | None,
+    deep: bool = False,
+) -> tuple[Evaluation, Subject]:
+    """What the selected replicas, of these seeds, reached on test, and what probes are given."""
+    split = job.split(Split.TEST, cache)
+    reached, answers = evaluate(winners, split, job.scale.metric, job.recipe.decoding)
+    return reached, Subject(job, seeds, winners, split, answers, updates, deep)
+
+
+def _keep(cell: Cell, trained: Trained, store: Store) -> None:
+    """Keep the weights that were scored, with what a record does not say of its neighbours."""
+    facts = {"seeds": json.dumps(cell.seeds), "learning_rates": json.dumps(cell.rates)}
+    for model, row in zip(alone(trained.winners), trained.selected, strict=True):
+        seed, rate = cell.pairs[row]
+        tensors = {name: weight.detach().cpu().clone() for name, weight in model.named_parameters()}
+        store.write_weights(cell.trial_key(seed, rate), Weights(tensors, facts))
 
 
 def _course(cell: Cell, curve: list[Point], finite: bool, steps: int) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from bench.run.store import Store
 from bench.run.suite import Suite, cells
 from bench.run.trial import Cell
 from bench.speed.throughput import throughput
-from bench.tracking import Tracking
+from bench.tracking import SuiteRuns, Tracking
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,9 @@ class Watcher:
     def planned(self, missing: list[Cell], present: list[list[Record]]) -> None:
         """Which cells are to be trained, and the records of those that are there already."""
 
+    def weightless(self, count: int) -> None:
+        """So many of these cells were trained before, but without keeping their weights."""
+
     def heard(self, event: Event) -> None:
         """A cell was begun or evaluated; comes from another thread."""
 
@@ -47,6 +50,9 @@ class Watcher:
 
     def measured(self, done: int, total: int) -> None:
         """So many cells' throughput is known."""
+
+    def warned(self, sentence: str) -> None:
+        """Something is not as it should be, and the run goes on."""
 
 
 def run(order: Order, watcher: Watcher) -> Run:
@@ -58,21 +64,29 @@ def run(order: Order, watcher: Watcher) -> Run:
     store = Store(order.out)
     todo = cells(order.suite)
     before = store.read_run()
-    present = {cell: records for cell in todo if (records := store.read(cell)) is not None}
+    known = {cell: records for cell in todo if (records := store.read(cell)) is not None}
+    present = {cell: records for cell, records in known.items() if _kept(cell, records, store)}
     missing = sorted(
         (cell for cell in todo if cell not in present), key=lambda cell: cell.cost, reverse=True
     )
     watcher.planned(missing, list(present.values()))
+    watcher.weightless(len(known) - len(present))
     store.write_run(_described(order, todo, store, before, 0))
-    setting = Setting(order.suite.name, store.cache, order.device)
+    setting = Setting(order.suite.name, store.cache, order.device, store)
     setup = Setup(setting, order.tracking, order.plugins)
-    for done in execute(missing, setup, order.workers, watcher.heard):
-        store.write(done.records)
-        watcher.finished(done)
-    _measure(todo, store, order, watcher)
-    report = _described(order, todo, store, before, time.monotonic() - started)
-    store.write_run(report)
-    write_report(order.out, report, *store.reported(report))
+    trials = sum(len(cell.pairs) for cell in todo)
+    with SuiteRuns(order.tracking, order.suite.name, trials) as runs:
+        for done in execute(missing, setup, order.workers, watcher.heard):
+            store.write(done.records)
+            runs.ended(done.cell, done.records)
+            watcher.finished(done)
+        runs.settle()
+        _measure(todo, store, order, watcher)
+        report = _described(order, todo, store, before, time.monotonic() - started)
+        store.write_run(report)
+        runs.finish(report, write_report(order.out, report, *store.reported(report)))
+    for warning in runs.warnings:
+        watcher.warned(warning)
     return report
 
 
@@ -84,6 +98,12 @@ def rewrite(out: Path) -> Run:
         raise InputError(f"There is no run in {out}: it has no run.json.")
     write_report(out, report, *store.reported(report))
     return report
+
+
+def _kept(cell: Cell, records: list[Record], store: Store) -> bool:
+    """Whether there is all that the recipe keeps of a cell that is done."""
+    scored = [record for record in records if record.selected and record.score is not None]
+    return cell.recipe.keep == "none" or all(map(store.has_weights, scored))
 
 
 def _measure(todo: list[Cell], store: Store, order: Order, watcher: Watcher) -> None:

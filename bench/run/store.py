@@ -1,23 +1,36 @@
 """The results of a run on disk: every file is whole or not there.
 
-`OUT/trials/<key>/result.json` holds a trial, `OUT/throughput/<key>.json` the speed of a cell,
-`OUT/run.json` how it all came about. A file that cannot be read is set aside, never deleted.
+`OUT/trials/<key>/result.json` holds a trial, `weights.safetensors` beside it its model where
+weights are kept, `OUT/throughput/<key>.json` the speed of a cell, `OUT/run.json` how it all came
+about. A file that cannot be read is set aside, never deleted.
 """
 
 import os
 from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 from uuid import uuid4
 
+import safetensors.torch
 from pydantic import BaseModel, ValidationError
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
 
 from bench.contract import InputError
 from bench.record import FORMAT, Paces, Record, Run, Throughput
 from bench.run.trial import Cell
 
 Model = TypeVar("Model", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class Weights:
+    """The parameters of a model by name, and texts that say which model it is."""
+
+    tensors: dict[str, Tensor]
+    facts: dict[str, str]
 
 
 class Store:
@@ -44,6 +57,25 @@ class Store:
         """Keep records, each whole or not at all."""
         for record in records:
             write_whole(self._trial(record.trial), record.model_dump_json(indent=1))
+
+    def has_weights(self, record: Record) -> bool:
+        """Whether the weights of a trial are kept."""
+        return self._weights(record.trial).is_file()
+
+    def read_weights(self, record: Record) -> Weights:
+        """The weights of a trial; `InputError` where there are none, or they cannot be read."""
+        path = self._weights(record.trial)
+        try:
+            with safe_open(path, framework="pt") as file:
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+                return Weights(tensors, file.metadata() or {})
+        except (OSError, SafetensorError) as error:
+            raise InputError(f"There are no weights to be read in {path}: {error}.") from error
+
+    def write_weights(self, key: str, weights: Weights) -> None:
+        """Keep the weights of a trial."""
+        content = safetensors.torch.save(weights.tensors, weights.facts)
+        write_whole(self._weights(key), content)
 
     def read_throughput(self, cell: Cell) -> Throughput | None:
         """The speed of a cell's model, where it was measured."""
@@ -80,6 +112,9 @@ class Store:
     def _trial(self, key: str) -> Path:
         return self.out / "trials" / key / "result.json"
 
+    def _weights(self, key: str) -> Path:
+        return self.out / "trials" / key / "weights.safetensors"
+
     def _throughput(self, key: str) -> Path:
         return self.out / "throughput" / f"{key}.json"
 
@@ -98,13 +133,14 @@ class Store:
         return None
 
 
-def write_whole(path: Path, text: str) -> None:
+def write_whole(path: Path, content: str | bytes) -> None:
     """Write a file so that it is whole or not there, also when the machine stops midway."""
+    data = content.encode() if isinstance(content, str) else content
     partial = path.with_name(f".{path.name}-{uuid4().hex}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("x", encoding="utf-8") as file:
-            file.write(text)
+        with partial.open("xb") as file:
+            file.write(data)
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)

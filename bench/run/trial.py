@@ -62,7 +62,7 @@ class Cell:
             "length": self.length,
             "seeds": self.seeds,
             "rates": self.rates,
-            "recipe": self.recipe.model_dump(mode="json"),
+            "recipe": self.recipe.model_dump(mode="json", exclude={"keep"}),
             "budget": self.budget.model_dump(mode="json"),
         }
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from copy import deepcopy
-from dataclasses import replace
 from typing import cast
 
 import torch
@@ -39,13 +38,10 @@ def evaluate(
     for batch in evaluation_batches(split, len(replicas)):
         moved = to_device(batch, device)
         predicted = replicas.predict(moved, forced=isinstance(space, Tokens))
-        score.update(predicted, moved.target, moved.target_mask)
-        answers.append(answer(moved, predicted).cpu())
-    answered = torch.cat(answers, dim=1)
-    reached = score.evaluation()
-    if isinstance(space, Tokens):
-        reached = _of_symbols(reached, answered, split, metric)
-    return reached, answered
+        answered = answer(moved, predicted)
+        score.update(predicted, moved.target, moved.target_mask, answered)
+        answers.append(answered.cpu())
+    return score.evaluation(), torch.cat(answers, dim=1)
 
 
 def _answering(replicas: Replicas, decoding: Decoding) -> Callable[[Batch, Tensor], Tensor]:
@@ -81,14 +77,3 @@ def alone(replicas: Replicas) -> list[Model]:
             if isinstance(module, Mixer | Transducer):
                 module.stacked = False
     return models
-
-
-def _of_symbols(reached: Evaluation, symbols: Tensor, split: Batch, metric: Metric) -> Evaluation:
-    """The evaluation with the accuracy and the exact match of symbols `(R, N, U)`."""
-    right = symbols == split.target
-    counted = torch.ones_like(split.target, dtype=torch.bool)
-    counted = counted if split.target_mask is None else split.target_mask
-    accuracy = (right & counted).sum((1, 2)).double() / counted.sum()
-    exact = (right | ~counted).all(2).double().mean(1)
-    scored = replace(reached, accuracy=accuracy, exact_match=exact)
-    return replace(scored, metric=accuracy) if metric is Metric.ACCURACY else scored

@@ -59,8 +59,17 @@ class ReplicaScore(TorchMetric):
         for name in ("targets", "examples"):
             self.add_state(name, torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
 
-    def update(self, predicted: Tensor, target: Tensor, target_mask: Tensor | None) -> None:
-        """Add a batch: predictions `(R, B, U, …)` against shared targets `(B, U[, W])`."""
+    def update(
+        self,
+        predicted: Tensor,
+        target: Tensor,
+        target_mask: Tensor | None,
+        answered: Tensor | None = None,
+    ) -> None:
+        """Add a batch: predictions `(R, B, U, …)` against shared targets `(B, U[, W])`.
+
+        answered: the symbols `(R, B, U)` that are right or not; None: the likeliest ones.
+        """
         counted = torch.ones_like(target[..., 0] if target.dim() == 3 else target, dtype=torch.bool)
         counted = counted if target_mask is None else target_mask
         shared = target.expand(predicted.shape[0], *target.shape)
@@ -69,7 +78,7 @@ class ReplicaScore(TorchMetric):
         self.targets += counted.sum()
         self.examples += target.shape[0]
         if isinstance(self.space, Tokens):
-            right = predicted.argmax(-1) == shared
+            right = (predicted.argmax(-1) if answered is None else answered) == shared
             self.right += (right & counted).sum((1, 2))
             self.exact += (right | ~counted).all(2).sum(1)
 

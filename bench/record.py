@@ -130,7 +130,6 @@ class Pace(_Frozen):
     batch: int
     width: int
     parameters: int
-    threads: int
     seconds_per_token: tuple[float, ...]  # a forward and a backward pass, one value a round
     torch: str
     device: str

@@ -3,8 +3,6 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import reduce
-from typing import Any
 
 import numpy as np
 from scipy import stats
@@ -117,7 +115,7 @@ def ruling(claim: Claim, evidence: Evidence) -> Ruling:
 def judged(part: Part, evidence: Evidence) -> Judged:
     """Judge one part by what was recorded."""
     values = tuple(quantity.values(evidence) for quantity in part.quantities)
-    seeds = sorted(reduce(set.intersection, (set(one) for one in values)))
+    seeds = sorted(set(values[0]).intersection(*values[1:]))
     effects = {seed: part.effect(*(one[seed] for one in values)) for seed in seeds}
     effect, low, high = centre_and_interval(list(effects.values()))
     verdict, reason = verdict_on(low, high, part.least), ""
@@ -146,11 +144,12 @@ def centre_and_interval(effects: Sequence[float]) -> tuple[float, float, float]:
     values = np.asarray(effects, float)
     if not len(values):
         return float("nan"), float("nan"), float("nan")
-    mean = float(values.mean())
     if len(values) < 2:
-        return mean, float("nan"), float("nan")
-    spread: Any = stats.sem(values) if np.ptp(values) else 0.0  # rounding must not make a width
-    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1) * spread)
+        return float(values[0]), float("nan"), float("nan")
+    if np.ptp(values) == 0:  # rounding must give their mean no width
+        return (float(values[0]),) * 3
+    mean = float(values.mean())
+    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1) * stats.sem(values))
     return mean, mean - half, mean + half
 
 

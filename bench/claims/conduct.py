@@ -12,8 +12,10 @@ from pathlib import Path
 from bench.claims import CLAIMS
 from bench.claims.claim import Claim, Ruling, ruling
 from bench.claims.evidence import Evidence
+from bench.claims.page import write
 from bench.contract import InputError
 from bench.record import Paces, Record
+from bench.report.wording import duration
 from bench.run.executor import computing_alone
 from bench.run.machine import device_name
 from bench.run.store import Store
@@ -21,9 +23,6 @@ from bench.run.suite import Selection, Suite, load, selected
 from bench.speed.pace import Shape, paces
 
 ROUNDS = 15  # of timing
-CORE_SECONDS = {  # of one core, all seeds, as measured on the machine where they were made
-    "memory": 0,
-}
 
 
 def chosen(numbers: Sequence[int]) -> list[Claim]:
@@ -39,8 +38,8 @@ def experiments(
     claims: Sequence[Claim], changes: Sequence[str] = (), seeds: int | None = None
 ) -> list[Suite]:
     """The suites that these claims need, each once, as changed."""
-    names = dict.fromkeys(name for claim in claims for name in claim.experiments)
-    return [selected(load(f"claims/{name}", changes), Selection(seeds=seeds)) for name in names]
+    selection = Selection(seeds=seeds)
+    return [selected(load(f"claims/{name}", changes), selection) for name in _names(claims)]
 
 
 def folder(out: Path, suite: Suite) -> Path:
@@ -70,7 +69,7 @@ def shapes(claims: Sequence[Claim]) -> list[Shape]:
 def evidence(out: Path) -> Evidence:
     """All that is stored of any experiment."""
     found: dict[str, list[Record]] = {}
-    for name in dict.fromkeys(name for claim in CLAIMS for name in claim.experiments):
+    for name in _names(CLAIMS):
         store = Store(out / name)
         report = store.read_run()
         if report is not None:
@@ -79,7 +78,26 @@ def evidence(out: Path) -> Evidence:
     return Evidence(found, list(timed.paces) if timed is not None else [])
 
 
-def rulings(out: Path) -> list[Ruling]:
-    """Every claim, judged by what is stored in a folder."""
+def concluded(out: Path) -> list[Ruling]:
+    """Judge every claim by what is stored in a folder, and write the tables and the page of it."""
     found = evidence(out)
-    return [ruling(claim, found) for claim in CLAIMS]
+    rulings = [ruling(claim, found) for claim in CLAIMS]
+    write(out, rulings, _how(out))
+    return rulings
+
+
+def _how(out: Path) -> dict[str, str]:
+    """How the experiments were run, for people."""
+    found = (Store(out / name).read_run() for name in _names(CLAIMS))
+    runs = [run for run in found if run is not None]
+    told = {
+        "experiments": ", ".join(run.suite for run in runs) or "none",
+        "took": duration(sum(run.seconds for run in runs)),
+    }
+    for fact in ("machine", "commit", "workers"):
+        told[fact] = " or ".join(dict.fromkeys(str(getattr(run, fact)) for run in runs))
+    return told
+
+
+def _names(claims: Sequence[Claim]) -> list[str]:
+    return list(dict.fromkeys(name for claim in claims for name in claim.experiments))

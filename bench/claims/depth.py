@@ -22,13 +22,15 @@ DEPTH = Claim(
             (layers(2), layers(1)),
             difference,
             0.05,
+            layers(2),
         ),
         Part(
             "six layers score at most 0.05 more than three (the effect is what they lose)",
             (layers(3), layers(6)),
             difference,
             -0.05,
+            layers(3),
         ),
     ),
-    "At equal parameters deeper means narrower; and a deep net that trains for longer may catch up.",
+    "At equal parameters deeper means narrower; and a deep net that trains longer may catch up.",
 )

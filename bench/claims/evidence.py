@@ -127,8 +127,7 @@ def over_lengths(
 
 def time_per_token(shape: Shape) -> Quantity:
     """The microseconds that a training step takes a token, round by round."""
-    threads = f"{shape.threads} thread{'s' if shape.threads > 1 else ''}"
-    name = f"µs a token: {shape.architecture}, {shape.length} steps, {threads}"
+    name = f"µs a token: {shape.architecture}, {shape.batch} × {shape.length} steps"
     return Quantity(name, "", lambda evidence: _timed(evidence, shape, 1e6), shape)
 
 
@@ -145,7 +144,7 @@ def parameters_of(shape: Shape) -> Quantity:
 
 def shape_of(pace: Pace) -> Shape:
     """What was timed."""
-    return Shape(pace.architecture, pace.length, pace.batch, pace.width, pace.threads)
+    return Shape(pace.architecture, pace.length, pace.batch, pace.width)
 
 
 def _timed(evidence: Evidence, shape: Shape, unit: float) -> Values:

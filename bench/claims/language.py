@@ -78,7 +78,7 @@ POSITIONS = Claim(
             0.5,
         ),
         Part(
-            "beyond, it is right at most 0.1 more often than chance (the effect is what is missing)",
+            "beyond, it is right at most 0.1 more often than chance (the effect: what is missing)",
             (accuracy_within("places", ("windowed_dense", "recall", 32), (WINDOW, 31)),),
             lambda beyond: CHANCE + 0.1 - beyond,
             0.0,
@@ -94,6 +94,6 @@ POSITIONS = Claim(
             score("places", "conv1d", "extraction", 16),
         ),
     ),
-    "A dense net can learn every position by itself, given enough examples of each: it fails within "
-    "as many examples as the others had.",
+    "A dense net can learn every position by itself, given enough examples of each: it fails "
+    "within as many examples as the others had.",
 )

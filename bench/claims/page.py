@@ -12,6 +12,7 @@ from typing import Any
 from bench.claims.claim import CONFIDENCE, Judged, Ruling, Verdict
 from bench.claims.evidence import Quantity
 from bench.report import page
+from bench.report.wording import bounds, number
 from bench.run.store import write_whole
 
 CLAIMS = (
@@ -32,6 +33,8 @@ def write(out: Path, rulings: Sequence[Ruling], ran: dict[str, str]) -> list[Pat
         "confidence": round(100 * CONFIDENCE),
         "ran": ran,
         "report_of": report_of,
+        "sentence": sentence,
+        "seeds_of": seeds_of,
     }
     parts = [row for ruling in rulings for row in part_rows(ruling)]
     texts = {
@@ -74,6 +77,25 @@ def part_rows(ruling: Ruling) -> Iterable[dict[str, Any]]:
 def report_of(quantity: Quantity) -> str:
     """Where the evidence for a quantity is, from the folder of the claims."""
     return f"{quantity.experiment}/report.html" if quantity.experiment else "paces.json"
+
+
+def sentence(judged: Judged) -> str:
+    """How a part was judged, in words."""
+    if not judged.effects:
+        return f"Undecided, since {judged.reason}."
+    least = f"at least {number(judged.part.least)} counts"
+    within = bounds(judged.low, judged.high)
+    if not within:
+        return (
+            f"Effect {number(judged.effect)}, of which {least}; undecided, since {judged.reason}."
+        )
+    told = f"Effect {number(judged.effect)} ({within}), of which {least}"
+    return f"{told}; {judged.reason}." if judged.reason else f"{told}."
+
+
+def seeds_of(judged: Judged) -> list[int]:
+    """Every seed, or round, that anything was measured with."""
+    return sorted({seed for values in judged.values for seed in values})
 
 
 def table(columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> str:

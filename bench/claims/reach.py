@@ -17,7 +17,7 @@ from bench.speed.pace import Shape
 
 LENGTHS = (16, 32, 64, 128)
 NEAR, FAR = (1, 8), (24, 31)  # lags on recall at length 32
-GRU, LSTM = (Shape(name, length=64, batch=32, width=64, threads=1) for name in ("gru", "lstm"))
+GRU, LSTM = (Shape(name, length=64, batch=32, width=64) for name in ("gru", "lstm"))
 
 
 def horizon(architecture: str) -> Quantity:

@@ -24,7 +24,8 @@ def likelier(length: int, beams: int) -> Quantity:
 
 LONGER_SOURCES = Claim(
     9,
-    "An encoder–decoder without attention degrades rapidly as the source grows; attention mends it.",
+    "An encoder–decoder without attention degrades rapidly as the source grows; attention mends "
+    "it.",
     f"Copying {SHORT} to {LONG} symbols, at equal parameters and equal steps.",
     (
         Part(

@@ -51,6 +51,16 @@ class ProbeValue(_Frozen):
     count: int = 1  # how many targets the value is a mean of
 
 
+class AttentionMap(_Frozen):
+    """The attention of one layer to one test example, a mean over heads."""
+
+    example: int  # its place in the test split
+    layer: int
+    queries: tuple[str, ...]  # what each looks from, as a person reads it
+    keys: tuple[str, ...]  # what it may look at
+    weights: tuple[tuple[int, ...], ...]  # of each key, for each query, in thousandths
+
+
 class Record(_Frozen):
     """One trial: what decided it, how it ended, what it reached. None: not measured."""
 
@@ -101,6 +111,7 @@ class Record(_Frozen):
     curve: tuple[Point, ...] = ()
     probes: tuple[ProbeValue, ...] = ()
     refused_probes: dict[str, str] = Field(default_factory=dict)  # why a probe measured nothing
+    attention_maps: tuple[AttentionMap, ...] = ()
     deep_probes: tuple[str, ...] = ()  # whose values come from `lagbench probe --deep`
 
 

@@ -13,7 +13,9 @@ from bench.train.data import generator
 
 NAME = "beam_search"
 EXAMPLES = 64
-AT_ONCE = 2**13  # source and target steps of all examples together, but at least 4 examples
+AT_ONCE = 2**13  # source and target steps of all examples together
+FEWEST = 4  # examples in any case
+PRICE = 0.1, 14  # its share, and passes: greedily and with all beams, at half the speed
 WIDTHS = (2, 4)
 LEAST = 1e-6  # nats by which an answer must be likelier: rounding is no finding
 
@@ -32,8 +34,8 @@ def beam_search(subject: Subject) -> list[Finding] | Refusal:
         return Refusal("it writes values, which are fed back as they are")
     if signature.target_steps == 1:
         return Refusal("its answers are one symbol, of which greedy decoding finds the likeliest")
-    most = max(4, min(EXAMPLES, AT_ONCE // (signature.steps + signature.target_steps)))
-    batch = in_double(subject.examples(most))
+    most = max(FEWEST, min(EXAMPLES, AT_ONCE // (signature.steps + signature.target_steps)))
+    batch = in_double(subject.examples(subject.affordable(*PRICE, FEWEST, most)))
 
     def likelihood(model: WritingModel, decoding: Decoding) -> Tensor:
         draws = generator(NAME)  # neither way draws anything

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from bench.contract import Batch
 from bench.model.assembly import Model
-from bench.record import ProbeValue
+from bench.record import AttentionMap, ProbeValue
 from bench.train.cell import Job, initialised
 from bench.train.data import select, tensors, to_device
 from bench.train.evaluation import alone
@@ -73,10 +73,11 @@ def in_double(batch: Batch) -> Batch:
 
 @dataclass(frozen=True)
 class Finding:
-    """What a probe found of one replica: a curve, and the fields of its record that it fills."""
+    """What a probe found of one replica: a curve, and what else of its record it fills."""
 
     values: list[ProbeValue]
     numbers: Mapping[str, float] = field(default_factory=dict)
+    maps: tuple[AttentionMap, ...] = ()
 
 
 @dataclass(frozen=True)

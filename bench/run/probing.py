@@ -15,6 +15,8 @@ from bench.matching import Skip
 from bench.model.assembly import Model
 from bench.model.budget import Budget
 from bench.probes import PROBES, Probed, probed
+from bench.probes.attention_map import ATTENTION_MAP
+from bench.probes.measures import MEASURES
 from bench.probes.subject import Probe, Subject
 from bench.record import Record
 from bench.run.cell import job_of, scored
@@ -25,6 +27,8 @@ from bench.run.trial import Cell
 from bench.train.cell import Job, initialised
 from bench.train.recipe import Recipe
 from bench.train.replicas import Way, replicate
+
+_NAMES = [probe.name for probe in PROBES]
 
 
 @dataclass(frozen=True)
@@ -136,20 +140,33 @@ def remeasured(
 ) -> Record:
     """The record with what some probes have found anew, all else as it was."""
     again = {probe.name for probe in probes}
-    places = {probe.name: place for place, probe in enumerate(PROBES)}
-    measured = again | {value.probe for value in found.values[row]}
-    kept = [value for value in record.probes if value.probe not in measured]
-    values = sorted(
-        [*kept, *found.values[row]],
-        key=lambda value: places.get(value.probe, places["measures"]),
-    )
+    new = found.values[row]
+    replaced = {(value.probe, value.x) for value in new}
+    kept = [
+        value
+        for value in record.probes
+        if value.probe not in again and (value.probe, value.x) not in replaced
+    ]
+    values = sorted([*kept, *new], key=lambda value: (_rank(value.probe), value.x))
     refused = {name: why for name, why in record.refused_probes.items() if name not in again}
+    refused |= found.refused
     deeply = {name for name in record.deep_probes if name not in again} | (again if deep else set())
     changes: dict[str, Any] = {
         **{name: None for probe in probes for name in probe.numbers},
         **found.numbers[row],
         "probes": tuple(values),
-        "refused_probes": refused | found.refused,
-        "deep_probes": tuple(probe.name for probe in PROBES if probe.name in deeply),
+        "refused_probes": {name: refused[name] for name in _NAMES if name in refused},
+        "attention_maps": found.maps[row] if ATTENTION_MAP.name in again else record.attention_maps,
+        "deep_probes": tuple(name for name in _NAMES if name in deeply),
     }
     return record.model_copy(update=changes)
+
+
+def _rank(curve: str) -> int:
+    """Where among the probes the one stands that a curve is of.
+
+    Several may draw one curve, such as `extrapolation`; what a task measures has names of its own.
+    """
+    own = (place for place, name in enumerate(_NAMES) if name == curve)
+    shared = (place for place, name in enumerate(_NAMES) if name.startswith(f"{curve}_"))
+    return next(own, next(shared, _NAMES.index(MEASURES.name)))

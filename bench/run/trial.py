@@ -14,7 +14,7 @@ from bench.model.budget import Budget
 from bench.registry import Named
 from bench.train.recipe import Recipe
 
-SCHEME = 1  # moves when the engine would give other numbers for the same cell
+SCHEME = 2  # moves when the engine would give other numbers for the same cell
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.contract import Batch, Split, Task
+from bench.contract import Batch, Frames, Reals, Signature, Space, Split, Task, Tokens
 from bench.registry import Named
 
-BLOCK = 16  # training batches drawn in one call of a sampler
+BLOCK, BLOCK_BYTES = 16, 2**25  # training batches drawn in one call of a sampler, at most
 
 
 def derived_seed(*names: object) -> int:
@@ -36,10 +36,36 @@ def generator(*names: object) -> torch.Generator:
 def training_batches(task: Named[Task], length: int, seed: int, size: int) -> Iterator[Batch]:
     """The endless stream of training batches that belongs to a task, a length and a seed."""
     source = generator("data", task.name, task.value.version, length, Split.TRAIN, seed)
+    count = size * block_batches(task.value.signature(length), size)
     while True:
-        block = task.value.sample(length, BLOCK * size, source, Split.TRAIN)
-        for start in range(0, BLOCK * size, size):
-            yield select(block, slice(start, start + size))
+        yield from _parted(task.value.sample(length, count, source, Split.TRAIN), count, size)
+
+
+def _parted(block: Batch, count: int, size: int) -> Iterator[Batch]:
+    """The batches of a block, which is let go before the next one is drawn."""
+    for start in range(0, count, size):
+        yield select(block, slice(start, start + size))
+
+
+def block_batches(signature: Signature, size: int) -> int:
+    """How many training batches are drawn at once: as many as fit in `BLOCK_BYTES`, at least one.
+
+    Which examples a stream has depends on it, so it is a rule of their shapes alone.
+    """
+    example = signature.steps * _bytes(signature.source)
+    example += signature.target_steps * _bytes(signature.target)
+    return max(1, min(BLOCK, BLOCK_BYTES // (size * example)))
+
+
+def _bytes(space: Space) -> int:
+    """How large a step is."""
+    match space:
+        case Tokens():
+            return 8
+        case Reals(width):
+            return 4 * width
+        case Frames(channels, height, width):
+            return 4 * channels * height * width
 
 
 def fixed_split(

@@ -99,7 +99,7 @@ def run(
         order = runner.Order(
             suite=chosen,
             out=folder,
-            executor=_executor(executor, workers, address, cell_gpus),
+            executor=executor_of(executor, workers, address, cell_gpus),
             tracking=Tracking(wandb.value, folder, project, entity),
             plugins=tuple(plugin),
             device=known_device(device),
@@ -123,7 +123,7 @@ def run(
         typer.echo(f"{report.suite}: {duration(report.seconds)} in all. In {folder}: {where}")
 
 
-def _executor(where: Where, workers: int, address: str, gpus: float) -> "Executor":
+def executor_of(where: Where, workers: int, address: str = "auto", gpus: float = 1.0) -> "Executor":
     """Who does the work; Ray is imported where it is asked for."""
     from bench.run.executors.inline import Inline
     from bench.run.executors.local import Local

@@ -69,7 +69,7 @@ POSITIONS = Claim(
     "whose weights are shared over positions. All have equal parameters.",
     (
         Part(
-            "within its window it is right at least 0.5 more often than beyond",
+            "the windowed net is right at least 0.5 more often within its window than beyond",
             (
                 accuracy_within("places", ("windowed_dense", "recall", 32), (1, WINDOW - 1)),
                 accuracy_within("places", ("windowed_dense", "recall", 32), (WINDOW, 31)),
@@ -78,7 +78,8 @@ POSITIONS = Claim(
             0.5,
         ),
         Part(
-            "beyond, it is right at most 0.1 more often than chance (the effect: what is missing)",
+            "beyond its window it is right at most 0.1 more often than chance (the effect is how "
+            "much less)",
             (accuracy_within("places", ("windowed_dense", "recall", 32), (WINDOW, 31)),),
             lambda beyond: CHANCE + 0.1 - beyond,
             0.0,

@@ -1,6 +1,7 @@
 """What the claims come to as files: CSV tables, and a page in Markdown and in HTML.
 
-The page links each quantity to the report of the experiment that it was measured in.
+The HTML links each quantity to the report of the experiment that it was measured in; the Markdown
+names the experiment, so that it can stand anywhere.
 """
 
 import csv
@@ -17,13 +18,13 @@ from bench.run.store import write_whole
 
 CLAIMS = (
     "claim", "statement", "verdict", "part", "effect", "low", "high", "threshold", "seeds",
-    "evidence",
+    "reason", "evidence",
 )  # fmt: skip
 PARTS = ("claim", "part", "verdict", "effect", "low", "high", "threshold", "seeds", "reason")
 
 
 def write(out: Path, rulings: Sequence[Ruling], ran: dict[str, str]) -> list[Path]:
-    """Write `claims.csv`, `claim_parts.csv`, `claims.md` and `report.html` into `out`.
+    """Write `claims.csv`, `claim_parts.csv`, `report.md` and `report.html` into `out`.
 
     ran: how the experiments were run, for people: facts by name.
     """
@@ -40,7 +41,7 @@ def write(out: Path, rulings: Sequence[Ruling], ran: dict[str, str]) -> list[Pat
     texts = {
         "claims.csv": table(CLAIMS, map(claim_row, rulings)),
         "claim_parts.csv": table(PARTS, parts),
-        "claims.md": page.markdown("claims.md.j2", context),
+        "report.md": page.markdown("claims.md.j2", context),
         "report.html": page.markup("claims.html.j2", context),
     }
     for name, text in texts.items():
@@ -51,13 +52,12 @@ def write(out: Path, rulings: Sequence[Ruling], ran: dict[str, str]) -> list[Pat
 def claim_row(ruling: Ruling) -> dict[str, Any]:
     """A claim and the part that its verdict hangs on."""
     judged = ruling.decisive
-    numbers = _numbers(judged)
     return {
         "claim": ruling.claim.number,
         "statement": ruling.claim.statement,
         "verdict": ruling.verdict.value,
         "part": judged.part.says,
-        **numbers,
+        **_numbers(judged),
         "evidence": " ".join(dict.fromkeys(map(report_of, ruling.claim.quantities))),
     }
 
@@ -70,7 +70,6 @@ def part_rows(ruling: Ruling) -> Iterable[dict[str, Any]]:
             "part": judged.part.says,
             "verdict": judged.verdict.value,
             **_numbers(judged),
-            "reason": judged.reason,
         }
 
 
@@ -83,14 +82,9 @@ def sentence(judged: Judged) -> str:
     """How a part was judged, in words."""
     if not judged.effects:
         return f"Undecided, since {judged.reason}."
-    least = f"at least {number(judged.part.least)} counts"
-    within = bounds(judged.low, judged.high)
-    if not within:
-        return (
-            f"Effect {number(judged.effect)}, of which {least}; undecided, since {judged.reason}."
-        )
-    told = f"Effect {number(judged.effect)} ({within}), of which {least}"
-    return f"{told}; {judged.reason}." if judged.reason else f"{told}."
+    within = bounds(judged.low, judged.high) or "no interval"
+    told = f"Effect {number(judged.effect)} ({within}); {number(judged.part.least)} or more counts."
+    return f"{told} Undecided, since {judged.reason}." if judged.reason else told
 
 
 def seeds_of(judged: Judged) -> list[int]:
@@ -115,6 +109,7 @@ def _numbers(judged: Judged) -> dict[str, Any]:
         "high": judged.high,
         "threshold": judged.part.least,
         "seeds": len(judged.effects),
+        "reason": judged.reason,
     }
 
 

@@ -70,13 +70,13 @@ DECAYS = Claim(
             0.1,
         ),
         Part(
-            "an LSTM answers it at least 0.2 more often than the simple RNN",
+            "an LSTM answers that at least 0.2 more often than the simple RNN",
             (far("lstm"), far("rnn")),
             difference,
             0.2,
         ),
         Part(
-            "so does a GRU",
+            "a GRU answers that at least 0.2 more often than the simple RNN",
             (far("gru"), far("rnn")),
             difference,
             0.2,

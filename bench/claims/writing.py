@@ -61,7 +61,7 @@ ALIGNMENT = Claim(
     f"Attention that looks everywhere alike would pay 1/{MIDDLE}.",
     tuple(
         Part(
-            f"{kind} attention pays it at least 0.25 more than that",
+            f"{kind} attention pays that symbol at least 0.25 more than even attention would",
             (weight(name),),
             lambda weight: weight - 1 / MIDDLE,
             0.25,

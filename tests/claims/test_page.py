@@ -47,16 +47,16 @@ def test_what_was_not_measured_is_empty(written):
     assert [claim[name] for name in ("effect", "low", "high", "seeds")] == ["", "", "", "0"]
     assert "nothing was measured" in files["report.html"]
     assert "nan" not in files["report.html"].lower()
-    assert "nan" not in files["claims.md"].lower()
+    assert "nan" not in files["report.md"].lower()
 
 
 def test_names_are_escaped(written):
     files = written(0.75, 0.8)
     assert "<b>" not in files["report.html"]
     assert "&lt;b&gt;x&lt;/b&gt;" in files["report.html"]
-    assert "<b>" not in files["claims.md"]
-    table = [line for line in files["claims.md"].splitlines() if line.startswith("| 1 |")]
-    assert [line.replace(r"\|", "").count("|") for line in table] == [8]
+    assert "<b>" not in files["report.md"]
+    table = [line for line in files["report.md"].splitlines() if line.startswith("| 1 |")]
+    assert [line.replace(r"\|", "").count("|") for line in table] == [9]
 
 
 def test_evidence_is_a_click_away_and_values_stand_beside(written):
@@ -64,7 +64,7 @@ def test_evidence_is_a_click_away_and_values_stand_beside(written):
     assert '<a href="#claim-1">' in files["report.html"]
     assert '<section id="claim-1">' in files["report.html"]
     assert '<a href="future/report.html">' in files["report.html"]
-    assert "(future/report.html)" in files["claims.md"]
+    assert "(`claims/future`): 0.75, 0.8" in files["report.md"]
     assert "<td>0.75</td><td>0.8</td>" in files["report.html"]
 
 

@@ -1,6 +1,7 @@
 """Hand-made evidence: every cell that a claim reads, scored as a test wishes."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -8,7 +9,8 @@ from bench import registry
 from bench.claims.claim import Claim
 from bench.claims.conduct import experiments, shapes
 from bench.claims.evidence import Evidence
-from bench.record import Pace, ProbeValue, Record, Status
+from bench.record import Pace, Paces, ProbeValue, Record, Run, Status
+from bench.run.store import Store
 from bench.run.suite import cells
 
 SEEDS = range(4)
@@ -46,22 +48,66 @@ def _evidence(
     return Evidence(records, [_pace(shape, seconds) for shape in shapes([claim])])
 
 
+@pytest.fixture
+def record() -> Callable[..., Record]:
+    """`record(architecture, task, length, seed)`: a selected trial that measured nothing."""
+    return _bare
+
+
+@pytest.fixture
+def stored(tmp_path) -> Callable[[Evidence], Path]:
+    """Keep evidence as `lagbench claims` would have left it; returns the folder."""
+
+    def keep(evidence):
+        for name, records in evidence.records.items():
+            store = Store(tmp_path / name)
+            store.write(records)
+            store.write_run(_run(name, records))
+        Store(tmp_path).write_paces(Paces(paces=tuple(evidence.paces), other_cores=0.25))
+        return tmp_path
+
+    return keep
+
+
+def _run(name, records):
+    return Run(
+        suite=f"claims/{name}",
+        description="",
+        command="",
+        started="2026-01-01T00:00:00+00:00",
+        seconds=61.0,
+        versions={},
+        commit="abc",
+        machine="a processor",
+        workers=2,
+        cells=tuple(dict.fromkeys(record.cell for record in records)),
+    )
+
+
 def _record(cell, seed):
+    bare = _bare(*cell.place, seed)
+    recipe = cell.recipe.model_dump(mode="json")
+    return bare.model_copy(
+        update={"trial": f"{cell.key}-{seed}", "cell": cell.key, "recipe": recipe}
+    )
+
+
+def _bare(architecture, task, length, seed):
     return Record(
         suite="claims",
-        trial=f"{cell.key}-{seed}",
-        cell=cell.key,
-        architecture=cell.architecture.name,
+        trial="trial",
+        cell="cell",
+        architecture=architecture,
         architecture_fields={},
-        task=cell.task.name,
+        task=task,
         task_fields={},
         task_version=1,
-        length=cell.length,
+        length=length,
         seed=seed,
         learning_rate=0.01,
         status=Status.OK,
         selected=True,
-        recipe=cell.recipe.model_dump(mode="json"),
+        recipe={},
         budget={},
         alignment="pooled",
         metric="accuracy",

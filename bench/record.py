@@ -161,14 +161,12 @@ class Throughput(_Frozen):
 class Pace(_Frozen):
     """How long a training step takes for each token that it reads, timed round by round."""
 
-    format: int = FORMAT
     architecture: str
     task: str
     length: int
     batch: int
     width: int
     parameters: int
-    threads: int
     seconds_per_token: tuple[float, ...]  # a forward and a backward pass, one value a round
     torch: str
     device: str
@@ -177,8 +175,9 @@ class Pace(_Frozen):
 class Paces(_Frozen):
     """The timings of one sitting, taken in turn."""
 
-    format: int = FORMAT
+    format: Literal[1] = FORMAT
     paces: tuple[Pace, ...]
+    other_cores: float  # how many cores other processes kept busy meanwhile
 
 
 class Run(_Frozen):

@@ -22,7 +22,7 @@ LAYERS = (  # each may import what stands above it, and its own
     ("bench.run.trial",),
     ("bench.report", "bench.tracking", "bench.display"),
     ("bench.run",),
-    ("bench.live", "bench.speed.workers", "bench.publish"),
+    ("bench.live", "bench.speed.workers", "bench.publish", "bench.claims"),
     ("bench.cli", "bench.speed.__main__"),
 )
 RANK = {unit: rank for rank, units in enumerate(LAYERS) for unit in units}

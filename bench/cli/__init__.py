@@ -3,12 +3,26 @@
 What trains and draws takes seconds to import: commands do so themselves.
 """
 
-from bench.cli import check, dashboard, data, names, probe, publish, report, run, speed, sweep, sync
+from bench.cli import (
+    check,
+    claims,
+    dashboard,
+    data,
+    names,
+    probe,
+    publish,
+    report,
+    run,
+    speed,
+    sweep,
+    sync,
+)
 from bench.cli.app import app, main
 
 __all__ = [
     "app",
     "check",
+    "claims",
     "dashboard",
     "data",
     "main",

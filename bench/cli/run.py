@@ -108,7 +108,7 @@ def run(
         order = Order(
             suite=chosen,
             out=folder,
-            executor=_executor(executor, workers, address, cell_gpus),
+            executor=executor_of(executor, workers, address, cell_gpus),
             tracking=destination(Wish(wandb, project, entity), chosen.wandb, folder),
             plugins=tuple(plugin),
             device=known_device(device),
@@ -146,7 +146,7 @@ def _carry_out(order: "Order", as_json: bool) -> None:
         typer.echo(f"{report.suite}: {duration(report.seconds)} in all. In {order.out}: {where}")
 
 
-def _executor(where: Where, workers: int, address: str, gpus: float) -> "Executor":
+def executor_of(where: Where, workers: int, address: str = "auto", gpus: float = 1.0) -> "Executor":
     """Who does the work; Ray is imported where it is asked for."""
     from bench.run.executors.inline import Inline
     from bench.run.executors.local import Local

@@ -8,7 +8,7 @@ from bench.publish import records
 from bench.publish.leaderboard import leaderboard
 from bench.publish.literature import against_literature
 from bench.publish.records import Published
-from bench.report.page import rendered, write_report
+from bench.report.page import markdown, write_report
 from bench.run.store import Store, accessing, write_whole
 
 SMALL = 2 * 2**20  # bytes; a larger report.html is not kept
@@ -42,7 +42,7 @@ def regenerate(results: Path) -> list[Path]:
     for path, published in zip(paths, suites.values(), strict=True):
         with accessing(path.parent):
             _report(path.parent, published)
-    page = rendered(
+    page = markdown(
         "results.md.j2",
         {
             "suites": suites,

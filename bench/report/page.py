@@ -39,7 +39,10 @@ def write_report(
     context = _context(run, reported, tables) | {"figures": drawn}
     paths = write_tables(out, tables)
     write_figures(out / "figures", drawn)
-    pages = {"report.md": rendered("report.md.j2", context), "report.html": _html(context)}
+    pages = {
+        "report.md": markdown("report.md.j2", context),
+        "report.html": markup("report.html.j2", context | {"vega": _vega()}),
+    }
     for name, text in pages.items():
         paths.append(out / name)
         paths[-1].write_text(text, encoding="utf-8", newline="\n")
@@ -76,11 +79,11 @@ def write_figures(folder: Path, drawn: Sequence[Figure]) -> None:
         (folder / f"{figure.name}.svg").write_text(svg, encoding="utf-8", newline="\n")
 
 
-def _html(context: dict[str, Any]) -> str:
-    """The page; Vega stands in it once, and each chart as data that cannot close its element."""
+def markup(template: str, context: dict[str, Any]) -> str:
+    """A page of HTML; each chart stands in it as data that cannot close its element."""
     environment = _environment(autoescape=True)
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
-    return environment.get_template("report.html.j2").render(context, vega=_vega())
+    return environment.get_template(template).render(context)
 
 
 @cache
@@ -98,8 +101,8 @@ def _compact(figure: Figure) -> dict[str, Any]:
     return {"columns": list(rows[0]), "rows": values, "specification": bare}
 
 
-def rendered(template: str, context: dict[str, Any]) -> str:
-    """A Markdown template of this package, filled in: what is filled in is text."""
+def markdown(template: str, context: dict[str, Any]) -> str:
+    """A page of Markdown: what is filled in is text."""
     environment = _environment(autoescape=False, finalize=_plain)
     return environment.get_template(template).render(context)
 

@@ -21,7 +21,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from bench.contract import InputError
-from bench.record import Record, Run, Throughput
+from bench.record import Paces, Record, Run, Throughput
 from bench.run.trial import Cell
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -99,6 +99,14 @@ class Store:
     def write_run(self, run: Run) -> None:
         """Keep how the folder came about."""
         write_whole(self.out / "run.json", run.model_dump_json(indent=1))
+
+    def read_paces(self) -> Paces | None:
+        """What was timed for the claims."""
+        return self._read(self.out / "paces.json", Paces)
+
+    def write_paces(self, paces: Paces) -> None:
+        """Keep what was timed for the claims."""
+        write_whole(self.out / "paces.json", paces.model_dump_json(indent=1))
 
     def reported(self, run: Run) -> tuple[list[Record], list[Throughput]]:
         """The records and speeds of the cells that a run reports."""

@@ -97,6 +97,12 @@ def load(name: str, changes: Sequence[str] = ()) -> Suite:
     """
     path = built_in().get(name, Path(name))
     if not path.is_file():
+        inner = [own for own in built_in() if own.startswith(f"{name}/")]
+        if inner:
+            raise InputError(
+                f"{name!r} is a folder of suites, to be run one by one: {', '.join(inner)}; "
+                f"`lagbench {name}` runs them all."
+            )
         raise InputError(f"There is no suite {name!r}; {registry.nearest(name, built_in())}")
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))

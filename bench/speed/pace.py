@@ -1,10 +1,8 @@
-"""Pace: how long a training step takes for each token, on one thread and on two."""
+"""Pace: how long a training step takes for each token that it reads."""
 
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import median
 
 import torch
 
@@ -16,37 +14,29 @@ from bench.record import Pace
 from bench.speed.throughput import train_once
 from bench.train.data import generator
 
-PASSES = 3  # of which a round keeps the median
+PASSES = 5  # of which a round keeps the shortest: whatever else runs can only add to it
 
 
 @dataclass(frozen=True)
 class Shape:
-    """What is timed: an architecture at a width, on a batch of `recall`, on so many threads."""
+    """What is timed: an architecture at a width, on a batch of `recall`."""
 
     architecture: str
     length: int
     batch: int
     width: int
-    threads: int
 
 
 def paces(shapes: Sequence[Shape], rounds: int, device_name: str) -> list[Pace]:
     """Time a forward and a backward pass of every shape, all in turn in every round.
 
     In turn, so that a machine that slows down slows all of them; one round before is not counted.
-    A shape with more threads than this machine has processors is left out.
     """
-    fitting = [shape for shape in shapes if shape.threads <= (os.cpu_count() or 1)]
-    subjects = [_subject(shape) for shape in fitting]
-    seconds: list[list[float]] = [[] for _ in fitting]
-    threads = torch.get_num_threads()
-    try:
-        for _ in range(rounds + 1):
-            for shape, subject, own in zip(fitting, subjects, seconds, strict=True):
-                torch.set_num_threads(shape.threads)
-                own.append(median(_seconds(*subject) for _ in range(PASSES)))
-    finally:
-        torch.set_num_threads(threads)
+    subjects = [_subject(shape) for shape in shapes]
+    seconds: list[list[float]] = [[] for _ in shapes]
+    for _ in range(rounds + 1):
+        for subject, own in zip(subjects, seconds, strict=True):
+            own.append(min(_seconds(*subject) for _ in range(PASSES)))
     return [
         Pace(
             architecture=shape.architecture,
@@ -55,12 +45,11 @@ def paces(shapes: Sequence[Shape], rounds: int, device_name: str) -> list[Pace]:
             batch=shape.batch,
             width=shape.width,
             parameters=sum(p.numel() for p in model.parameters()),
-            threads=shape.threads,
             seconds_per_token=tuple(one / (shape.length * shape.batch) for one in own[1:]),
             torch=torch.__version__,
             device=device_name,
         )
-        for shape, (model, _), own in zip(fitting, subjects, seconds, strict=True)
+        for shape, (model, _), own in zip(shapes, subjects, seconds, strict=True)
     ]
 
 

@@ -1,0 +1,125 @@
+"""Conducting the experiments, and judging all claims by what they stored.
+
+Every experiment is a suite of its own, `claims/NAME`, run into a folder of its own, `OUT/NAME`: an
+ordinary run with its own report, which `lagbench run claims/NAME` would do likewise. So two of them
+may try the same architecture on the same task by other recipes, and no table mixes them.
+`OUT/paces.json` holds what was timed.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from bench.claims import CLAIMS
+from bench.claims.claim import Claim, Ruling, ruling
+from bench.claims.evidence import Evidence
+from bench.claims.page import write
+from bench.contract import InputError
+from bench.record import Paces, Record
+from bench.report.wording import duration, number
+from bench.run.executor import computing_alone
+from bench.run.machine import device_name
+from bench.run.store import Store
+from bench.run.suite import Selection, Suite, cells, load, selected
+from bench.speed.others import Others
+from bench.speed.pace import Shape, paces
+
+ROUNDS = 15  # of timing
+
+
+def chosen(numbers: Sequence[int]) -> list[Claim]:
+    """The claims of these numbers, or all where there are none; `InputError` for an unknown one."""
+    known = {claim.number: claim for claim in CLAIMS}
+    for wanted in numbers:
+        if wanted not in known:
+            raise InputError(f"There is no claim {wanted}; they are numbered 1 to {len(known)}.")
+    return [known[number] for number in sorted(set(numbers or known))]
+
+
+def experiments(
+    claims: Sequence[Claim], changes: Sequence[str] = (), seeds: int | None = None
+) -> list[Suite]:
+    """The suites that these claims need, each once, as changed.
+
+    Raises `InputError` where one of them does not hold together, so that nothing runs in vain.
+    """
+    selection = Selection(seeds=seeds)
+    suites = [selected(load(f"claims/{name}", changes), selection) for name in _names(claims)]
+    for suite in suites:
+        cells(suite)
+    return suites
+
+
+def conducted(out: Path) -> Path:
+    """The folder, if any experiment was begun in it; `InputError` otherwise."""
+    if not any((out / name / "run.json").is_file() for name in _names(CLAIMS)):
+        folders = f"{out / CLAIMS[0].experiments[0]} and the like"
+        raise InputError(f"There is no experiment of a claim in {out}: those lie in {folders}.")
+    return out
+
+
+def folder(out: Path, suite: Suite) -> Path:
+    """Where an experiment's results lie."""
+    return out / suite.name.removeprefix("claims/")
+
+
+def time_models(claims: Sequence[Claim], out: Path, rounds: int = ROUNDS) -> None:
+    """Time all that claims compare in time, in one sitting, where these need it and it is not done.
+
+    The machine should do nothing else meanwhile.
+    """
+    store = Store(out)
+    if not any(shapes([claim]) for claim in claims) or store.read_paces() is not None:
+        return
+    others = Others()
+    with computing_alone():
+        timed = paces(shapes(CLAIMS), rounds, device_name("cpu"))
+    store.write_paces(Paces(paces=tuple(timed), other_cores=others.cores()))
+
+
+def shapes(claims: Sequence[Claim]) -> list[Shape]:
+    """What these claims compare in time."""
+    found = dict.fromkeys(one.shape for claim in claims for one in claim.quantities)
+    return [shape for shape in found if shape is not None]
+
+
+def evidence(out: Path, warn: Callable[[str], None] = lambda _: None) -> Evidence:
+    """All that is stored of any experiment."""
+    found: dict[str, list[Record]] = {}
+    for name in _names(CLAIMS):
+        store = Store(out / name, warn)
+        report = store.read_run()
+        if report is not None:
+            found[name] = store.reported(report)[0]
+    timed = Store(out, warn).read_paces()
+    return Evidence(found, list(timed.paces) if timed is not None else [])
+
+
+def concluded(out: Path, warn: Callable[[str], None] = lambda _: None) -> list[Ruling]:
+    """Judge every claim by what is stored in a folder, and write the tables and the page of it.
+
+    warn: told, in a sentence, of every file that cannot be read.
+    """
+    found = evidence(out, warn)
+    rulings = [ruling(claim, found) for claim in CLAIMS]
+    write(out, rulings, _how(out))
+    return rulings
+
+
+def _how(out: Path) -> dict[str, str]:
+    """How the experiments were run, for people."""
+    found = (Store(out / name).read_run() for name in _names(CLAIMS))
+    runs = [run for run in found if run is not None]
+    told = {
+        "experiments": ", ".join(run.suite for run in runs) or "none",
+        "took": duration(sum(run.seconds for run in runs)),
+    }
+    for fact in ("machine", "commit", "workers"):
+        told[fact] = " or ".join(dict.fromkeys(str(getattr(run, fact)) for run in runs))
+    timed = Store(out).read_paces()
+    if timed is not None:
+        told["cores that others kept busy during timings"] = number(timed.other_cores, 1)
+    return told
+
+
+def _names(claims: Sequence[Claim]) -> list[str]:
+    return list(dict.fromkeys(name for claim in claims for name in claim.experiments))

@@ -1,0 +1,146 @@
+"""Hand-made evidence: every cell that a claim reads, scored as a test wishes."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bench import registry
+from bench.claims.claim import Claim
+from bench.claims.conduct import experiments, shapes
+from bench.claims.evidence import Evidence
+from bench.record import Pace, Paces, ProbeValue, Record, Run, Status
+from bench.run.store import Store
+from bench.run.suite import cells
+
+SEEDS = range(4)
+Scores = Callable[[Record], float]
+"""A score for a record whose place and seed are known."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def names():
+    registry.discover()
+
+
+@pytest.fixture
+def evidence() -> Callable[..., Evidence]:
+    """`evidence(claim, score=lambda record: 0.5, …)`: see `_evidence`."""
+    return _evidence
+
+
+def _evidence(
+    claim: Claim,
+    score: Scores = lambda record: 0.0,
+    probes: Callable[[Record], list[ProbeValue]] = lambda record: [],
+    parameters: Callable[[Record], int] = lambda record: 1000,
+    seconds: Callable[[Pace], float] = lambda pace: 1.0,
+) -> Evidence:
+    """All records of the claim's experiments; seeds differ by a thousandth."""
+    records = {
+        suite.name.removeprefix("claims/"): [
+            _scored(_record(cell, seed), score, probes, parameters)
+            for cell in cells(suite)
+            for seed in SEEDS
+        ]
+        for suite in experiments([claim])
+    }
+    return Evidence(records, [_pace(shape, seconds) for shape in shapes([claim])])
+
+
+@pytest.fixture
+def record() -> Callable[..., Record]:
+    """`record(architecture, task, length, seed)`: a selected trial that measured nothing."""
+    return _bare
+
+
+@pytest.fixture
+def stored(tmp_path) -> Callable[[Evidence], Path]:
+    """Keep evidence as `lagbench claims` would have left it; returns the folder."""
+
+    def keep(evidence):
+        for name, records in evidence.records.items():
+            store = Store(tmp_path / name)
+            store.write(records)
+            store.write_run(_run(name, records))
+        Store(tmp_path).write_paces(Paces(paces=tuple(evidence.paces), other_cores=0.25))
+        return tmp_path
+
+    return keep
+
+
+def _run(name, records):
+    return Run(
+        suite=f"claims/{name}",
+        description="",
+        command="",
+        started="2026-01-01T00:00:00+00:00",
+        seconds=61.0,
+        versions={},
+        commit="abc",
+        machine="a processor",
+        workers=2,
+        cells=tuple(dict.fromkeys(record.cell for record in records)),
+    )
+
+
+def _record(cell, seed):
+    bare = _bare(*cell.place, seed)
+    recipe = cell.recipe.model_dump(mode="json")
+    return bare.model_copy(
+        update={"trial": f"{cell.key}-{seed}", "cell": cell.key, "recipe": recipe}
+    )
+
+
+def _bare(architecture, task, length, seed):
+    return Record(
+        suite="claims",
+        trial="trial",
+        cell="cell",
+        architecture=architecture,
+        architecture_fields={},
+        task=task,
+        task_fields={},
+        task_version=1,
+        length=length,
+        seed=seed,
+        learning_rate=0.01,
+        status=Status.OK,
+        selected=True,
+        recipe={},
+        budget={},
+        alignment="pooled",
+        metric="accuracy",
+        chance=0.0,
+        optimum=1.0,
+        torch="2",
+        device="cpu",
+    )
+
+
+def _scored(record, score, probes, parameters):
+    reached = score(record) + 0.001 * record.seed
+    return record.model_copy(
+        update={
+            "score": reached,
+            "exact_match": reached,
+            "parameters": parameters(record),
+            "probes": tuple(probes(record)),
+        }
+    )
+
+
+def _pace(shape, seconds):
+    bare = Pace(
+        architecture=shape.architecture,
+        task="recall",
+        length=shape.length,
+        batch=shape.batch,
+        width=shape.width,
+        parameters={"gru": 3000, "lstm": 4000}.get(shape.architecture, 1000),
+        seconds_per_token=(),
+        torch="2",
+        device="cpu",
+    )
+    rounds = tuple(1e-6 * seconds(bare) * (1 + 0.001 * turn) for turn in range(5))
+    return bare.model_copy(update={"seconds_per_token": rounds})

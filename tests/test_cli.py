@@ -12,6 +12,8 @@ from typer.testing import CliRunner
 
 from bench import registry
 from bench.cli import app, main
+from bench.record import Record, Run, Status
+from bench.run.store import Store
 
 COMMANDS = get_command(app).commands
 
@@ -63,6 +65,54 @@ def plugin(tmp_path):
 
     return write
 
+
+RECORD = Record(
+    suite="quick",
+    trial="one",
+    cell="cell",
+    architecture="lstm",
+    architecture_fields={},
+    task="recall",
+    task_fields={},
+    task_version=1,
+    length=16,
+    seed=0,
+    learning_rate=0.01,
+    status=Status.OK,
+    selected=True,
+    recipe={},
+    budget={},
+    alignment="pooled",
+    metric="accuracy",
+    chance=0.125,
+    optimum=1.0,
+    parameters=20000,
+    score=0.9,
+    torch="2",
+    device="cpu",
+)
+REFUSED = RECORD.model_copy(
+    update={
+        "trial": "two",
+        "architecture": "bilstm",
+        "status": Status.SKIPPED,
+        "reason": "it reads ahead",
+        "selected": False,
+        "score": None,
+    }
+)
+RUN = Run(
+    suite="quick",
+    description="Who forgets?",
+    command="lagbench run",
+    started="2026-11-02T10:00:00Z",
+    seconds=212.5,
+    versions={"torch": "2"},
+    commit="0123abc",
+    machine="x86_64",
+    workers=2,
+    cells=("cell",),
+)
 
 CAUSAL, AHEAD = "self.dense(x.cumsum(1))", "self.dense(x + x.flip(1))"
 
@@ -173,6 +223,41 @@ def test_show_a_task():
     assert shown["description"] in invoke("show", "recall")
 
 
+@pytest.fixture
+def results(tmp_path, monkeypatch):
+    """A folder of results with one scored trial and one refusal."""
+    monkeypatch.setenv("COLUMNS", "200")
+    folder = tmp_path / "results"
+    store = Store(folder)
+    store.write([RECORD, REFUSED])
+    store.write_run(RUN)
+    return folder
+
+
+def test_show_a_folder_of_results(results):
+    printed = invoke("show", results)
+    assert printed.startswith("quick: Who forgets?\n2 trials of 2 architectures on 1 task")
+    assert re.search(r"^ +lstm +≥ 16 \(0\.90\) +20,000", printed, flags=re.MULTILINE)
+    assert "\x1b" not in printed
+    found = json.loads(invoke("show", results, "--json"))
+    (standing,) = found["leaderboard"]
+    assert (found["suite"], standing["architecture"]) == ("quick", "lstm")
+    assert standing["tasks"]["recall"]["score"] == 0.9
+    assert {path.name for path in results.iterdir()} == {"trials", "run.json"}  # as it was
+
+
+def test_show_a_folder_in_which_nothing_was_scored(results):
+    (results / "run.json").write_text(RUN.model_copy(update={"cells": ()}).model_dump_json())
+    assert "No trial has been recorded." in invoke("show", results)
+
+
+def test_show_prefers_names_to_folders(results, monkeypatch):
+    monkeypatch.chdir(results.parent)
+    results.rename("lstm")
+    assert "architecture of" in invoke("show", "lstm")
+    assert invoke("show", "./lstm").startswith("quick: ")
+
+
 def test_pairs():
     chosen = ("--task", "running_parity", "--architecture", "gru", "--architecture", "bilstm")
     gru, bilstm = json.loads(invoke("pairs", *chosen, "--json"))
@@ -244,6 +329,7 @@ def test_check_of_a_built_in_file_checks_all_that_it_registers():
         (["pairs", "--task", "recal"], "There is no task 'recal'; did you mean 'recall'?"),
         (["pairs", "--architecture", "gruu"], "There is no architecture 'gruu';"),
         (["list", "tasks", "--plugin", "absent.py"], "There is no plugin file "),
+        (["show", "."], "There is no run in .: it has no run.json."),
         (["check", "absent.py"], "There is no plugin file "),
         (["check", "parrity"], "There is no 'parrity'; did you mean 'parity'?"),
         (["run", "quik"], "There is no suite 'quik'; did you mean 'quick'?"),

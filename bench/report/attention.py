@@ -8,9 +8,8 @@ import altair as alt
 import pandas as pd
 
 from bench.record import AttentionMap, Record
-from bench.report.charts import Figure
 from bench.report.palette import COLOURS
-from bench.report.panels import panels
+from bench.report.panels import Figure, panels
 
 MOST = 12
 """Pictures in a report: the first architectures and tasks by name; the records have all maps."""
@@ -53,8 +52,7 @@ def _figure(number: int, record: Record) -> Figure:
         )
     ]
     order = list(rows["panel"].unique())
-    chart = panels(rows, layers, "panel", order, height, shared=False)
-    chart["spec"]["width"] = width
+    chart = panels(rows, layers, "panel", order, height, width, shared=False)
     chart["resolve"]["scale"] = {"x": "independent", "y": "independent"}
     chart["resolve"]["axis"] = {"x": "independent", "y": "independent"}
     word = re.sub(r"[^a-z0-9]+", "_", f"{record.task} {record.architecture}".lower()).strip("_")
@@ -65,6 +63,8 @@ def _figure(number: int, record: Record) -> Figure:
         f"seed {record.seed}: weights from 0 to 1, means over the heads of a layer. A decoder's "
         "rows are what it writes, all others what is read.",
         chart,
+        record.task,
+        record.architecture,
     )
 
 

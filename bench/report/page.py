@@ -17,9 +17,10 @@ from markupsafe import Markup
 
 from bench.record import Record, Run, Throughput
 from bench.report import attention, sections, series, wording
-from bench.report.charts import VEGA_LITE, Figure, figures
+from bench.report.charts import figures
+from bench.report.leaderboard import leaderboard
 from bench.report.palette import COLOURS, looks
-from bench.report.panels import ROWS
+from bench.report.panels import ROWS, VEGA_LITE, Figure
 from bench.report.statistics import HOLDS
 from bench.report.tables import Tables, derive, write_tables
 from bench.report.verdict import verdict
@@ -52,8 +53,8 @@ def _context(run: Run, records: Sequence[Record], tables: Tables) -> dict[str, A
         "holds": HOLDS,
         "colours": COLOURS,
         "looks": looks(tables.summary),
-        "tasks": sorted(tables.horizons["task"].unique()),
-        "leaderboard": sections.leaderboard(tables),
+        "tasks": sorted(tables.summary["task"].unique()),
+        "board": leaderboard(tables),
         "scores": sections.scores(tables.summary),
         "refusals": sections.refusals(tables),
         "failures": sections.failures(tables),
@@ -123,6 +124,10 @@ def _environment(autoescape: bool, finalize: Callable[[Any], Any] | None = None)
         name: getattr(wording, name)
         for name in ("number", "figures", "whole", "times", "reach", "reach_bounds", "duration")
     }
-    environment.globals |= {"bounds": wording.bounds, "endings": sections.endings}
+    environment.globals |= {
+        "bounds": wording.bounds,
+        "amounts": wording.amounts,
+        "endings": sections.endings,
+    }
     environment.filters["compact"] = _compact
     return environment

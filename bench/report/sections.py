@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from bench.record import Record, Status
@@ -15,54 +14,6 @@ from bench.report.wording import MISSING
 MOST = 200
 """Rows of refusals, and of failures, that a page shows; the CSV files have all."""
 LONGEST_REASON = 300
-
-
-@dataclass(frozen=True)
-class Standing:
-    """An architecture in the leaderboard: a row of `horizons` for each task, and its speeds."""
-
-    architecture: str
-    horizons: dict[str, Any]
-    training: float
-    inference: float
-
-
-def leaderboard(tables: Tables) -> list[Standing]:
-    """Architectures by how far they reach, those that reach furthest first.
-
-    The order is that of the mean of log horizon over tasks, each less the task's longest length. A
-    task without a horizon counts as the shortest length. Among equals the mean score decides.
-    """
-    horizons = tables.horizons
-    speeds = series.speeds(tables.summary).pivot(
-        index="architecture", columns="work", values="relative"
-    )
-    standings = [
-        Standing(
-            architecture=str(name),
-            horizons={str(row.task): row for row in _rows(own)},
-            training=_speed(speeds, "training", name),
-            inference=_speed(speeds, "inference", name),
-        )
-        for name, own in horizons.groupby("architecture")
-    ]
-    bounds = horizons.groupby("task").agg({"shortest": "min", "longest": "max"})
-    mean_score = tables.summary.groupby("architecture")["score"].mean()
-    standings.sort(key=lambda one: (-_reach(one, bounds), -mean_score[one.architecture]))
-    return standings
-
-
-def _speed(speeds: pd.DataFrame, work: str, architecture: Any) -> float:
-    return float(speeds[work].get(architecture, np.nan)) if work in speeds else float("nan")
-
-
-def _reach(standing: Standing, bounds: pd.DataFrame) -> float:
-    reached = [
-        (standing.horizons[task].horizon if task in standing.horizons else row.shortest)
-        / row.longest
-        for task, row in bounds.iterrows()
-    ]
-    return float(np.mean(np.log2(reached)))
 
 
 @dataclass(frozen=True)

@@ -72,10 +72,36 @@ def _longest_curves(tables: Tables, probe: str, smallest: float = -math.inf) -> 
     return _coarsened(longest_lengths(probes), "x", "value", weight="count")
 
 
-def price(summary: pd.DataFrame) -> pd.DataFrame:
-    """Scores at the longest length that each task was scored at, where speed was measured."""
+def price(summary: pd.DataFrame, speed: str) -> pd.DataFrame:
+    """Scores at the longest length that each task was scored at, where a column `speed` is known.
+
+    Columns are added: `speed`, and `front`, whether no other architecture is better on this task in
+    one of score and speed without being worse in the other.
+    """
     longest = longest_lengths(scores(summary))
-    return longest.loc[longest["train_relative"] > 0]
+    timed = longest.loc[longest[speed] > 0]
+    timed = timed.assign(speed=timed[speed])
+    fronts = [_front(own) for _, own in timed.groupby("task")]
+    return timed.assign(front=pd.concat(fronts) if fronts else False)
+
+
+def _front(own: pd.DataFrame) -> pd.Series:
+    """Which rows are on the Pareto front of `score` and `speed`."""
+    points = own[["score", "speed"]].to_numpy(float)
+    no_worse = (points[:, None] >= points[None]).all(-1)
+    better = (points[:, None] > points[None]).any(-1)
+    return pd.Series(~(no_worse & better).any(0), index=own.index)
+
+
+def rates(tables: Tables) -> pd.DataFrame:
+    """Validation score by learning rate at each task's longest length, a mean over the seeds."""
+    trained = tables.trials[np.isfinite(tables.trials["validation_score"])]
+    groups = longest_lengths(trained).groupby([*KEY, "learning_rate"])
+    return groups.agg(
+        validation_score=("validation_score", "mean"),
+        seeds=("seed", "size"),
+        selected=("selected", "any"),
+    ).reset_index()
 
 
 def longest_lengths(frame: pd.DataFrame) -> pd.DataFrame:

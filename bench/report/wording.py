@@ -13,8 +13,8 @@ MANY = 4
 
 
 def number(value: Any, digits: int = 3) -> str:
-    """A number with so many decimals."""
-    return MISSING if pd.isna(value) else f"{value:.{digits}f}"
+    """A number with so many decimals; what rounds to zero has no sign."""
+    return MISSING if pd.isna(value) else f"{value:z.{digits}f}"
 
 
 def figures(value: Any, digits: int = 3) -> str:
@@ -27,6 +27,11 @@ def figures(value: Any, digits: int = 3) -> str:
 def whole(value: Any) -> str:
     """A whole number, thousands set apart."""
     return MISSING if pd.isna(value) else f"{int(value):,}"
+
+
+def amounts(fewest: int, most: int) -> str:
+    """A range of whole numbers, as in `9,760 to 10,242`; one where they are equal."""
+    return whole(fewest) if fewest == most else f"{whole(fewest)} to {whole(most)}"
 
 
 def times(value: Any) -> str:

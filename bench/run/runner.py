@@ -8,8 +8,9 @@ from pathlib import Path
 
 from bench.contract import InputError
 from bench.matching import Skip
-from bench.record import Record, Run, Status
+from bench.record import Record, Run, Status, Throughput
 from bench.report.page import write_report
+from bench.report.tables import Tables, derive
 from bench.run.cell import Setting, job_of
 from bench.run.executor import Event, Finished, Setup, computing_alone, execute
 from bench.run.machine import commit, device_name, versions
@@ -92,12 +93,23 @@ def run(order: Order, watcher: Watcher) -> Run:
 
 def rewrite(out: Path) -> Run:
     """Derive every table and report of a folder from its records again."""
+    report, records, throughputs = _results(out)
+    write_report(out, report, records, throughputs)
+    return report
+
+
+def results(out: Path) -> tuple[Run, Tables]:
+    """How a folder of results came about, and its tables, from its records; nothing is written."""
+    report, records, throughputs = _results(out)
+    return report, derive(records, throughputs)
+
+
+def _results(out: Path) -> tuple[Run, list[Record], list[Throughput]]:
     store = Store(out)
     report = store.read_run()
     if report is None:
         raise InputError(f"There is no run in {out}: it has no run.json.")
-    write_report(out, report, *store.reported(report))
-    return report
+    return report, *store.reported(report)
 
 
 def _kept(cell: Cell, records: list[Record], store: Store) -> bool:

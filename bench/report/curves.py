@@ -1,0 +1,160 @@
+"""The charts of one task: lines over lags, over training and over learning rates, by length."""
+
+import altair as alt
+import pandas as pd
+
+from bench.report.panels import (
+    GREY,
+    Figure,
+    Style,
+    colour,
+    dash,
+    panels,
+    score_axis,
+    score_guides,
+    shape,
+)  # fmt: skip
+
+FAINTEST = 1e-12
+"""Gradients below this are drawn here."""
+
+
+def lag(name: str, task: str, lines: pd.DataFrame, style: Style) -> Figure:
+    """Accuracy by lag, with chance."""
+    base = alt.Chart().encode(
+        x=alt.X("x:Q", title="lag in steps", axis=alt.Axis(tickCount=5)),
+        y=alt.Y("value:Q", title="accuracy", scale=alt.Scale(domain=[0, 1])),
+        color=colour(style),
+    )
+    chance = alt.Chart().mark_rule(strokeDash=[3, 3], color=GREY)
+    tooltip = [
+        alt.Tooltip("architecture:N"),
+        alt.Tooltip("x:Q", title="lag"),
+        alt.Tooltip("value:Q", title="accuracy"),
+        alt.Tooltip("chance:Q"),
+    ]
+    layers = [
+        chance.encode(y=alt.Y("mean(chance):Q", title="accuracy")),
+        *_lines(base.encode(tooltip=tooltip), style),
+    ]
+    return Figure(
+        f"lag_{name}",
+        f"Accuracy by lag: {task}",
+        "How many steps back lies what decides the answer. Means over the targets of all seeds; "
+        "the broken line is chance.",
+        panels(lines, layers, "panel", _by_length(lines), shared=False),
+        task,
+    )
+
+
+def gradient(name: str, task: str, lines: pd.DataFrame, style: Style) -> Figure:
+    """The gradient against steps back."""
+    scale = alt.Scale(type="log", domainMin=FAINTEST, clamp=True)
+    base = alt.Chart().encode(
+        x=alt.X("x:Q", title="steps back", axis=alt.Axis(tickCount=5)),
+        y=alt.Y("value:Q", title="gradient", scale=scale, axis=alt.Axis(format="~e", tickCount=5)),
+        color=colour(style),
+        tooltip=[
+            alt.Tooltip("architecture:N"),
+            alt.Tooltip("x:Q", title="steps back"),
+            alt.Tooltip("value:Q", title="gradient", format=".2e"),
+        ],
+    )
+    return Figure(
+        f"gradient_{name}",
+        f"Gradient reach: {task}",
+        "How much the loss at the last target still learns from an input so many steps back, after "
+        "training: the norm of its gradient, the largest being 1, in means over examples and "
+        f"seeds. Below {FAINTEST:g} it is drawn there.",
+        panels(lines, _lines(base, style), "panel", _by_length(lines)),
+        task,
+    )
+
+
+def influence(name: str, task: str, lines: pd.DataFrame, style: Style) -> Figure:
+    """How far answers move with inputs so many steps back."""
+    axis = alt.Y("value:Q", title="movement of the answer")
+    base = alt.Chart().encode(
+        x=alt.X("x:Q", title="steps back", axis=alt.Axis(tickCount=5)),
+        y=axis,
+        color=colour(style),
+        tooltip=[
+            alt.Tooltip("architecture:N"),
+            alt.Tooltip("x:Q", title="steps back"),
+            alt.Tooltip("value:Q", title="movement", format=".3f"),
+            alt.Tooltip("oracle:Q", title="of the oracle", format=".3f"),
+        ],
+    )
+    oracle = alt.Chart().mark_line(strokeDash=[3, 3], color=GREY)
+    layers = [
+        oracle.encode(x=alt.X("x:Q"), y=alt.Y("mean(oracle):Q", title="movement of the answer")),
+        *_lines(base, style),
+    ]
+    return Figure(
+        f"influence_{name}",
+        f"Influence: {task}",
+        "How far answers move when the input so many steps back is exchanged for another "
+        "example's: the total variation of the distribution over symbols, or the change of values "
+        "in standard deviations. The broken line is the oracle, which moves where it should.",
+        panels(lines, layers, "panel", _by_length(lines)),
+        task,
+    )
+
+
+def learning(name: str, task: str, lines: pd.DataFrame, style: Style) -> Figure:
+    """Validation score against training examples."""
+    examples = alt.X("examples:Q", title="training examples")
+    base = alt.Chart().encode(
+        x=examples.axis(tickCount=4, format="~s"),
+        y=score_axis("validation_score"),
+        color=colour(style),
+        tooltip=[
+            alt.Tooltip("architecture:N"),
+            alt.Tooltip("examples:Q", format=",.0f"),
+            alt.Tooltip("validation_score:Q", title="validation score"),
+        ],
+    )
+    return Figure(
+        f"learning_{name}",
+        f"Learning: {task}",
+        "Score on the validation split at the selected learning rate, means over the seeds.",
+        panels(lines, [*score_guides(), *_lines(base, style)], "panel", _by_length(lines)),
+        task,
+    )
+
+
+def rates(name: str, task: str, lines: pd.DataFrame, style: Style) -> Figure:
+    """Validation score against the learning rate."""
+    rate = alt.X("learning_rate:Q", title="learning rate", scale=alt.Scale(type="log"))
+    axis = alt.Axis(values=sorted(lines["learning_rate"].unique()), format="~g")
+    base = alt.Chart().encode(
+        x=rate.axis(axis),
+        y=score_axis("validation_score"),
+        color=colour(style),
+        tooltip=[
+            alt.Tooltip("architecture:N"),
+            alt.Tooltip("learning_rate:Q", title="learning rate"),
+            alt.Tooltip("validation_score:Q", title="validation score"),
+            alt.Tooltip("seeds:Q"),
+        ],
+    )
+    chosen = base.transform_filter(alt.datum.selected).mark_point(size=160, strokeWidth=1.5)
+    return Figure(
+        f"rates_{name}",
+        f"Learning rates: {task}",
+        "Score on the validation split at every learning rate tried, means over the seeds; ringed "
+        "is the one selected. A rate that was stopped early counts with what it had reached.",
+        panels(lines, [*score_guides(), *_lines(base, style), chosen], "panel"),
+        task,
+    )
+
+
+def _lines(base: alt.Chart, style: Style) -> list[alt.Chart]:
+    return [
+        base.mark_line(strokeWidth=2).encode(strokeDash=dash(style)),
+        base.mark_point(size=22, filled=True, opacity=1).encode(shape=shape(style)),
+    ]
+
+
+def _by_length(lines: pd.DataFrame) -> list[str]:
+    return list(lines.sort_values("length")["panel"].unique())

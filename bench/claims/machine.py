@@ -13,9 +13,7 @@ def timed(architecture: str, length: int, threads: int) -> Quantity:
     return time_per_token(Shape(architecture, length, batch=1, width=128, threads=threads))
 
 
-def speedups(
-    one: float, two: float, recurrent_one: float, recurrent_two: float
-) -> float:
+def speedups(one: float, two: float, recurrent_one: float, recurrent_two: float) -> float:
     """How many times more a second thread speeds up the first than the second."""
     return (one / two) / (recurrent_one / recurrent_two)
 

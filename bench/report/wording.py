@@ -51,8 +51,11 @@ def reach(horizon: Any) -> str:
 
 
 def reach_bounds(horizon: Any) -> str:
-    """The interval of a row of `horizons`, as in `38 to ≥ 128`; empty where there is none."""
-    if pd.isna(horizon.low):
+    """The interval of a row of `horizons`, as in `38 to ≥ 128`; empty where there is none.
+
+    With a single length there is none: whatever the seeds, the horizon is that length.
+    """
+    if pd.isna(horizon.low) or horizon.shortest == horizon.longest:
         return ""
     # A bound at either end of the lengths tried lies there or beyond.
     low = f"≤ {horizon.shortest}" if horizon.low <= horizon.shortest else figures(horizon.low)

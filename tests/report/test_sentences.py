@@ -166,6 +166,11 @@ def test_reach_bounds_say_where_the_lengths_end(low: float, high: float, text: s
     assert wording.reach_bounds(row) == text
 
 
+def test_the_reach_within_a_single_length_has_no_bounds() -> None:
+    row = SimpleNamespace(low=16.0, high=16.0, shortest=16, longest=16)
+    assert wording.reach_bounds(row) == ""
+
+
 def test_reach() -> None:
     texts = [
         wording.reach(SimpleNamespace(horizon=45.25, censored=str(censored)))

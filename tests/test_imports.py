@@ -31,6 +31,8 @@ HOMES = {  # the only files that import it
     "altair": ("bench.report",),
     "vl_convert": ("bench.report",),
     "jinja2": ("bench.report",),
+    "statsmodels": ("bench.report",),
+    "scikit_posthocs": ("bench.report",),
     "pandas": ("bench.report", "bench.cli", "bench.speed.__main__"),
     "wandb": ("bench.tracking",),
     "datasets": ("bench.train.data", "bench.examples.export", "tasks.material.real.source"),

@@ -5,7 +5,8 @@ import math
 import numpy as np
 import pandas as pd
 
-from bench.report.tables import KEY, Tables
+from bench.report.frames import KEY
+from bench.report.tables import Tables
 
 LARGEST = 8000
 """Points that all learning curves together may have, and likewise all lag curves: with the drawing

@@ -60,7 +60,10 @@ def hostile(record: Any) -> list[Record]:
 
 def test_the_files_of_a_report(tmp_path: Path, run: Run, grid: list[Record]) -> None:
     paths = write_report(tmp_path, run, grid, [])
-    tables = {"trials", "curves", "probes", "summary", "horizons", "refusals"}
+    tables = {
+        *("trials", "curves", "probes", "summary", "horizons"),
+        *("comparisons", "ranks", "windows", "refusals"),
+    }
     assert {path.name for path in paths} == {
         *(f"{table}.csv" for table in tables),
         "report.md",

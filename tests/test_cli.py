@@ -258,6 +258,24 @@ def test_show_prefers_names_to_folders(results, monkeypatch):
     assert invoke("show", "./lstm").startswith("quick: ")
 
 
+def test_compare(results, tmp_path):
+    other = tmp_path / "other"
+    store = Store(other)
+    store.write([RECORD.model_copy(update={"score": 0.8, "device": "cuda"})])
+    store.write_run(RUN.model_copy(update={"machine": "arm64"}))
+    printed = invoke("compare", results, other)
+    assert printed.startswith("1 compared: 1 one seed.\n")
+    assert "0.900 → 0.800" in printed
+    assert re.search(r"^ +machine +x86_64 +arm64", printed, flags=re.MULTILINE)
+    found = json.loads(invoke("compare", results, other, "--json"))
+    (change,) = found["changes"]
+    assert change["difference"] == pytest.approx(-0.1)
+    assert change["p"] is None
+    markdown = invoke("compare", results, other, "--markdown")
+    assert markdown.startswith("# LagBench: quick → quick\n")
+    assert "| recall | lstm | lstm | 16 | 1 | 0.900 | 0.800 | -0.100 |" in markdown
+
+
 def test_pairs():
     chosen = ("--task", "running_parity", "--architecture", "gru", "--architecture", "bilstm")
     gru, bilstm = json.loads(invoke("pairs", *chosen, "--json"))
@@ -330,6 +348,7 @@ def test_check_of_a_built_in_file_checks_all_that_it_registers():
         (["pairs", "--architecture", "gruu"], "There is no architecture 'gruu';"),
         (["list", "tasks", "--plugin", "absent.py"], "There is no plugin file "),
         (["show", "."], "There is no run in .: it has no run.json."),
+        (["compare", ".", "."], "There is no run in .: it has no run.json."),
         (["check", "absent.py"], "There is no plugin file "),
         (["check", "parrity"], "There is no 'parrity'; did you mean 'parity'?"),
         (["run", "quik"], "There is no suite 'quik'; did you mean 'quick'?"),

@@ -3,7 +3,7 @@
 What trains and draws takes seconds to import: commands do so themselves.
 """
 
-from bench.cli import check, data, names, probe, report, run
+from bench.cli import check, compare, data, names, probe, report, run
 from bench.cli.app import app, main
 
-__all__ = ["app", "check", "data", "main", "names", "probe", "report", "run"]
+__all__ = ["app", "check", "compare", "data", "main", "names", "probe", "report", "run"]

@@ -43,7 +43,8 @@ def show_results(folder: Path, as_json: bool) -> None:
     from bench.report.verdict import verdict
     from bench.run import runner
 
-    run, tables = runner.results(folder)
+    results = runner.results(folder)
+    run, tables = results.run, results.tables
     board = leaderboard(tables)
     if as_json:
         found = [plain(standing) for standing in board.standings]
@@ -66,7 +67,9 @@ def _standings(board: Any, tasks: list[str]) -> list[dict[str, Any]]:
 
     found = []
     for standing in board.standings:
-        row = {"architecture": standing.architecture}
+        row: dict[str, Any] = {"architecture": standing.architecture}
+        if board.ranked:
+            row["rank"] = number(standing.rank.rank, 2) if standing.rank else None
         for task in tasks:
             horizon, score = standing.horizons.get(task), standing.scores.get(task)
             words = [reach(horizon)] if horizon else []

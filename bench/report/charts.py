@@ -20,6 +20,7 @@ def figures(tables: Tables) -> Iterator[Figure]:
     overviews: list[Overview] = [
         (series.scores(tables.summary), overview.score),
         (matrix.outcomes(tables), matrix.matrix),
+        (series.ranks(tables), overview.ranks),
         (series.price(tables.summary, "train_relative"), overview.training_price),
         (series.price(tables.summary, "inference_relative"), overview.inference_price),
         (series.speeds(tables.summary), overview.speed),
@@ -29,6 +30,7 @@ def figures(tables: Tables) -> Iterator[Figure]:
         (series.gradient_reach(tables), curves.gradient),
         (series.influence(tables), curves.influence),
         (series.learning(tables), curves.learning),
+        (series.learning_seconds(tables), curves.seconds),
         (series.rates(tables), curves.rates),
     ]
     for frame, draw in overviews:

@@ -14,6 +14,7 @@ from bench.report.panels import (
     score_guides,
     shape,
 )  # fmt: skip
+from bench.report.windows import WITHIN
 
 FAINTEST = 1e-12
 """Gradients below this are drawn here."""
@@ -104,23 +105,42 @@ def influence(name: str, task: str, lines: pd.DataFrame, style: Style) -> Figure
 def learning(name: str, task: str, lines: pd.DataFrame, style: Style) -> Figure:
     """Validation score against training examples."""
     examples = alt.X("examples:Q", title="training examples")
-    base = alt.Chart().encode(
-        x=examples.axis(tickCount=4, format="~s"),
-        y=score_axis("validation_score"),
-        color=colour(style),
-        tooltip=[
-            alt.Tooltip("architecture:N"),
-            alt.Tooltip("examples:Q", format=",.0f"),
-            alt.Tooltip("validation_score:Q", title="validation score"),
-        ],
-    )
+    layers = _learning(examples.axis(tickCount=4, format="~s"), style)
     return Figure(
         f"learning_{name}",
         f"Learning: {task}",
         "Score on the validation split at the selected learning rate, means over the seeds.",
-        panels(lines, [*score_guides(), *_lines(base, style)], "panel", _by_length(lines)),
+        panels(lines, layers, "panel", _by_length(lines)),
         task,
     )
+
+
+def seconds(name: str, task: str, lines: pd.DataFrame, style: Style) -> Figure:
+    """Validation score against seconds of training."""
+    axis = alt.X("seconds:Q", title="seconds of training").axis(tickCount=4, format="~g")
+    return Figure(
+        f"seconds_{name}",
+        f"Learning by the clock: {task}",
+        "The same against time: what these examples take at the training speed that was measured "
+        "apart, one model at a time.",
+        panels(lines, _learning(axis, style), "panel", _by_length(lines), shared=False),
+        task,
+    )
+
+
+def _learning(x: alt.X, style: Style) -> list[alt.Chart]:
+    """Layers of validation score against whatever `x` is."""
+    base = alt.Chart().encode(
+        x=x,
+        y=score_axis("validation_score"),
+        color=colour(style),
+        tooltip=[
+            alt.Tooltip("architecture:N"),
+            alt.Tooltip(x.shorthand, format=",.4~g"),
+            alt.Tooltip("validation_score:Q", title="validation score"),
+        ],
+    )
+    return [*score_guides(), *_lines(base, style)]
 
 
 def rates(name: str, task: str, lines: pd.DataFrame, style: Style) -> Figure:
@@ -138,13 +158,15 @@ def rates(name: str, task: str, lines: pd.DataFrame, style: Style) -> Figure:
             alt.Tooltip("seeds:Q"),
         ],
     )
+    good = base.transform_filter(alt.datum.good).mark_line(strokeWidth=6, opacity=0.35)
     chosen = base.transform_filter(alt.datum.selected).mark_point(size=160, strokeWidth=1.5)
     return Figure(
         f"rates_{name}",
         f"Learning rates: {task}",
-        "Score on the validation split at every learning rate tried, means over the seeds; ringed "
-        "is the one selected. A rate that was stopped early counts with what it had reached.",
-        panels(lines, [*score_guides(), *_lines(base, style), chosen], "panel"),
+        "Score on the validation split at every learning rate tried, means over the seeds. "
+        f"Ringed is the one selected; broad is the window of rates that reach {WITHIN:.0%} of its "
+        "score. A rate that was stopped early counts with what it had reached.",
+        panels(lines, [*score_guides(), good, *_lines(base, style), chosen], "panel"),
         task,
     )
 

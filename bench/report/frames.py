@@ -27,6 +27,7 @@ def column_types(*models: type[BaseModel]) -> dict[str, str]:
 
 _COUNTS = [
     *("seeds", "solved", "shortest", "longest", "lengths", "blocks", "rates"),
+    "tokens_per_example",
     *(status.value for status in Status),
 ]
 _TEXTS = ["censored", "edge", "architecture_a", "architecture_b", "verdict", "clique"]

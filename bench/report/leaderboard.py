@@ -15,6 +15,7 @@ class Standing:
     """An architecture's row; what is not known of a task is not in a mapping."""
 
     architecture: str
+    rank: Any  # its row of `ranks`; None: it is not ranked
     scores: dict[str, Any]  # by task, its row of `summary` at the longest length scored there
     horizons: dict[str, Any]  # by task, its row of `horizons`
     training: float  # speed relative to the reference model, geometric mean over its cells
@@ -28,6 +29,7 @@ class Leaderboard:
 
     tasks: dict[str, int]  # the longest length at which a task was scored
     timed: bool  # whether any speed was measured
+    ranked: Any  # a row of `ranks`, for what all of them share; None: fewer than two are ranked
     standings: list[Standing]
 
 
@@ -42,9 +44,12 @@ def leaderboard(tables: Tables) -> Leaderboard:
     at_end = _by_name(series.longest_lengths(scored))
     horizons = _by_name(tables.horizons)
     speeds = series.speeds(tables.summary).set_index(["architecture", "work"])["relative"]
+    ranks = {row.architecture: row for row in tables.ranks.itertuples() if row.blocks}
+    ranks = ranks if len(ranks) > 1 else {}
     standings = [
         Standing(
             architecture=str(name),
+            rank=ranks.get(str(name)),
             scores=at_end.get(str(name), {}),
             horizons=horizons.get(str(name), {}),
             training=float(speeds.get((name, "training"), np.nan)),
@@ -57,7 +62,7 @@ def leaderboard(tables: Tables) -> Leaderboard:
     mean_score = tables.summary.groupby("architecture")["score"].mean()
     standings.sort(key=lambda one: (-_reach(one, ends), -mean_score[one.architecture]))
     tasks = {str(task): int(length) for task, length in longest.items()}
-    return Leaderboard(tasks, bool(len(speeds)), standings)
+    return Leaderboard(tasks, bool(len(speeds)), next(iter(ranks.values()), None), standings)
 
 
 def plain(standing: Standing) -> dict[str, Any]:
@@ -73,11 +78,19 @@ def plain(standing: Standing) -> dict[str, Any]:
     }
     return {
         "architecture": standing.architecture,
+        **_plain_rank(standing.rank),
         "training_speed": _number(standing.training),
         "inference_speed": _number(standing.inference),
         "parameters": list(standing.parameters),
         "tasks": known,
     }
+
+
+def _plain_rank(row: Any) -> dict[str, Any]:
+    if row is None:
+        return {}
+    found = {name: _number(getattr(row, name)) for name in ("rank", "critical_difference", "score")}
+    return found | {"blocks": int(row.blocks)}
 
 
 def _plain_horizon(row: Any) -> dict[str, Any]:

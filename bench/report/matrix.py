@@ -6,8 +6,9 @@ import altair as alt
 import pandas as pd
 
 from bench.record import Status
+from bench.report.frames import KEY
 from bench.report.panels import GREY, Figure, Style, panels
-from bench.report.tables import KEY, Tables
+from bench.report.tables import Tables
 from bench.report.wording import bounds, counted, number
 
 HATCH = "M-1,-0.33L-0.33,-1M-1,0.33L0.33,-1M-1,1L1,-1M-0.33,1L1,-0.33M0.33,1L1,0.33"

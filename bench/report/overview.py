@@ -81,6 +81,45 @@ def _price(work: str, price: pd.DataFrame, style: Style) -> Figure:
     )
 
 
+def ranks(ranked: pd.DataFrame, style: Style) -> Figure:
+    """Average ranks, and how far apart they must be."""
+    half = ranked["critical_difference"] / 2
+    frame = ranked.assign(
+        low=ranked["rank"] - half,
+        high=ranked["rank"] + half,
+        panel="1 is best",
+    )
+    tooltip = [
+        alt.Tooltip("architecture:N"),
+        alt.Tooltip("rank:Q", title="average rank"),
+        alt.Tooltip("critical_difference:Q", title="critical difference"),
+        alt.Tooltip("score:Q", title="score overall", format=".3f"),
+    ]
+    names = alt.Axis(labelLimit=110, ticks=False)
+    base = alt.Chart().encode(
+        y=alt.Y("architecture:N", title=None, sort=frame["architecture"].tolist(), axis=names),
+        color=colour(style).legend(None),
+        tooltip=tooltip,
+    )
+    scale = alt.Scale(zero=False)
+    layers = [
+        base.mark_rule(strokeWidth=3, opacity=0.5).encode(
+            x=alt.X("low:Q", title="average rank", scale=scale), x2="high:Q"
+        ),
+        base.mark_point(size=90, filled=True, opacity=1).encode(
+            x=alt.X("rank:Q", title="average rank", scale=scale), shape=shape(style).legend(None)
+        ),
+    ]
+    return Figure(
+        "ranks",
+        "Average ranks",
+        f"Of the scores in {ranked['blocks'].iloc[0]} cells, each a task at a length. Bars are one "
+        "critical difference wide (Nemenyi): two architectures whose bars overlap are not "
+        "distinguished.",
+        panels(frame, layers, "panel", height=alt.Step(22)),
+    )
+
+
 def speed(speeds: pd.DataFrame, style: Style) -> Figure:
     """Throughput beside the reference model's."""
     tooltip = [

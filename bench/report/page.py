@@ -17,12 +17,13 @@ from markupsafe import Markup
 
 from bench.record import Record, Run, Throughput
 from bench.report import attention, sections, series, wording
+from bench.report.changes import changes, sentence
 from bench.report.charts import figures
 from bench.report.leaderboard import leaderboard
 from bench.report.palette import COLOURS, looks
 from bench.report.panels import ROWS, VEGA_LITE, Figure
 from bench.report.statistics import HOLDS
-from bench.report.tables import Tables, derive, write_tables
+from bench.report.tables import Results, Tables, derive, write_tables
 from bench.report.verdict import verdict
 
 
@@ -56,6 +57,7 @@ def _context(run: Run, records: Sequence[Record], tables: Tables) -> dict[str, A
         "tasks": sorted(tables.summary["task"].unique()),
         "board": leaderboard(tables),
         "scores": sections.scores(tables.summary),
+        "differences": sections.differences(tables.comparisons),
         "refusals": sections.refusals(tables),
         "failures": sections.failures(tables),
         "most": sections.MOST,
@@ -97,9 +99,16 @@ def _compact(figure: Figure) -> dict[str, Any]:
     return {"columns": list(rows[0]), "rows": values, "specification": bare}
 
 
-def _markdown(context: dict[str, Any]) -> str:
+def changes_markdown(before: Results, after: Results) -> str:
+    """What changed between two runs, as Markdown."""
+    found = changes(before, after)
+    context = {"before": before, "after": after, "found": found, "sentence": sentence(found)}
+    return _markdown(context, "changes.md.j2")
+
+
+def _markdown(context: dict[str, Any], template: str = "report.md.j2") -> str:
     environment = _environment(autoescape=False, finalize=_plain)
-    return environment.get_template("report.md.j2").render(context)
+    return environment.get_template(template).render(context)
 
 
 def _plain(value: Any) -> str:
@@ -122,7 +131,16 @@ def _environment(autoescape: bool, finalize: Callable[[Any], Any] | None = None)
     )
     environment.filters |= {
         name: getattr(wording, name)
-        for name in ("number", "figures", "whole", "times", "reach", "reach_bounds", "duration")
+        for name in (
+            "number",
+            "figures",
+            "whole",
+            "times",
+            "reach",
+            "reach_bounds",
+            "duration",
+            "detectable",
+        )
     }
     environment.globals |= {
         "bounds": wording.bounds,

@@ -8,6 +8,7 @@ import pandas as pd
 
 from bench.record import Record, Status
 from bench.report import series
+from bench.report.comparisons import Better
 from bench.report.tables import Tables
 from bench.report.wording import MISSING
 
@@ -39,6 +40,53 @@ def _scores(task: str, rows: pd.DataFrame) -> Scores:
     metric = str(rows["metric"].iloc[0])
     has_accuracy = metric != "accuracy" and bool(rows["accuracy"].notna().any())
     return Scores(task, metric, has_accuracy, [_rows(own) for _, own in rows.groupby("length")])
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Two architectures on a task; the one with the better mean comes first."""
+
+    better: str
+    worse: str
+    task: str
+    over: str  # which lengths
+    seeds: int
+    difference: float
+    low: float
+    high: float
+    wins: float  # how often a run of the better one beats one of the other
+    p: float
+    detectable: float
+    settled: bool
+
+
+def differences(comparisons: pd.DataFrame) -> list[Difference]:
+    """Every two architectures over all lengths of each task that they share; settled ones first."""
+    alone = ~comparisons.duplicated(["architecture_a", "architecture_b", "task"], keep=False)
+    rows = comparisons[comparisons["length"].isna() | alone]
+    found = [_difference(row) for row in _rows(rows)]
+    return sorted(found, key=lambda one: (one.task, not one.settled, -one.difference, one.better))
+
+
+def _difference(row: Any) -> Difference:
+    first = bool(row.difference >= 0)
+    names = [str(row.architecture_a), str(row.architecture_b)]
+    low, high = (row.low, row.high) if first else (-row.high, -row.low)
+    improvement = row.probability_of_improvement
+    return Difference(
+        better=names[not first],
+        worse=names[first],
+        task=str(row.task),
+        over=str(row.length) if pd.notna(row.length) else f"{row.lengths} lengths",
+        seeds=int(row.seeds),
+        difference=abs(row.difference),
+        low=low,
+        high=high,
+        wins=improvement if first else 1 - improvement,
+        p=row.p_holm,
+        detectable=row.minimum_detectable,
+        settled=row.verdict in (Better.A, Better.B),
+    )
 
 
 def endings(row: Any) -> str:

@@ -39,6 +39,20 @@ def learning(tables: Tables) -> pd.DataFrame:
     return _coarsened(chosen, "examples", "validation_score", weight=None)
 
 
+def learning_seconds(tables: Tables) -> pd.DataFrame:
+    """`learning` with `seconds`: what these examples take at the speed measured for the cell."""
+    speed = tables.summary[[*KEY, "tokens_per_example", "train_tokens_per_second"]]
+    found = learning(tables).merge(speed[speed["train_tokens_per_second"] > 0], on=KEY)
+    each = found["tokens_per_example"] / found["train_tokens_per_second"]
+    return found.assign(seconds=found["examples"] * each.astype(float))
+
+
+def ranks(tables: Tables) -> pd.DataFrame:
+    """Rows of `ranks` that have a rank beside another's."""
+    ranked = tables.ranks[tables.ranks["critical_difference"].notna()]
+    return ranked.loc[ranked["blocks"] > 0]
+
+
 def lag_accuracy(tables: Tables) -> pd.DataFrame:
     """The probe `lag_accuracy` against lag, a mean over all targets of all seeds, with chance.
 
@@ -95,14 +109,20 @@ def _front(own: pd.DataFrame) -> pd.Series:
 
 
 def rates(tables: Tables) -> pd.DataFrame:
-    """Validation score by learning rate at each task's longest length, a mean over the seeds."""
+    """Validation score by learning rate at each task's longest length, a mean over the seeds.
+
+    `selected` and `good`: whether the rate was selected, and lies in the window of good rates.
+    """
     trained = tables.trials[np.isfinite(tables.trials["validation_score"])]
     groups = longest_lengths(trained).groupby([*KEY, "learning_rate"])
-    return groups.agg(
+    means = groups.agg(
         validation_score=("validation_score", "mean"),
         seeds=("seed", "size"),
         selected=("selected", "any"),
     ).reset_index()
+    found = means.merge(tables.windows[[*KEY, "window_low", "window_high"]], on=KEY, how="left")
+    good = found["learning_rate"].between(found["window_low"], found["window_high"])
+    return found.drop(columns=["window_low", "window_high"]).assign(good=good)
 
 
 def longest_lengths(frame: pd.DataFrame) -> pd.DataFrame:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bench.record import Point, ProbeValue, Record, Status, Throughput
+from bench.record import Point, ProbeValue, Record, Run, Status, Throughput
 from bench.report import statistics
 from bench.report.comparisons import comparisons
 from bench.report.frames import KEY, column_types, frame, scored
@@ -23,7 +23,7 @@ from bench.report.windows import windows
 
 SPEEDS = [
     *("train_tokens_per_second", "inference_tokens_per_second"),
-    *("train_relative", "inference_relative"),
+    *("train_relative", "inference_relative", "tokens_per_example"),
 ]
 STATUSES = [status.value for status in Status]
 MEASURES = [name for name in column_types(Record) if name != "format"]
@@ -58,6 +58,15 @@ class Tables:
     ranks: pd.DataFrame
     windows: pd.DataFrame
     refusals: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class Results:
+    """What a folder holds: how it came about, the records that it reports, and their tables."""
+
+    run: Run
+    records: tuple[Record, ...]
+    tables: Tables
 
 
 def derive(records: Sequence[Record], throughputs: Sequence[Throughput]) -> Tables:

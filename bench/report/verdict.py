@@ -71,6 +71,7 @@ def _overview(tables: Tables) -> Iterator[str]:
         f"{HOLDS} or more, where 0 is chance and 1 the optimum."
     )
     yield _certainty(int(seeds.min()), int(seeds.max()))
+    yield from _ranking(tables.ranks)
 
 
 def _certainty(fewest: int, most: int) -> str:
@@ -79,6 +80,30 @@ def _certainty(fewest: int, most: int) -> str:
     count = f"{most}" if fewest == most else f"{fewest} to {most}"
     mean = "interquartile means" if most >= 4 else "means"
     return f"Scores are {mean} over {count} seeds; ranges are 95% bootstrap intervals over them."
+
+
+def _ranking(ranks: pd.DataFrame) -> Iterator[str]:
+    """Who comes first over all tasks and lengths, and who is not told apart from the first."""
+    ranked: list[Any] = list(ranks[ranks["critical_difference"].notna()].itertuples(index=False))
+    if not ranked:
+        return
+    first, *others = sorted(ranked, key=lambda row: (row.rank, row.architecture))
+    near = [row for row in others if row.rank - first.rank <= first.critical_difference]
+    names = [f"{row.architecture} ({number(row.rank, 1)})" for row in (first, *others)]
+    yield (
+        f"Ranked by score over {counted(int(first.blocks), 'cell')} (a task at a length), on "
+        f"average: {listed(names)}."
+    )
+    apart = f"Ranks less than {number(first.critical_difference, 1)} apart may be luck"
+    yield f"{apart}: {_luck(first, near, others)}."
+
+
+def _luck(first: Any, near: list[Any], others: list[Any]) -> str:
+    if not near:
+        return f"{first.architecture} is ahead of all others by more"
+    if len(near) == len(others):
+        return f"nobody is far enough behind {first.architecture}"
+    return f"{listed([row.architecture for row in near])} may be as good as {first.architecture}"
 
 
 def _on_task(horizons: list[Any], summary: list[Any]) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """Numbers and lists in words, for sentences and table cells alike. Missing ones are a dash."""
 
 from collections.abc import Sequence
+from math import inf
 from typing import Any
 
 import pandas as pd
@@ -42,6 +43,11 @@ def times(value: Any) -> str:
 def bounds(low: Any, high: Any, digits: int = 2) -> str:
     """An interval; empty where there is none."""
     return "" if pd.isna(low) else f"{number(low, digits)} to {number(high, digits)}"
+
+
+def detectable(difference: float) -> str:
+    """The smallest difference that could have been found; `none` where not even the largest."""
+    return "none" if difference == inf else number(difference)
 
 
 def reach(horizon: Any) -> str:

@@ -10,7 +10,7 @@ from bench.contract import InputError
 from bench.matching import Skip
 from bench.record import Record, Run, Status, Throughput
 from bench.report.page import write_report
-from bench.report.tables import Tables, derive
+from bench.report.tables import Results, derive
 from bench.run.cell import Setting, job_of
 from bench.run.executor import Event, Finished, Setup, computing_alone, execute
 from bench.run.machine import commit, device_name, versions
@@ -98,10 +98,10 @@ def rewrite(out: Path) -> Run:
     return report
 
 
-def results(out: Path) -> tuple[Run, Tables]:
-    """How a folder of results came about, and its tables, from its records; nothing is written."""
+def results(out: Path) -> Results:
+    """What a folder of results holds, from its records; nothing is written."""
     report, records, throughputs = _results(out)
-    return report, derive(records, throughputs)
+    return Results(report, tuple(records), derive(records, throughputs))
 
 
 def _results(out: Path) -> tuple[Run, list[Record], list[Throughput]]:

@@ -4,9 +4,8 @@ import vl_convert
 
 from bench.record import AttentionMap
 from bench.report import attention
-from bench.report.charts import VEGA_LITE
 from bench.report.page import write_report
-from bench.report.panels import ROWS
+from bench.report.panels import ROWS, VEGA_LITE
 
 
 def mapped(record, **changes):

@@ -14,8 +14,8 @@ from bench.report.palette import COLOURS, looks
 from bench.report.panels import VEGA_LITE, Figure
 from bench.report.tables import derive
 
-OVERVIEWS = {"score", "matrix", "price_training", "price_inference", "speed"}
-BY_TASK = {"lag", "gradient", "influence", "learning", "rates"}
+OVERVIEWS = {"score", "matrix", "ranks", "price_training", "price_inference", "speed"}
+BY_TASK = {"lag", "gradient", "influence", "learning", "seconds", "rates"}
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def test_a_legend_names_those_that_are_drawn(record: Any) -> None:
         record(architecture="b", score=0.5),
         record(architecture="c", status="skipped", selected=False, reason="no"),
     ]
-    score, _ = figures(derive(records, []))
+    score = next(figures(derive(records, [])))
     assert [set(scale) for scale in colours(score.specification)] == [{"a", "b"}] * 4
 
 
@@ -97,7 +97,9 @@ def test_charts_hold_no_more_columns_than_they_show_or_filter_by(drawn: list[Fig
         rows = figure.specification["datasets"]["rows"]
         assert rows
         assert "architecture" in rows[0]
-        assert ("task" in rows[0]) == (figure.task is None and figure.name != "speed")
+        assert ("task" in rows[0]) == (
+            figure.task is None and figure.name not in ("speed", "ranks")
+        )
         for column in set(rows[0]) - {"task"}:
             assert f'"field": "{column}"' in text or f"datum.{column}" in text
 
@@ -106,7 +108,7 @@ def test_tasks_that_differ_in_signs_alone_have_files_of_their_own(grid: list[Rec
     names = {"recall": "copy:gap=1", "adding": "../copy gap=1"}
     records = [record.model_copy(update={"task": names[record.task]}) for record in grid]
     found = [figure.name for figure in figures(derive(records, []))]
-    assert len(set(found)) == len(found) == 12
+    assert len(set(found)) == len(found) == 13
     assert all(re.fullmatch(r"[a-z0-9_]+", name) for name in found)
 
 

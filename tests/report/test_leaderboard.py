@@ -52,6 +52,9 @@ def test_its_numbers_are_those_of_the_tables(grid: list[Record], throughput: Any
         for task, row in standing.scores.items():
             summary = rows[standing.architecture, task, 128]
             assert (row.score, row.score_low) == (summary.score, summary.score_low)
+        (rank,) = tables.ranks[tables.ranks["architecture"] == standing.architecture].itertuples()
+        assert standing.rank.rank == rank.rank
+        assert plain(standing)["critical_difference"] == rank.critical_difference
 
 
 def test_parameters_are_a_range(record: Any) -> None:
@@ -63,6 +66,7 @@ def test_parameters_are_a_range(record: Any) -> None:
 def test_what_was_not_measured_is_left_out(record: Any) -> None:
     board = leaderboard(derive([record(score=0.9), record(length=32, status="failed")], []))
     assert not board.timed
+    assert board.ranked is None  # there is nobody to rank it against
     found = json.loads(json.dumps(plain(board.standings[0]), allow_nan=False))
     assert found["training_speed"] is None
     assert found["tasks"]["recall"] == {

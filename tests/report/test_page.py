@@ -113,7 +113,9 @@ def test_the_scores_are_those_of_the_summary(tmp_path: Path, run: Run, grid: lis
 
 def test_tables_have_captions_and_headers(tmp_path: Path, run: Run, grid: list[Record]) -> None:
     page = written(tmp_path, run, grid)
-    assert page.count("table") == page.count("caption") == 3  # leaderboard, scores by task
+    assert (
+        page.count("table") == page.count("caption") == 4
+    )  # leaderboard, scores by task, differences
     scopes = [attributes.get("scope") for tag, attributes in page.elements if tag == "th"]
     assert set(scopes) == {"col", "colgroup", "row"}
 

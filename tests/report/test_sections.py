@@ -71,3 +71,30 @@ def test_settings_show_every_value_that_occurred(record: Any) -> None:
         record(recipe={"steps": 800, "clip": None}),
     ]
     assert sections.settings(records, "recipe") == {"clip": "None", "steps": "800 or 400"}
+
+
+def test_differences_name_the_better_one_first_and_the_settled_before_the_others(
+    record: Any,
+) -> None:
+    seeds = range(8)
+    means = {"a": 0.2, "b": 0.8, "c": 0.81}
+    records = [
+        record(architecture=name, seed=seed, score=mean + 0.03 * ((seed * 7 + place) % 5))
+        for place, (name, mean) in enumerate(means.items())
+        for seed in seeds
+    ]
+    found = sections.differences(derive(records, []).comparisons)
+    pairs = [(one.better, one.worse, one.settled) for one in found]
+    assert set(pairs[:2]) == {("b", "a", True), ("c", "a", True)}
+    assert pairs[2][2] is False
+    for one in found:
+        assert one.low <= one.difference <= one.high
+        assert one.wins >= 0.5
+        assert (one.task, one.over, one.seeds) == ("recall", "16", 8)
+
+
+def test_differences_are_over_all_lengths_where_there_are_several(grid: list[Record]) -> None:
+    found = sections.differences(derive(grid, []).comparisons)
+    assert len(found) == 2 * 3  # tasks × pairs
+    assert {one.over for one in found} == {"4 lengths"}
+    assert sections.differences(derive([], []).comparisons) == []

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bench.record import ProbeValue, Record
+from bench.record import Point, ProbeValue, Record
 from bench.report import series
 from bench.report.tables import derive
 
@@ -136,6 +136,8 @@ def test_nothing_to_draw_is_an_empty_frame() -> None:
         series.scores(empty.summary),
         series.price(empty.summary, "train_relative"),
         series.rates(empty),
+        series.ranks(empty),
+        series.learning_seconds(empty),
         series.speeds(empty.summary),
         series.learning(empty),
         series.lag_accuracy(empty),
@@ -164,3 +166,24 @@ def test_influence_stands_beside_the_oracles(grid: list[Record]) -> None:
     found = series.influence(derive(grid, []))
     assert set(found["length"]) == {128}
     assert (found["oracle"] == 0.5).all()
+
+
+def test_seconds_are_examples_at_the_measured_speed(record: Any, throughput: Any) -> None:
+    point = Point(
+        step=10, examples=640, train_loss=1, validation_loss=1, validation_metric=0.5,
+        validation_score=0.5, gradient_norm=1, clipped=0,
+    )  # fmt: skip
+    records = [record(score=0.5, curve=(point,)), record(length=32, score=0.5, curve=(point,))]
+    speed = throughput(tokens_per_example=16, train_tokens_per_second=2000.0)
+    found = series.learning_seconds(derive(records, [speed]))
+    assert found["length"].tolist() == [16]  # the other was not timed
+    assert found["seconds"].tolist() == [pytest.approx(640 * 16 / 2000)]
+
+
+def test_rates_in_the_window_are_good(record: Any) -> None:
+    records = [
+        record(learning_rate=rate, validation_score=score, selected=rate == 0.01, score=score)
+        for rate, score in ((0.001, 0.5), (0.01, 1.0), (0.1, 0.95), (1.0, 0.99), (10.0, 0.2))
+    ]
+    found = series.rates(derive(records, []))
+    assert found["good"].tolist() == [False, True, True, True, False]

@@ -8,7 +8,8 @@ const filter = document.querySelector("#filter");
 const left = { task: new Set(), architecture: new Set() };  // what the filter leaves out
 
 function shown(of) {
-  return !left.task.has(of.task) && !left.architecture.has(of.architecture);
+  const names = [of.architecture, of.other];  // a comparison has two
+  return !left.task.has(of.task) && !names.some((name) => left.architecture.has(name));
 }
 
 function fitted(specification, room) {

@@ -28,6 +28,8 @@ class LiveTable(Watcher):
         self.shares: dict[Place, float] = {}  # how much of a cell is done
         self.steps: dict[Place, int] = {}
         self.warnings: list[str] = []
+        self.kept = 0  # cells whose records are in the store
+        self.done: set[Place] = set()
         self.started = time.monotonic()
         self.phase = ""
         self.live = Live(
@@ -53,6 +55,7 @@ class LiveTable(Watcher):
             self.costs[cell.place] = cell.cost
             self.shares[cell.place] = 0.0
             self.steps[cell.place] = cell.recipe.steps
+        self.kept = len(present)
         self.phase = f"{len(missing)} cells to train, {len(present)} there already"
         self.console.print(self.phase)
 
@@ -63,7 +66,9 @@ class LiveTable(Watcher):
             self.console.print(f"{cells} there without weights, and trained again to keep those")
 
     def heard(self, event: Event) -> None:
-        """Show a cell's best score so far."""
+        """Show a cell's best score so far; what comes late of a cell that is done is old."""
+        if event.place in self.done:
+            return
         if not event.points:
             self.states[event.place] = Text("▶", style="yellow")
             return
@@ -76,6 +81,8 @@ class LiveTable(Watcher):
         """Show what a cell came to."""
         self.states[done.cell.place] = _outcome(done.records)
         self.shares[done.cell.place] = 1.0
+        self.done.add(done.cell.place)
+        self.kept += 1
         if done.warning is not None:
             self.warned(done.warning)
         if not self.console.is_terminal:

@@ -7,11 +7,14 @@ A key unknown to a model, or a `format` of another number, is an error: see `ben
 """
 
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-FORMAT = 1
+FORMAT: Final = 1
+ALONE = 0.5  # cores that others may keep busy beside a measurement; a process that computes: one
+
+Key = Annotated[str, Field(pattern=r"^[\w-]+$")]  # a hash, which names a file
 
 
 class Status(StrEnum):
@@ -64,10 +67,10 @@ class AttentionMap(_Frozen):
 class Record(_Frozen):
     """One trial: what decided it, how it ended, what it reached. None: not measured."""
 
-    format: int = FORMAT
+    format: Literal[1] = FORMAT
     suite: str
-    trial: str  # hash of all that decides the trial
-    cell: str  # hash shared by the trials that trained together
+    trial: Key  # hash of all that decides the trial
+    cell: Key  # hash shared by the trials that trained together
     architecture: str
     architecture_fields: dict[str, Any]
     task: str
@@ -89,6 +92,7 @@ class Record(_Frozen):
     way: str | None = None  # "stacked" or "in turn"
     parameters: int | None = None
     width: int | None = None
+    budget_error: float | None = None  # (what it has - the budget) / the budget
     steps: int | None = None
     steps_to_solve: int | None = None  # first evaluation at or above the recipe's solved score
     train_loss: float | None = None
@@ -114,11 +118,16 @@ class Record(_Frozen):
     attention_maps: tuple[AttentionMap, ...] = ()
     deep_probes: tuple[str, ...] = ()  # whose values come from `lagbench probe --deep`
 
+    @property
+    def place(self) -> tuple[str, str, int]:
+        """Where its cell stands in a table."""
+        return self.architecture, self.task, self.length
+
 
 class Throughput(_Frozen):
     """Speed of one untrained model of a cell's size, measured apart from training."""
 
-    format: int = FORMAT
+    format: Literal[1] = FORMAT
     architecture: str
     task: str
     length: int
@@ -129,6 +138,23 @@ class Throughput(_Frozen):
     train_relative: float  # to the reference model, measured in turn in the same process
     inference_relative: float
     device: str
+    # Bounds are the quartiles of the rounds.
+    train_tokens_per_second_low: float | None = None
+    train_tokens_per_second_high: float | None = None
+    inference_tokens_per_second_low: float | None = None
+    inference_tokens_per_second_high: float | None = None
+    decode_ms_per_token: float | None = None  # of one answer, its source read before; else None
+    decode_ms_per_token_low: float | None = None
+    decode_ms_per_token_high: float | None = None
+    peak_memory_bytes: int | None = None  # of PyTorch's allocator, in a training step
+    flops_per_token: float | None = None  # of a forward pass
+    state_bytes: int | None = None  # for one example, at the end; None: it reads all at once
+    other_cores: float | None = None  # how many cores other processes kept busy meanwhile
+
+    @property
+    def alone(self) -> bool | None:
+        """Whether other processes kept less than half a core busy meanwhile; None: not known."""
+        return None if self.other_cores is None else self.other_cores < ALONE
 
 
 class Pace(_Frozen):
@@ -157,7 +183,7 @@ class Paces(_Frozen):
 class Run(_Frozen):
     """How a folder of results came about."""
 
-    format: int = FORMAT
+    format: Literal[1] = FORMAT
     suite: str
     description: str
     command: str
@@ -167,4 +193,5 @@ class Run(_Frozen):
     commit: str | None
     machine: str
     workers: int
-    cells: tuple[str, ...]  # the cells to report: the latest of each architecture, task and length
+    reported: bool = False  # its tables and reports are written, and say all of this
+    cells: tuple[Key, ...]  # the cells to report: the latest of each architecture, task and length

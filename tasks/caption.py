@@ -89,7 +89,7 @@ class Caption(Task):
         both = glyph[:, None].expand(-1, 2, -1), place[:, None].expand(-1, 2, -1)
         picture = _stamps(self.play).painted(*both)
         side = 8 + self.play
-        picture.unflatten(1, (2, side)).mul_(light.repeat_interleave(side, dim=2)[:, :, None])
+        picture.view(count, 2, side, -1).mul_(light.repeat_interleave(side, dim=2)[:, :, None])
         asked = lengths.mask(4 * shapes, steps)
         lag = torch.where(asked, torch.arange(1, steps + 1), -1)
         return Batch(

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from bench.cli.app import AsJson, app, print_json, print_rows
+from bench.cli.app import AsJson, app, print_json, print_rows, warn
 
 
 @app.command()
@@ -24,9 +24,9 @@ def compare(
     """
     from bench.report.changes import changes, sentence
     from bench.report.page import changes_markdown
-    from bench.run import runner
+    from bench.run.results import results
 
-    sides = [runner.results(folder) for folder in (before, after)]
+    sides = [results(folder, warn) for folder in (before, after)]
     if markdown:
         typer.echo(changes_markdown(*sides), nl=False)
         return

@@ -6,7 +6,7 @@ from typing import Any
 
 import typer
 
-from bench.cli.app import AsJson, app, print_json, print_rows
+from bench.cli.app import AsJson, app, print_json, print_rows, warn
 
 TASKS = 5
 """As many tasks stand side by side in one table."""
@@ -20,7 +20,7 @@ def report(folder: Path, as_json: AsJson = False) -> None:
     """
     from bench.run import runner
 
-    runner.rewrite(folder)
+    runner.rewrite(folder, warn)
     summarise(folder, as_json)
 
 
@@ -41,14 +41,14 @@ def show_results(folder: Path, as_json: bool) -> None:
     """Print who reaches how far in a folder of results, from its records."""
     from bench.report.leaderboard import leaderboard, plain
     from bench.report.verdict import verdict
-    from bench.run import runner
+    from bench.run.results import results
 
-    results = runner.results(folder)
-    run, tables = results.run, results.tables
+    found = results(folder, warn)
+    run, tables = found.run, found.tables
     board = leaderboard(tables)
     if as_json:
-        found = [plain(standing) for standing in board.standings]
-        print_json({"suite": run.suite, "command": run.command, "leaderboard": found})
+        rows = [plain(standing) for standing in board.standings]
+        print_json({"suite": run.suite, "command": run.command, "leaderboard": rows})
         return
     typer.echo(f"{run.suite}: {run.description}\n{' '.join(verdict(tables).overview)}")
     tasks = list(board.tasks)

@@ -8,7 +8,7 @@ plans answer without reading any target.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -47,11 +47,28 @@ class Model(nn.Module):
         raw = plan.architecture.reads is not None
         self.embed = nn.Identity() if raw else embedder(plan.signature.source, width)
         self.core = plan.architecture.build(width, plan.signature)
+        self.core.register_forward_hook(_as_long_and_wide(width))
         self.head = head(plan.signature.target, _outputs(plan, width))
 
     def forward(self, source: Tensor, source_mask: Tensor | None, target: Tensor | None) -> Tensor:
         """Predict the targets: `(B, U, V)` logits or `(B, U, W)` values."""
         raise NotImplementedError
+
+
+def _as_long_and_wide(width: int) -> Callable[[nn.Module, tuple[Any, ...], Any], None]:
+    """A hook that holds a core to its shape: what is too short could still be pooled, and trained.
+
+    A mixer gives a vector for each step of its source, a transducer for each of its prefix.
+    """
+
+    def check(core: nn.Module, given: tuple[Any, ...], outputs: Any) -> None:
+        steps = given[2] if isinstance(core, Transducer) else given[0]
+        expected = (*steps.shape[:2], width)
+        found = tuple(outputs.shape) if isinstance(outputs, Tensor) else type(outputs).__name__
+        if found != expected:
+            raise ValueError(f"its core gave {found} where {expected} is asked for")
+
+    return check
 
 
 def _outputs(plan: Plan, width: int) -> int:

@@ -1,10 +1,10 @@
 """The figures of a report: whatever the tables have something to draw for."""
 
-import re
 from collections.abc import Callable, Iterator
 
 import pandas as pd
 
+from bench.registry import slug
 from bench.report import curves, matrix, overview, series
 from bench.report.palette import looks
 from bench.report.panels import Figure, Style
@@ -37,11 +37,9 @@ def figures(tables: Tables) -> Iterator[Figure]:
         if len(frame):
             yield draw(frame, _present(frame, style))
     for lines, draw_task in by_task:
-        for number, (task, own) in enumerate(lines.groupby("task"), start=1):
-            # The number keeps two names apart that differ in nothing but signs.
-            word = re.sub(r"[^a-z0-9]+", "_", str(task).lower()).strip("_")
+        for task, own in lines.groupby("task"):
             own = own.assign(panel="length " + own["length"].astype(str))
-            yield draw_task(f"{number}_{word}", str(task), own, _present(own, style))
+            yield draw_task(slug(str(task)), str(task), own, _present(own, style))
 
 
 def _present(frame: pd.DataFrame, style: Style) -> Style:

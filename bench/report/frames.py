@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel
 
-from bench.record import Point, ProbeValue, Record, Status
+from bench.record import Point, ProbeValue, Record, Status, Throughput
 
 KEY = ["architecture", "task", "length"]
 
@@ -27,14 +27,14 @@ def column_types(*models: type[BaseModel]) -> dict[str, str]:
 
 _COUNTS = [
     *("seeds", "solved", "shortest", "longest", "lengths", "blocks", "rates"),
-    "tokens_per_example",
     *(status.value for status in Status),
 ]
 _TEXTS = ["censored", "edge", "architecture_a", "architecture_b", "verdict", "clique"]
 _TYPES = {
-    **column_types(Record, Point, ProbeValue),
+    **column_types(Record, Throughput, Point, ProbeValue),
     **dict.fromkeys(_COUNTS, "Int64"),
     **dict.fromkeys(_TEXTS, "string"),
+    "alone": "boolean",
 }
 
 

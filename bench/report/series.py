@@ -93,7 +93,7 @@ def price(summary: pd.DataFrame, speed: str) -> pd.DataFrame:
     Columns are added: `speed`, and `front`, whether no other architecture is better on this task in
     one of score and speed without being worse in the other.
     """
-    longest = longest_lengths(scores(summary))
+    longest = _undisturbed(longest_lengths(scores(summary)))
     timed = longest.loc[longest[speed] > 0]
     timed = timed.assign(speed=timed[speed])
     fronts = [_front(own) for _, own in timed.groupby("task")]
@@ -133,11 +133,13 @@ def longest_lengths(frame: pd.DataFrame) -> pd.DataFrame:
 def speeds(summary: pd.DataFrame) -> pd.DataFrame:
     """Geometric means over tasks and lengths of the speeds relative to the reference model.
 
+    Cells that were measured while other processes computed are left out.
+
     Columns: architecture, work ("training", "inference"), relative, tokens_per_second, cells.
     """
     frames = []
     for work, kind in (("training", "train"), ("inference", "inference")):
-        measured = summary[(summary[f"{kind}_relative"] > 0)]
+        measured = _undisturbed(summary[summary[f"{kind}_relative"] > 0])
         logs = pd.DataFrame(
             {
                 "architecture": measured["architecture"],
@@ -149,6 +151,11 @@ def speeds(summary: pd.DataFrame) -> pd.DataFrame:
         cells = logs.groupby("architecture").size().rename("cells")
         frames.append(means.join(cells).reset_index().assign(work=work))
     return pd.concat(frames, ignore_index=True)
+
+
+def _undisturbed(summary: pd.DataFrame) -> pd.DataFrame:
+    """The cells whose speed was not measured while others computed; older records do not say."""
+    return summary[summary["alone"].fillna(True)].drop(columns="alone")
 
 
 def _coarsened(frame: pd.DataFrame, x: str, value: str, weight: str | None) -> pd.DataFrame:

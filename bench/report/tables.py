@@ -24,17 +24,22 @@ from bench.report.windows import windows
 SPEEDS = [
     *("train_tokens_per_second", "inference_tokens_per_second"),
     *("train_relative", "inference_relative", "tokens_per_example"),
+    *("train_tokens_per_second_low", "train_tokens_per_second_high"),
+    *("inference_tokens_per_second_low", "inference_tokens_per_second_high"),
+    *("decode_ms_per_token", "decode_ms_per_token_low", "decode_ms_per_token_high"),
+    *("peak_memory_bytes", "flops_per_token", "state_bytes", "alone"),
 ]
+COSTS = ["decode_ms_per_token", "peak_memory_bytes", "flops_per_token", "state_bytes"]
 STATUSES = [status.value for status in Status]
 MEASURES = [name for name in column_types(Record) if name != "format"]
-TRIALS = [*MEASURES, *SPEEDS[:2]]
+TRIALS = [*MEASURES, *SPEEDS[:2], *COSTS]
 CURVES = ["suite", "trial", *KEY, "seed", "learning_rate", "selected", *Point.model_fields]
 PROBES = ["trial", *KEY, "seed", *ProbeValue.model_fields]
 SUMMARY = [
     *KEY,
     *("seeds", "learning_rate", "score", "score_low", "score_high"),
     *("metric", "test_metric", "accuracy", "chance", "optimum"),
-    *("parameters", "width", "solved", "steps_to_solve"),
+    *("parameters", "width", "budget_error", "solved", "steps_to_solve"),
     *SPEEDS,
     *STATUSES,
 ]
@@ -135,7 +140,7 @@ def summary(rows: pd.DataFrame, throughputs: Iterable[Throughput]) -> pd.DataFra
     groups = rows.groupby(KEY)
     statuses = rows.groupby([*KEY, "status"]).size().unstack(fill_value=0)
     parts = [
-        groups[["metric", "chance", "optimum", "parameters", "width"]].first(),
+        groups[["metric", "chance", "optimum", "parameters", "width", "budget_error"]].first(),
         statuses.reindex(columns=STATUSES, fill_value=0),
         _measures(rows),
         _speeds(throughputs).set_index(KEY),

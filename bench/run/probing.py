@@ -21,6 +21,7 @@ from bench.probes.subject import Probe, Subject
 from bench.record import Record
 from bench.run.cell import job_of, scored
 from bench.run.executor import computing_alone
+from bench.run.lock import held
 from bench.run.runner import rewrite
 from bench.run.store import Store
 from bench.run.trial import Cell
@@ -48,24 +49,22 @@ def probe(
 
     names: of probes; none: all. What others have found stays as it is. Each record is replaced
     whole, when all probes of its cell are done. Raises `InputError` where there is no such run or
-    probe, or no weights at all.
+    probe, no weights at all, or where a run goes on there.
     """
     probes = _named(names)
     store = Store(out)
-    report = store.read_run()
-    if report is None:
-        raise InputError(f"There is no run in {out}: it has no run.json.")
+    report = store.known_run()
     selected = [r for r in store.reported(report)[0] if r.selected and r.score is not None]
     if not any(map(store.has_weights, selected)):
         raise InputError(
             f"No weights are kept in {out}: run its suite with --set recipe.keep=best, which "
             "trains its cells again, and every later probe needs no training."
         )
-    with computing_alone():
+    with held(out), computing_alone():
         for _, own in groupby(sorted(selected, key=_place), key=_place):
             records = list(own)
             yield _probed_cell(records, store, probes, deep, device)
-    rewrite(out)
+        rewrite(out)
 
 
 def _place(record: Record) -> tuple[str, int, str]:

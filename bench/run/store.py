@@ -2,13 +2,15 @@
 
 `OUT/trials/<key>/result.json` holds a trial, `weights.safetensors` beside it its model where
 weights are kept, `OUT/throughput/<key>.json` the speed of a cell, `OUT/run.json` how it all came
-about. A file that cannot be read is set aside, never deleted.
+about. A file that is damaged, of another format, or not what its name says is set aside with a
+warning, never deleted.
 """
 
 import os
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import TypeVar
 from uuid import uuid4
@@ -19,7 +21,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from bench.contract import InputError
-from bench.record import FORMAT, Record, Run, Throughput
+from bench.record import Record, Run, Throughput
 from bench.run.trial import Cell
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -32,13 +34,19 @@ class Weights:
     tensors: dict[str, Tensor]
     facts: dict[str, str]
 
+    def packed(self) -> bytes:
+        """As the file that holds them, and as they come from where a trial was trained."""
+        return safetensors.torch.save(self.tensors, self.facts)
+
 
 class Store:
-    """A folder of results."""
+    """A folder of results.
 
-    def __init__(self, out: Path) -> None:
-        self.out = out
-        self.set_aside: list[Path] = []  # unreadable files found, for a warning
+    warn: told, in a sentence, of every file that is set aside.
+    """
+
+    def __init__(self, out: Path, warn: Callable[[str], None] = lambda _: None) -> None:
+        self.out, self.warn = out, warn
 
     @property
     def cache(self) -> Path:
@@ -48,7 +56,7 @@ class Store:
     def read(self, cell: Cell) -> list[Record] | None:
         """The records of a cell, in the order of its pairs; None unless all are there."""
         records = [
-            self._read(self._trial(cell.trial_key(seed, rate)), Record) for seed, rate in cell.pairs
+            self._record(self._trial(cell.trial_key(seed, rate))) for seed, rate in cell.pairs
         ]
         present = [record for record in records if record is not None]
         return present if len(present) == len(records) else None
@@ -72,10 +80,9 @@ class Store:
         except (OSError, SafetensorError) as error:
             raise InputError(f"There are no weights to be read in {path}: {error}.") from error
 
-    def write_weights(self, key: str, weights: Weights) -> None:
+    def write_weights(self, key: str, packed: bytes) -> None:
         """Keep the weights of a trial."""
-        content = safetensors.torch.save(weights.tensors, weights.facts)
-        write_whole(self._weights(key), content)
+        write_whole(self._weights(key), packed)
 
     def read_throughput(self, cell: Cell) -> Throughput | None:
         """The speed of a cell's model, where it was measured."""
@@ -89,6 +96,13 @@ class Store:
         """How the folder came about, where a run was finished or begun."""
         return self._read(self.out / "run.json", Run)
 
+    def known_run(self) -> Run:
+        """How the folder came about; `InputError` where there is no run."""
+        run = self.read_run()
+        if run is None:
+            raise InputError(f"There is no run in {self.out}: it has no run.json.")
+        return run
+
     def write_run(self, run: Run) -> None:
         """Keep how the folder came about."""
         write_whole(self.out / "run.json", run.model_dump_json(indent=1))
@@ -96,7 +110,7 @@ class Store:
     def reported(self, run: Run) -> tuple[list[Record], list[Throughput]]:
         """The records and speeds of the cells that a run reports."""
         cells = set(run.cells)
-        found = (self._read(path, Record) for path in self.out.glob("trials/*/result.json"))
+        found = (self._record(path) for path in self.out.glob("trials/*/result.json"))
         records = [record for record in found if record is not None and record.cell in cells]
         speeds = (self._read(self._throughput(key), Throughput) for key in run.cells)
         return records, [speed for speed in speeds if speed is not None]
@@ -110,35 +124,57 @@ class Store:
     def _throughput(self, key: str) -> Path:
         return self.out / "throughput" / f"{key}.json"
 
-    def _read(self, path: Path, model: type[Model]) -> Model | None:
-        if not path.is_file():
-            return None
-        try:
-            found = model.model_validate_json(path.read_text(encoding="utf-8"))
-            if getattr(found, "format", FORMAT) == FORMAT:
-                return found
-        except (ValidationError, UnicodeDecodeError):
-            pass
-        aside = path.with_name(f"{path.name}.unreadable")
-        path.replace(aside)
-        self.set_aside.append(aside)
+    def _record(self, path: Path) -> Record | None:
+        record = self._read(path, Record)
+        if record is None or record.trial == path.parent.name:
+            return record
+        self._set_aside(path, f"it is the record of the trial {record.trial}")
         return None
+
+    def _read(self, path: Path, model: type[Model]) -> Model | None:
+        with accessing(path, "read"):
+            if not path.is_file():
+                return None
+            text = path.read_bytes()
+        try:
+            return model.model_validate_json(text)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"]))
+            self._set_aside(path, f"{where}: {first['msg']}" if where else first["msg"])
+        return None
+
+    def _set_aside(self, path: Path, reason: str) -> None:
+        names = (path.with_name(f"{path.name}.unreadable-{number}") for number in count(1))
+        aside = next(name for name in names if not name.exists())
+        with accessing(aside):
+            path.replace(aside)
+        self.warn(f"{path} was set aside as {aside.name}: {reason.removesuffix('.')}.")
+
+
+@contextmanager
+def accessing(path: Path, how: str = "written") -> Iterator[None]:
+    """Make what the system refuses an `InputError` that names the file."""
+    try:
+        yield
+    except OSError as error:
+        name = error.filename or path
+        raise InputError(f"{name} cannot be {how}: {error.strerror or error}.") from error
 
 
 def write_whole(path: Path, content: str | bytes) -> None:
     """Write a file so that it is whole or not there, also when the machine stops midway."""
     data = content.encode() if isinstance(content, str) else content
     partial = path.with_name(f".{path.name}-{uuid4().hex}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except BaseException as error:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            raise InputError(f"{path} cannot be written: {error.strerror}.") from error
-        raise
+    with accessing(path):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with partial.open("xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(path)
+        except BaseException:
+            with suppress(OSError):
+                partial.unlink(missing_ok=True)
+            raise

@@ -7,8 +7,8 @@ from torch import Tensor, nn
 
 from bench import registry
 from bench.contract import Mixer
+from bench.model.operations import operations
 from bench.speed.comparison import Comparison
-from bench.speed.operations import operations
 
 WIDTH, STEPS, BATCH = 64, 1024, 8
 SETTINGS = (("gru", nn.GRU, 2.5), ("rnn", nn.RNN, 1.5))

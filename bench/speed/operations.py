@@ -2,14 +2,12 @@
 
 import math
 import time
-from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 from bench.model.assembly import assemble
+from bench.model.operations import operations
 from bench.train.cell import Job
 from bench.train.data import tensors, training_batches
 from bench.train.objective import loss
@@ -43,21 +41,3 @@ def training_operations(job: Job) -> float:
         total.backward()  # type: ignore[no-untyped-call]
 
     return operations(step) * job.recipe.steps * len(job.pairs)
-
-
-def operations(call: Callable[[], object]) -> float:
-    """Of the products and convolutions that are called, counted by their shapes.
-
-    The tensors should be on the `meta` device: on a CPU, the kernels of libraries hide what they
-    multiply.
-    """
-    with FlopCounterMode(display=False, custom_mapping=_IN_PLACE) as counter:
-        call()
-    return float(counter.get_total_flops())
-
-
-def _accumulated(_: Any, a: torch.Size, b: torch.Size, **_kwargs: Any) -> int:
-    return 2 * math.prod(a) * b[-1]
-
-
-_IN_PLACE = {torch.ops.aten.addmm_: _accumulated, torch.ops.aten.baddbmm_: _accumulated}

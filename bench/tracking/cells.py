@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.record import Point, ProbeValue, Record, Status
+from bench.registry import slug
 from bench.run.trial import Cell
 from bench.tracking.destination import Tracking
 from bench.tracking.files import wait_until_ended
@@ -69,7 +70,7 @@ class CellRuns:
 
 def identity(suite: str, cell: Cell, seed: int, rate: float) -> Identity:
     """What a trial is called, and what it can be found by."""
-    architecture, task, length = cell.place
+    architecture, task, length = slug(cell.architecture.name), slug(cell.task.name), cell.length
     return Identity(
         key=cell.trial_key(seed, rate),
         name=f"{architecture}-{task}-{length}-seed{seed}-rate{rate:g}",

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
+from bench.registry import slug
 from bench.tracking.opening import Identity
 from bench.tracking.tables import Table
 
@@ -26,12 +27,13 @@ class Pair:
 
     def identity(self, suite: str) -> Identity:
         """What the run is called."""
+        architecture, task = slug(self.architecture), slug(self.task)
         return Identity(
             key="pair",
-            name=f"{self.architecture}-{self.task}",
+            name=f"{architecture}-{task}",
             job_type="pair",
             group=suite,
-            tags=(suite, self.architecture, self.task),
+            tags=(suite, architecture, task),
             config={"suite": suite, "architecture": self.architecture, "task": self.task},
         )
 

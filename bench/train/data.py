@@ -16,10 +16,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.contract import Batch, Frames, Reals, Signature, Space, Split, Task, Tokens
+from bench.contract import Batch, Frames, InputError, Reals, Signature, Space, Split, Task, Tokens
 from bench.registry import Named
 
 BLOCK, BLOCK_BYTES = 16, 2**25  # training batches drawn in one call of a sampler, at most
+
+
+class CacheError(InputError):
+    """A split cannot be kept where it should be, or is damaged there."""
 
 
 def derived_seed(*names: object) -> int:
@@ -75,6 +79,7 @@ def fixed_split(
 
     cache: a folder that keeps each split as a Hugging Face data set (Arrow), named by a
     fingerprint of all that decides it; None: it is drawn anew.
+    Raises `CacheError` where it cannot be written, or read again.
     """
     count = min(count, task.value.examples(length, split) or count)
     content = task.value.version, task.value.fingerprint()
@@ -83,8 +88,15 @@ def fixed_split(
         return _drawn(task, length, split, count)
     folder = cache / f"{task.preset}-{length}-{split}-{derived_seed(*identity):016x}"
     if not folder.exists():
-        _save(_drawn(task, length, split, count), folder)
-    return _load(folder)
+        drawn = _drawn(task, length, split, count)
+        try:
+            _save(drawn, folder)
+        except OSError as error:
+            raise CacheError(f"{folder} cannot be written: {error.strerror or error}.") from error
+    try:
+        return _load(folder)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CacheError(f"{folder} is damaged ({error}): move it away.") from error
 
 
 def _drawn(task: Named[Task], length: int, split: Split, count: int) -> Batch:
@@ -133,8 +145,8 @@ def _save(batch: Batch, folder: Path) -> None:
     )
     folder.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".partial-"))
-    dataset.save_to_disk(str(partial))
     try:
+        dataset.save_to_disk(str(partial))
         partial.rename(folder)
     except OSError:
         shutil.rmtree(partial)

@@ -7,6 +7,7 @@ import torch
 from safetensors.torch import load_file
 
 from bench.contract import InputError
+from bench.run.executors.inline import Inline
 from bench.run.probing import probe, restored
 from bench.run.runner import Order, Watcher, run
 from bench.run.store import Store
@@ -33,7 +34,7 @@ def suite_of(tiny, changes=(), architectures=("gru", "rnn"), lengths=(8,)):
 
 def ran(suite, out):
     recorder = Recorder()
-    run(Order(suite=suite, out=out, workers=0, tracking=Tracking("disabled")), recorder)
+    run(Order(suite=suite, out=out, executor=Inline(), tracking=Tracking("disabled")), recorder)
     return recorder
 
 

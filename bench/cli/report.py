@@ -57,13 +57,13 @@ def show_results(folder: Path, as_json: bool) -> None:
     if tasks:
         typer.echo(
             "By task: how far back it holds, and in brackets the score at the length in the "
-            "heading. Speeds are relative to the reference model."
+            "heading. Speeds are relative to the reference model; memory: in a training step."
         )
 
 
 def _standings(board: Any, tasks: list[str]) -> list[dict[str, Any]]:
     """Rows of the leaderboard, these tasks alone, what nobody measured left out."""
-    from bench.report.wording import amounts, number, reach, times
+    from bench.report.wording import amounts, number, reach, size, times, whole
 
     found = []
     for standing in board.standings:
@@ -78,7 +78,9 @@ def _standings(board: Any, tasks: list[str]) -> list[dict[str, Any]]:
         if board.timed:
             speeds = times(standing.training), times(standing.inference)
             row |= dict(zip(("training", "inference"), speeds, strict=True))
-        found.append(row | {"parameters": amounts(*standing.parameters)})
+        if board.weighed:
+            row["memory"] = amounts(size, standing.memory)
+        found.append(row | {"parameters": amounts(whole, standing.parameters)})
     return found
 
 

@@ -19,6 +19,7 @@ def figures(tables: Tables) -> Iterator[Figure]:
     style = looks(tables.summary)
     overviews: list[Overview] = [
         (series.scores(tables.summary), overview.score),
+        (series.horizons(tables), overview.horizons),
         (matrix.outcomes(tables), matrix.matrix),
         (series.ranks(tables), overview.ranks),
         (series.price(tables.summary, "train_relative"), overview.training_price),

@@ -9,6 +9,7 @@ from bench.report.panels import (
     Style,
     colour,
     dash,
+    log_scale,
     panels,
     score_axis,
     score_guides,
@@ -145,7 +146,7 @@ def _learning(x: alt.X, style: Style) -> list[alt.Chart]:
 
 def rates(name: str, task: str, lines: pd.DataFrame, style: Style) -> Figure:
     """Validation score against the learning rate."""
-    rate = alt.X("learning_rate:Q", title="learning rate", scale=alt.Scale(type="log"))
+    rate = alt.X("learning_rate:Q", title="learning rate", scale=log_scale(lines["learning_rate"]))
     axis = alt.Axis(values=sorted(lines["learning_rate"].unique()), format="~g")
     base = alt.Chart().encode(
         x=rate.axis(axis),

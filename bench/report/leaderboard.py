@@ -20,7 +20,8 @@ class Standing:
     horizons: dict[str, Any]  # by task, its row of `horizons`
     training: float  # speed relative to the reference model, geometric mean over its cells
     inference: float
-    parameters: tuple[int, int]  # the fewest and the most, over its cells
+    memory: tuple[int, ...]  # bytes at the peak of a training step: least and most, or nothing
+    parameters: tuple[int, ...]  # likewise
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,8 @@ class Leaderboard:
 
     tasks: dict[str, int]  # the longest length at which a task was scored
     timed: bool  # whether any speed was measured
+    disturbed: int  # speeds that are left out, as other processes computed meanwhile
+    weighed: bool  # whether any memory was
     ranked: Any  # a row of `ranks`, for what all of them share; None: fewer than two are ranked
     standings: list[Standing]
 
@@ -54,7 +57,8 @@ def leaderboard(tables: Tables) -> Leaderboard:
             horizons=horizons.get(str(name), {}),
             training=float(speeds.get((name, "training"), np.nan)),
             inference=float(speeds.get((name, "inference"), np.nan)),
-            parameters=(int(own["parameters"].min()), int(own["parameters"].max())),
+            memory=_range(own["peak_memory_bytes"].dropna()),
+            parameters=_range(own["parameters"]),
         )
         for name, own in scored.groupby("architecture")
     ]
@@ -62,7 +66,14 @@ def leaderboard(tables: Tables) -> Leaderboard:
     mean_score = tables.summary.groupby("architecture")["score"].mean()
     standings.sort(key=lambda one: (-_reach(one, ends), -mean_score[one.architecture]))
     tasks = {str(task): int(length) for task, length in longest.items()}
-    return Leaderboard(tasks, bool(len(speeds)), next(iter(ranks.values()), None), standings)
+    return Leaderboard(
+        tasks=tasks,
+        timed=bool(len(speeds)),
+        disturbed=int((~tables.summary["alone"].fillna(True)).sum()),
+        weighed=bool(scored["peak_memory_bytes"].notna().any()),
+        ranked=next(iter(ranks.values()), None),
+        standings=standings,
+    )
 
 
 def plain(standing: Standing) -> dict[str, Any]:
@@ -81,6 +92,7 @@ def plain(standing: Standing) -> dict[str, Any]:
         **_plain_rank(standing.rank),
         "training_speed": _number(standing.training),
         "inference_speed": _number(standing.inference),
+        "peak_memory_bytes": list(standing.memory) or None,
         "parameters": list(standing.parameters),
         "tasks": known,
     }
@@ -102,6 +114,11 @@ def _plain_horizon(row: Any) -> dict[str, Any]:
 
 def _number(value: float) -> float | None:
     return None if np.isnan(value) else float(value)
+
+
+def _range(values: pd.Series) -> tuple[int, ...]:
+    """The least and the most; empty where there is none."""
+    return (int(values.min()), int(values.max())) if len(values) else ()
 
 
 def _by_name(frame: pd.DataFrame) -> dict[str, dict[str, Any]]:

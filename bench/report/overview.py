@@ -1,6 +1,7 @@
 """The charts over all tasks: who reaches how far, where, and at what price."""
 
 import altair as alt
+import numpy as np
 import pandas as pd
 
 from bench.report.panels import (
@@ -12,11 +13,15 @@ from bench.report.panels import (
     dash,
     guide,
     length_axis,
+    log_scale,
     panels,
     score_axis,
     score_guides,
     shape,
 )  # fmt: skip
+from bench.report.statistics import HOLDS
+
+_NAMES = alt.Axis(labelLimit=150, ticks=False)
 
 
 def score(scores: pd.DataFrame, style: Style) -> Figure:
@@ -54,7 +59,7 @@ def inference_price(price: pd.DataFrame, style: Style) -> Figure:
 
 
 def _price(work: str, price: pd.DataFrame, style: Style) -> Figure:
-    scale = alt.Scale(type="log", base=2, nice=False, padding=14)
+    scale = log_scale(price["speed"])
     speed = alt.X("speed:Q", title=f"{work} speed, reference = 1", scale=scale)
     speed = speed.axis(format="~g", tickCount=4)
     base = alt.Chart().encode(x=speed, y=score_axis("score"))
@@ -81,43 +86,84 @@ def _price(work: str, price: pd.DataFrame, style: Style) -> Figure:
     )
 
 
-def ranks(ranked: pd.DataFrame, style: Style) -> Figure:
-    """Average ranks, and how far apart they must be."""
-    half = ranked["critical_difference"] / 2
-    frame = ranked.assign(
-        low=ranked["rank"] - half,
-        high=ranked["rank"] + half,
-        panel="1 is best",
+def horizons(found: pd.DataFrame, style: Style) -> Figure:
+    """How far back each architecture reaches on each task, with intervals."""
+    lengths = pd.concat([found["shortest"], found["longest"]])
+    ticks = alt.Axis(values=sorted(map(int, lengths.unique())), format="d")
+    length = alt.X("horizon:Q", title="length", axis=ticks, scale=log_scale(lengths, 2))
+    base = alt.Chart().encode(
+        y=alt.Y("architecture:N", title=None, axis=_NAMES),
+        color=colour(style).legend(None),
+        tooltip=[
+            alt.Tooltip("architecture:N"),
+            alt.Tooltip("reach:N", title="reaches"),
+            alt.Tooltip("interval:N", title="95% interval"),
+            alt.Tooltip("seeds:Q"),
+        ],
     )
+    layers = [
+        base.mark_bar(height=6, opacity=0.35).encode(x=length, x2="start:Q"),
+        base.mark_rule(strokeWidth=2).encode(x=alt.X("low:Q"), x2="high:Q"),
+        base.mark_point(size=80, filled=True, opacity=1).encode(
+            x=length, shape=shape(style).legend(None)
+        ),
+        base.mark_text(align="left", dx=9, dy=-7, fontSize=11).encode(
+            x=length, text="reach:N", color=alt.value(GREY)
+        ),
+    ]
+    return Figure(
+        "horizons",
+        "How far back",
+        f"The length up to which the score is {HOLDS} or more, there and at every shorter length, "
+        "between lengths linear in log length; ≥: the longest tried still holds; <: not even the "
+        "shortest. Lines are 95% bootstrap intervals over the seeds; a single seed has none.",
+        panels(found, layers, "task", height=alt.Step(26)),
+    )
+
+
+def ranks(ranked: pd.DataFrame, style: Style) -> Figure:
+    """Average ranks, and who is not told apart: a critical-difference diagram."""
+    difference = float(ranked["critical_difference"].iloc[0])
+    frame = pd.concat([ranked, _groups(ranked, difference)]).assign(panel="1 is best")
+    order = frame["row"].tolist()
+    place = alt.Y("row:N", title=None, sort=order, axis=_NAMES)
+    ends = frame[["rank", "end"]].to_numpy(float)
+    scale = alt.Scale(domain=[1, max(2.0, float(np.nanmax(ends)))], nice=True)
+    rank = alt.X("rank:Q", title="average rank", scale=scale)
+    base = alt.Chart().encode(y=place, x=rank)
+    group = base.transform_filter("isValid(datum.end)").encode(x2="end:Q")
     tooltip = [
         alt.Tooltip("architecture:N"),
-        alt.Tooltip("rank:Q", title="average rank"),
-        alt.Tooltip("critical_difference:Q", title="critical difference"),
+        alt.Tooltip("rank:Q", title="average rank", format=".2f"),
         alt.Tooltip("score:Q", title="score overall", format=".3f"),
     ]
-    names = alt.Axis(labelLimit=110, ticks=False)
-    base = alt.Chart().encode(
-        y=alt.Y("architecture:N", title=None, sort=frame["architecture"].tolist(), axis=names),
-        color=colour(style).legend(None),
-        tooltip=tooltip,
-    )
-    scale = alt.Scale(zero=False)
+    own = base.transform_filter("isValid(datum.architecture)")
     layers = [
-        base.mark_rule(strokeWidth=3, opacity=0.5).encode(
-            x=alt.X("low:Q", title="average rank", scale=scale), x2="high:Q"
-        ),
-        base.mark_point(size=90, filled=True, opacity=1).encode(
-            x=alt.X("rank:Q", title="average rank", scale=scale), shape=shape(style).legend(None)
+        group.mark_bar(color=GREY, height=7),
+        own.mark_point(size=90, filled=True, opacity=1).encode(
+            color=colour(style).legend(None), shape=shape(style).legend(None), tooltip=tooltip
         ),
     ]
     return Figure(
         "ranks",
         "Average ranks",
-        f"Of the scores in {ranked['blocks'].iloc[0]} cells, each a task at a length. Bars are one "
-        "critical difference wide (Nemenyi): two architectures whose bars overlap are not "
-        "distinguished.",
+        f"Critical-difference diagram: average ranks of the scores in {ranked['blocks'].iloc[0]} "
+        "cells, each a task at a length. A bar joins architectures that are not distinguished, as "
+        "their ranks are less than the critical difference apart (Nemenyi).",
         panels(frame, layers, "panel", height=alt.Step(22)),
     )
+
+
+def _groups(ranked: pd.DataFrame, difference: float) -> pd.DataFrame:
+    """A row for each group of ranks that are not told apart, and one for the difference."""
+    best = float(ranked["rank"].min())
+    rows = [
+        {"row": f"not told apart: {letter}", "rank": own["rank"].min(), "end": own["rank"].max()}
+        for letter in sorted(set("".join(ranked["clique"].fillna(""))))
+        for own in [ranked[ranked["clique"].str.contains(letter, regex=False).fillna(False)]]
+    ]
+    scale = {"row": f"critical difference {difference:.2f}", "rank": best, "end": best + difference}
+    return pd.DataFrame([*rows, scale])
 
 
 def speed(speeds: pd.DataFrame, style: Style) -> Figure:
@@ -129,7 +175,7 @@ def speed(speeds: pd.DataFrame, style: Style) -> Figure:
         alt.Tooltip("cells:Q", title="tasks and lengths measured"),
     ]
     bars = alt.Chart().encode(
-        y=alt.Y("architecture:N", title=None, axis=alt.Axis(labelLimit=110, ticks=False)),
+        y=alt.Y("architecture:N", title=None, axis=_NAMES),
         x=alt.X("relative:Q", title="tokens/s, reference = 1", axis=alt.Axis(tickCount=5)),
         color=colour(style).legend(None),
         tooltip=tooltip,

@@ -139,12 +139,15 @@ def _environment(autoescape: bool, finalize: Callable[[Any], Any] | None = None)
             "reach",
             "reach_bounds",
             "duration",
+            "size",
             "detectable",
         )
     }
     environment.globals |= {
         "bounds": wording.bounds,
         "amounts": wording.amounts,
+        "size": wording.size,
+        "whole": wording.whole,
         "endings": sections.endings,
     }
     environment.filters["compact"] = _compact

@@ -103,6 +103,12 @@ def length_axis(lengths: pd.Series) -> alt.X:
     return alt.X("length:Q", title="length", axis=axis, scale=scale)
 
 
+def log_scale(values: pd.Series, room: float = 1.25) -> alt.Scale:
+    """A scale around all values, also where a layer or a filter leaves none of them to show."""
+    bounds = [float(values.min()) / room, float(values.max()) * room]
+    return alt.Scale(type="log", domain=bounds, nice=False)
+
+
 def score_axis(column: str) -> alt.Y:
     """Scores from chance to the optimum."""
     ticks = [0, 0.25, 0.5, 0.75, 1]

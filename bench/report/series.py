@@ -7,6 +7,7 @@ import pandas as pd
 
 from bench.report.frames import KEY
 from bench.report.tables import Tables
+from bench.report.wording import reach, reach_bounds
 
 LARGEST = 8000
 """Points that all learning curves together may have, and likewise all lag curves: with the drawing
@@ -47,10 +48,26 @@ def learning_seconds(tables: Tables) -> pd.DataFrame:
     return found.assign(seconds=found["examples"] * each.astype(float))
 
 
+def horizons(tables: Tables) -> pd.DataFrame:
+    """Rows of `horizons`, their interval the horizon itself where there is none.
+
+    Columns are added: `reach` and `interval` in words, and `start`, the task's shortest length.
+    """
+    found = tables.horizons
+    rows = list(found.itertuples(index=False))
+    return found.assign(
+        reach=[reach(row) for row in rows],
+        interval=[reach_bounds(row) or "none" for row in rows],
+        start=found.groupby("task")["shortest"].transform("min"),
+        low=found["low"].fillna(found["horizon"]),
+        high=found["high"].fillna(found["horizon"]),
+    )
+
+
 def ranks(tables: Tables) -> pd.DataFrame:
-    """Rows of `ranks` that have a rank beside another's."""
+    """Rows of `ranks` that have a rank beside another's; `row`: what stands before each."""
     ranked = tables.ranks[tables.ranks["critical_difference"].notna()]
-    return ranked.loc[ranked["blocks"] > 0]
+    return ranked.loc[ranked["blocks"] > 0].assign(row=ranked["architecture"])
 
 
 def lag_accuracy(tables: Tables) -> pd.DataFrame:

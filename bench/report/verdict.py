@@ -8,6 +8,7 @@ import pandas as pd
 
 from bench.record import Status
 from bench.report.order import order
+from bench.report.sections import differences
 from bench.report.statistics import HOLDS, Censored
 from bench.report.tables import Tables
 from bench.report.wording import MANY, bounds, counted, listed, number, reach, reach_bounds, times
@@ -28,6 +29,7 @@ class Finding:
 
     task: str
     sentences: tuple[str, ...]
+    order: str | None  # whether gradients and memory order the architectures alike
 
 
 @dataclass(frozen=True)
@@ -44,19 +46,12 @@ def verdict(tables: Tables) -> Verdict:
     findings = [
         Finding(
             task,
-            tuple(_on_task(_rows(tables.horizons, task), _rows(tables.summary, task)))
-            + _ordered(tables, task),
+            tuple(_on_task(_rows(tables.horizons, task), _rows(tables.summary, task))),
+            order(tables.trials[tables.trials["task"] == task], _rows(tables.horizons, task)),
         )
         for task in tasks
     ]
     return Verdict(tuple(_overview(tables)), tuple(findings))
-
-
-def _ordered(tables: Tables, task: str) -> tuple[str, ...]:
-    """Whether gradients and memory order the architectures alike, where both are known."""
-    trials = tables.trials[tables.trials["task"] == task]
-    sentence = order(trials, _rows(tables.horizons, task))
-    return () if sentence is None else (sentence,)
 
 
 def _overview(tables: Tables) -> Iterator[str]:
@@ -75,12 +70,58 @@ def _overview(tables: Tables) -> Iterator[str]:
     if not len(seeds):
         yield "No trial was scored, so there is nothing to compare."
         return
+    yield from _choice(tables)
+    yield from _ranking(tables.ranks)
+    yield from _settled(tables)
     yield (
         f"An architecture holds up to a length if its score there and at all shorter ones is "
         f"{HOLDS} or more, where 0 is chance and 1 the optimum."
     )
     yield _certainty(int(seeds.min()), int(seeds.max()))
-    yield from _ranking(tables.ranks)
+
+
+def _choice(tables: Tables) -> Iterator[str]:
+    """Whom to take for which task: of those that reach furthest, who costs least."""
+    timed = bool((tables.summary["train_relative"] > 0).any())
+    chosen: dict[str, list[str]] = {}
+    nobody = []
+    for task in tables.horizons["task"].unique():
+        horizons = _rows(tables.horizons, task)
+        longest = max(row.longest for row in horizons)
+        holding = {row.architecture for row in horizons if _holds_at(row, longest)}
+        if holding:
+            summary = _rows(tables.summary, task)
+            own = [r for r in summary if r.length == longest and r.architecture in holding]
+            best = max(own, key=lambda row: (max(0, row.train_relative), row.score))
+            chosen.setdefault(best.architecture, []).append(f"{task} to {longest}")
+        else:
+            nobody.append(_furthest(str(task), horizons))
+    if chosen:
+        names = [f"{name} ({listed(tasks)})" for name, tasks in chosen.items()]
+        which = "trains fastest" if timed else "scores best"
+        yield f"Of those that hold up to the longest length, the one that {which}: {listed(names)}."
+    if nobody:
+        yield f"Nobody holds up to the longest length on {listed(nobody)}."
+
+
+def _furthest(task: str, horizons: list[Any]) -> str:
+    """A task that nobody solves to its end, and who comes closest."""
+    furthest = max(horizons, key=lambda row: row.horizon)
+    if furthest.censored == Censored.BELOW:
+        return task
+    return f"{task} (furthest: {furthest.architecture}, {reach(furthest)})"
+
+
+def _settled(tables: Tables) -> Iterator[str]:
+    """How many comparisons the seeds decide."""
+    found = differences(tables.comparisons)
+    settled = sum(one.settled for one in found)
+    if found and int(tables.summary["seeds"].max()) > 1:
+        yield (
+            f"Of {counted(len(found), 'comparison')} of two architectures on a task, {settled} "
+            f"{'is' if settled == 1 else 'are'} settled by these seeds; any other difference may "
+            "be luck."
+        )
 
 
 def _certainty(fewest: int, most: int) -> str:

@@ -1,6 +1,6 @@
 """Numbers and lists in words, for sentences and table cells alike. Missing ones are a dash."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import inf
 from typing import Any
 
@@ -30,14 +30,22 @@ def whole(value: Any) -> str:
     return MISSING if pd.isna(value) else f"{int(value):,}"
 
 
-def amounts(fewest: int, most: int) -> str:
-    """A range of whole numbers, as in `9,760 to 10,242`; one where they are equal."""
-    return whole(fewest) if fewest == most else f"{whole(fewest)} to {whole(most)}"
+def amounts(told: Callable[[Any], str], bounds: Sequence[Any]) -> str:
+    """A range in the words of `told`, as in `9,760 to 10,242`; one where both read alike."""
+    return " to ".join(dict.fromkeys(map(told, bounds))) or MISSING
 
 
 def times(value: Any) -> str:
     """A ratio, as in `0.45×`."""
     return MISSING if pd.isna(value) else f"{figures(value, 2)}×"
+
+
+def size(value: Any) -> str:
+    """Bytes, as in `1.2 MB`; thousands, not 1,024."""
+    if pd.isna(value):
+        return MISSING
+    power = max((each for each in range(5) if value >= 1000**each), default=0)
+    return f"{figures(value / 1000**power, 2)} {('B', 'kB', 'MB', 'GB', 'TB')[power]}"
 
 
 def bounds(low: Any, high: Any, digits: int = 2) -> str:

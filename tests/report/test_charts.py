@@ -14,7 +14,7 @@ from bench.report.palette import COLOURS, looks
 from bench.report.panels import VEGA_LITE, Figure
 from bench.report.tables import derive
 
-OVERVIEWS = {"score", "matrix", "ranks", "price_training", "price_inference", "speed"}
+OVERVIEWS = {"score", "horizons", "matrix", "ranks", "price_training", "price_inference", "speed"}
 BY_TASK = {"lag", "gradient", "influence", "learning", "seconds", "rates"}
 
 
@@ -106,7 +106,7 @@ def test_tasks_that_differ_in_signs_alone_have_files_of_their_own(grid: list[Rec
     names = {"recall": "copy:gap=1", "adding": "../copy gap=1"}
     records = [record.model_copy(update={"task": names[record.task]}) for record in grid]
     found = [figure.name for figure in figures(derive(records, []))]
-    assert len(set(found)) == len(found) == 13
+    assert len(set(found)) == len(found) == 14
     assert all(re.fullmatch(r"[a-z0-9_]+", name) for name in found)
 
 

@@ -50,7 +50,8 @@ def show_results(folder: Path, as_json: bool) -> None:
         rows = [plain(standing) for standing in board.standings]
         print_json({"suite": run.suite, "command": run.command, "leaderboard": rows})
         return
-    typer.echo(f"{run.suite}: {run.description}\n{' '.join(verdict(tables).overview)}")
+    said = verdict(tables)
+    typer.echo(f"{run.suite}: {run.description}\n{' '.join([*said.overview, *said.terms])}")
     tasks = list(board.tasks)
     for first in range(0, len(tasks), TASKS):
         print_rows(_standings(board, tasks[first : first + TASKS]))

@@ -129,7 +129,7 @@ def ranks(ranked: pd.DataFrame, style: Style) -> Figure:
     place = alt.Y("row:N", title=None, sort=order, axis=_NAMES)
     ends = frame[["rank", "end"]].to_numpy(float)
     scale = alt.Scale(domain=[1, max(2.0, float(np.nanmax(ends)))], nice=True)
-    rank = alt.X("rank:Q", title="average rank", scale=scale)
+    rank = alt.X("rank:Q", title="average rank", scale=scale, axis=alt.Axis(tickCount=6))
     base = alt.Chart().encode(y=place, x=rank)
     group = base.transform_filter("isValid(datum.end)").encode(x2="end:Q")
     tooltip = [

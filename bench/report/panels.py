@@ -106,7 +106,7 @@ def length_axis(lengths: pd.Series) -> alt.X:
 def log_scale(values: pd.Series, room: float = 1.25) -> alt.Scale:
     """A scale around all values, also where a layer or a filter leaves none of them to show."""
     bounds = [float(values.min()) / room, float(values.max()) * room]
-    return alt.Scale(type="log", domain=bounds, nice=False)
+    return alt.Scale(type="log", base=2, domain=bounds, nice=False)
 
 
 def score_axis(column: str) -> alt.Y:

@@ -34,9 +34,10 @@ class Finding:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Sentences on the run as a whole, then findings task by task."""
+    """Sentences on the run as a whole, what their words mean, then findings task by task."""
 
     overview: tuple[str, ...]
+    terms: tuple[str, ...]
     findings: tuple[Finding, ...]
 
 
@@ -51,7 +52,7 @@ def verdict(tables: Tables) -> Verdict:
         )
         for task in tasks
     ]
-    return Verdict(tuple(_overview(tables)), tuple(findings))
+    return Verdict(tuple(_overview(tables)), tuple(_terms(tables)), tuple(findings))
 
 
 def _overview(tables: Tables) -> Iterator[str]:
@@ -66,13 +67,18 @@ def _overview(tables: Tables) -> Iterator[str]:
         f"{counted(trials['architecture'].nunique(), 'architecture')} on "
         f"{counted(trials['task'].nunique(), 'task')}: {listed(ends)}."
     )
-    seeds = tables.summary.loc[tables.summary["seeds"] > 0, "seeds"]
-    if not len(seeds):
+    if not len(_seeds(tables)):
         yield "No trial was scored, so there is nothing to compare."
         return
     yield from _choice(tables)
     yield from _ranking(tables.ranks)
     yield from _settled(tables)
+
+
+def _terms(tables: Tables) -> Iterator[str]:
+    seeds = _seeds(tables)
+    if not len(seeds):
+        return
     yield (
         f"An architecture holds up to a length if its score there and at all shorter ones is "
         f"{HOLDS} or more, where 0 is chance and 1 the optimum."
@@ -98,8 +104,8 @@ def _choice(tables: Tables) -> Iterator[str]:
             nobody.append(_furthest(str(task), horizons))
     if chosen:
         names = [f"{name} ({listed(tasks)})" for name, tasks in chosen.items()]
-        which = "trains fastest" if timed else "scores best"
-        yield f"Of those that hold up to the longest length, the one that {which}: {listed(names)}."
+        how = "at the least cost of training" if timed else "with the best score"
+        yield f"To hold up to the longest length {how}: {listed(names)}."
     if nobody:
         yield f"Nobody holds up to the longest length on {listed(nobody)}."
 
@@ -122,6 +128,11 @@ def _settled(tables: Tables) -> Iterator[str]:
             f"{'is' if settled == 1 else 'are'} settled by these seeds; any other difference may "
             "be luck."
         )
+
+
+def _seeds(tables: Tables) -> pd.Series:
+    """How many there are, of whatever was scored."""
+    return tables.summary.loc[tables.summary["seeds"] > 0, "seeds"]
 
 
 def _certainty(fewest: int, most: int) -> str:

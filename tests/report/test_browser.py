@@ -1,12 +1,13 @@
 """The page in a browser: it draws, filters and tells the tables' numbers, and asks for nothing."""
 
-import csv
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from browser import DRAWN, Page, chromium, executable
+from scipy.stats import gmean
 
 from bench.record import Record, Run
 from bench.report.page import write_report
@@ -92,47 +93,63 @@ def test_charts_are_drawn_anew_where_the_window_changes(page: Page) -> None:
     assert widest() <= PHONE
 
 
-def test_the_leaderboard_has_the_numbers_of_the_tables(page: Page, folder: Path) -> None:
-    summary, horizons = (table(folder / f"{name}.csv") for name in ("summary", "horizons"))
+def test_every_number_of_the_leaderboard_is_one_of_the_tables(page: Page, folder: Path) -> None:
+    summary, horizons, ranks = (
+        pd.read_csv(folder / f"{name}.csv") for name in ("summary", "horizons", "ranks")
+    )
+    scored = summary[summary["score"].notna()]
     board = {row[0]: row[1:] for row in page.tell(BOARD)}
-    scored = [row for row in summary if row["score"]]
-    assert set(board) == {row["architecture"] for row in scored}
-    longest = {"copy": "3", "recall": "8"}
+    assert set(board) == set(scored["architecture"])
     for architecture, cells in board.items():
-        told = iter(cells)
-        for task in ("copy", "recall"):
-            assert next(told) == score_told(scored, architecture, task, longest[task])
-            assert next(told) == reach_told(horizons, architecture, task)
+        own, reached = (
+            frame[frame["architecture"] == architecture] for frame in (scored, horizons)
+        )
+        wanted = [*rank_told(ranks, architecture)]
+        for task, length in (("copy", 3), ("recall", 8)):
+            at_end = own[(own["task"] == task) & (own["length"] == length)]
+            wanted += [told(at_end, score_told), told(reached[reached["task"] == task], reach_told)]
+        undisturbed = own[own["alone"] != False]  # noqa: E712
+        speeds = [undisturbed[f"{work}_relative"].dropna() for work in ("train", "inference")]
+        wanted += [f"{rounded(gmean(values))}×" if len(values) else "–" for values in speeds]
+        wanted += [
+            told_range(own["peak_memory_bytes"] / 1000, rounded),
+            told_range(own["parameters"], "{:,}".format),
+        ]
+        assert [cell.replace(" kB", "") for cell in cells] == wanted
 
 
-def table(path: Path) -> list[dict[str, str]]:
-    with path.open() as file:
-        return list(csv.DictReader(file))
+def told(rows: pd.DataFrame, words: Callable[[Any], str]) -> str:
+    """The one row in words, or that there is none."""
+    return words(rows.iloc[0]) if len(rows) else "–"
 
 
-def score_told(rows: list[dict[str, str]], architecture: str, task: str, length: str) -> str:
-    where = (architecture, task, length)
-    for row in rows:
-        if (row["architecture"], row["task"], row["length"]) == where:
-            score, low, high = (
-                f"{float(row[name]):z.3f}" for name in ("score", "score_low", "score_high")
-            )
-            return f"{score}\n{low} to {high}"
-    return "–"
+def rank_told(ranks: pd.DataFrame, architecture: str) -> list[str]:
+    row = ranks[ranks["architecture"] == architecture].iloc[0]
+    if not row["blocks"]:
+        return ["–", "–"]
+    return [f"{row['rank']:.2f}\n{row['clique']}", score_told(row)]
 
 
-def reach_told(rows: list[dict[str, str]], architecture: str, task: str) -> str:
-    for row in rows:
-        if (row["architecture"], row["task"]) == (architecture, task):
-            shortest, longest = float(row["shortest"]), float(row["longest"])
-            low, high = float(row["low"]), float(row["high"])
-            sign = {"at least": "≥ ", "below": "< ", "no": ""}[row["censored"]]
-            first = f"≤ {low:g}" if low == shortest else f"{low:.3g}"
-            last = f"≥ {high:g}" if high == longest else f"{high:.3g}"
-            bounds = last if low == longest else first if high == shortest else f"{first} to {last}"
-            told = f"{sign}{float(row['horizon']):.3g}"
-            return told if shortest == longest else f"{told}\n{bounds}"
-    return "–"
+def score_told(row: Any) -> str:
+    return f"{row['score']:z.3f}\n{row['score_low']:z.3f} to {row['score_high']:z.3f}"
+
+
+def reach_told(row: Any) -> str:
+    low, high, shortest, longest = (row[name] for name in ("low", "high", "shortest", "longest"))
+    sign = {"at least": "≥ ", "below": "< ", "no": ""}[row["censored"]]
+    first = f"≤ {low:g}" if low == shortest else f"{low:.3g}"
+    last = f"≥ {high:g}" if high == longest else f"{high:.3g}"
+    bounds = last if low == longest else first if high == shortest else f"{first} to {last}"
+    reached = f"{sign}{row['horizon']:.3g}"
+    return reached if shortest == longest else f"{reached}\n{bounds}"
+
+
+def rounded(value: float) -> str:
+    return f"{float(f'{value:.2g}'):g}"
+
+
+def told_range(values: pd.Series, words: Callable[[Any], str]) -> str:
+    return "\nto ".join(dict.fromkeys([words(values.min()), words(values.max())]))
 
 
 def test_the_filter_leaves_an_architecture_out_everywhere(page: Page) -> None:

@@ -3,6 +3,7 @@
 import json
 import re
 from html.parser import HTMLParser
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -204,3 +205,33 @@ def test_a_single_trial(tmp_path: Path, run: Run, record: Any, throughput: Any) 
     page = written(tmp_path, run, [record(score=0.9)], [throughput()])
     assert "There is one seed each and so no interval" in page.text
     assert "0.900≥ 161×1×20,000" in page.text  # score, reach, speeds, parameters
+
+
+@pytest.mark.slow
+def test_thousands_of_trials(tmp_path: Path, run: Run, record: Any, grid: list[Record]) -> None:
+    names = [f"layer_{index}" for index in range(25)]
+    trials = product(names, ("recall", "copy", "sort", "adding"), range(5), range(5), (0.01, 0.1))
+    records = [
+        record(
+            architecture=name,
+            task=task,
+            length=16 * 2**doubled,
+            seed=seed,
+            learning_rate=rate,
+            selected=rate == 0.01,
+            validation_score=score,
+            score=score if rate == 0.01 else None,
+            curve=grid[0].curve,
+            probes=grid[0].probes,
+        )
+        for name, task, doubled, seed, rate in trials
+        for score in [1 / (1 + doubled + 0.1 * seed + 0.01 * names.index(name))]
+    ]
+    page = written(tmp_path, run, records)
+    assert "5,000 trials of 25 architectures on 4 tasks: 5,000 finished." in page.text
+    assert (tmp_path / "report.html").stat().st_size < 3_000_000
+    summary = pd.read_csv(tmp_path / "summary.csv")
+    assert (len(summary), summary["ok"].sum()) == (500, 5000)
+    markdown = (tmp_path / "report.md").read_text().replace("\\_", "_")
+    for row in summary.itertuples():
+        assert f"| {row.length} | {row.architecture} | {row.score:.3f} |" in markdown

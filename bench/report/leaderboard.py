@@ -68,7 +68,7 @@ def leaderboard(tables: Tables) -> Leaderboard:
     tasks = {str(task): int(length) for task, length in longest.items()}
     return Leaderboard(
         tasks=tasks,
-        timed=bool(len(speeds)),
+        timed=bool((tables.summary["train_relative"] > 0).any()),
         disturbed=int((~tables.summary["alone"].fillna(True)).sum()),
         weighed=bool(scored["peak_memory_bytes"].notna().any()),
         ranked=next(iter(ranks.values()), None),

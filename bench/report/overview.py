@@ -21,7 +21,7 @@ from bench.report.panels import (
 )  # fmt: skip
 from bench.report.statistics import HOLDS
 
-_NAMES = alt.Axis(labelLimit=150, ticks=False)
+_NAMES = alt.Axis(labelLimit=110, ticks=False)
 
 
 def score(scores: pd.DataFrame, style: Style) -> Figure:
@@ -148,8 +148,9 @@ def ranks(ranked: pd.DataFrame, style: Style) -> Figure:
         "ranks",
         "Average ranks",
         f"Critical-difference diagram: average ranks of the scores in {ranked['blocks'].iloc[0]} "
-        "cells, each a task at a length. A bar joins architectures that are not distinguished, as "
-        "their ranks are less than the critical difference apart (Nemenyi).",
+        "cells, each a task at a length. The bar of a group joins architectures that are not "
+        "distinguished, as their ranks are no further apart than CD, the critical difference "
+        "(Nemenyi).",
         panels(frame, layers, "panel", height=alt.Step(22)),
     )
 
@@ -158,11 +159,11 @@ def _groups(ranked: pd.DataFrame, difference: float) -> pd.DataFrame:
     """A row for each group of ranks that are not told apart, and one for the difference."""
     best = float(ranked["rank"].min())
     rows = [
-        {"row": f"not told apart: {letter}", "rank": own["rank"].min(), "end": own["rank"].max()}
+        {"row": f"group {letter}", "rank": own["rank"].min(), "end": own["rank"].max()}
         for letter in sorted(set("".join(ranked["clique"].fillna(""))))
         for own in [ranked[ranked["clique"].str.contains(letter, regex=False).fillna(False)]]
     ]
-    scale = {"row": f"critical difference {difference:.2f}", "rank": best, "end": best + difference}
+    scale = {"row": f"CD {difference:.2f}", "rank": best, "end": best + difference}
     return pd.DataFrame([*rows, scale])
 
 

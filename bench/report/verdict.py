@@ -88,7 +88,7 @@ def _terms(tables: Tables) -> Iterator[str]:
 
 def _choice(tables: Tables) -> Iterator[str]:
     """Whom to take for which task: of those that reach furthest, who costs least."""
-    timed = bool((tables.summary["train_relative"] > 0).any())
+    timed = any(map(_speed, tables.summary.itertuples(index=False)))
     chosen: dict[str, list[str]] = {}
     nobody = []
     for task in tables.horizons["task"].unique():
@@ -98,7 +98,7 @@ def _choice(tables: Tables) -> Iterator[str]:
         if holding:
             summary = _rows(tables.summary, task)
             own = [r for r in summary if r.length == longest and r.architecture in holding]
-            best = max(own, key=lambda row: (max(0, row.train_relative), row.score))
+            best = max(own, key=lambda row: (_speed(row), row.score))
             chosen.setdefault(best.architecture, []).append(f"{task} to {longest}")
         else:
             nobody.append(_furthest(str(task), horizons))
@@ -247,7 +247,7 @@ def _unknown(horizons: list[Any], longest: int) -> Iterator[str]:
 
 def _price(rows: list[Any], length: int) -> Iterator[str]:
     """How fast those are that reach furthest; rows of `summary`."""
-    timed = [row for row in rows if row.train_relative > 0]
+    timed = [row for row in rows if _speed(row)]
     timed.sort(key=lambda row: (-row.train_relative, row.architecture))
     speeds = [
         f"{row.architecture} {times(row.train_relative)} ({times(row.inference_relative)})"
@@ -258,6 +258,12 @@ def _price(rows: list[Any], length: int) -> Iterator[str]:
             f"Training speed at {length} (inference in brackets), the reference model's being 1×: "
             f"{listed(speeds)}."
         )
+
+
+def _speed(row: Any) -> float:
+    """Training speed of a row of `summary`; 0: not measured, or while other processes computed."""
+    disturbed = pd.notna(row.alone) and not row.alone
+    return 0.0 if disturbed or not row.train_relative > 0 else float(row.train_relative)
 
 
 def _unscored(scored: set[str], summary: list[Any]) -> Iterator[str]:

@@ -41,11 +41,11 @@ def times(value: Any) -> str:
 
 
 def size(value: Any) -> str:
-    """Bytes, as in `1.2 MB`; thousands, not 1,024."""
+    """Bytes, as in `1.23 MB`; thousands, not 1,024."""
     if pd.isna(value):
         return MISSING
     power = max((each for each in range(5) if value >= 1000**each), default=0)
-    return f"{figures(value / 1000**power, 2)} {('B', 'kB', 'MB', 'GB', 'TB')[power]}"
+    return f"{figures(value / 1000**power)} {('B', 'kB', 'MB', 'GB', 'TB')[power]}"
 
 
 def bounds(low: Any, high: Any, digits: int = 2) -> str:

@@ -115,3 +115,26 @@ def test_nothing_is_drawn_without_scores(record: Any, throughput: Any, status: s
     records = [record(status=status, selected=False, reason="why")]
     assert not list(figures(derive(records, [])))
     assert not list(figures(derive([], [])))
+
+
+def test_a_bar_joins_those_whose_ranks_are_not_told_apart(record: Any) -> None:
+    records = [
+        record(architecture=name, length=length, score=score + length / 1000)
+        for length in range(20)
+        for name, score in (("a", 0.9), ("b", 0.8), ("c", 0.1 if length % 2 else 0.85), ("d", 0.0))
+    ]
+    tables = derive(records, [])
+    (diagram,) = (figure for figure in figures(tables) if figure.name == "ranks")
+    rows = {row["row"]: row for row in diagram.specification["datasets"]["rows"]}
+    ranks = dict(zip(tables.ranks["architecture"], tables.ranks["rank"], strict=True))
+    assert (
+        {name: rows[name]["rank"] for name in "abcd"}
+        == ranks
+        == {"a": 1, "b": 2.5, "c": 2.5, "d": 4}
+    )
+    bars = {name: (row["rank"], row["end"]) for name, row in rows.items() if row["end"] is not None}
+    difference = tables.ranks["critical_difference"].iloc[0]
+    assert bars == {
+        "not told apart: a": (2.5, 2.5),
+        "critical difference 1.05": (1, pytest.approx(1 + difference, abs=1e-3)),
+    }

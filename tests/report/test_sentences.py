@@ -165,7 +165,7 @@ def test_figures(value: float, text: str) -> None:
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(999, "999 B"), (1000, "1 kB"), (1_234_567, "1.2 MB"), (7e10, "70 GB"), (None, "–")],
+    [(999, "999 B"), (1000, "1 kB"), (1_234_567, "1.23 MB"), (7e10, "70 GB"), (None, "–")],
 )
 def test_size(value: float, text: str) -> None:
     assert wording.size(value) == text

@@ -187,3 +187,17 @@ def test_rates_in_the_window_are_good(record: Any) -> None:
     ]
     found = series.rates(derive(records, []))
     assert found["good"].tolist() == [False, True, True, True, False]
+
+
+def test_horizons_say_what_they_are_and_have_an_interval_to_draw(record: Any) -> None:
+    scores = {"a": (0.9, 0.8), "b": (0.75, 0.25), "c": (0.1, 0.0)}
+    records = [
+        record(architecture=name, length=length, score=score)
+        for name, line in scores.items()
+        for length, score in zip((16, 64), line, strict=True)
+    ]
+    found = series.horizons(derive(records, []))
+    assert found["reach"].tolist() == ["≥ 64", "32", "< 16"]
+    assert set(found["interval"]) == {"none"}
+    assert found["low"].tolist() == found["high"].tolist() == found["horizon"].tolist()
+    assert found["start"].tolist() == [16] * 3

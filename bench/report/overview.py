@@ -139,7 +139,7 @@ def ranks(ranked: pd.DataFrame, style: Style) -> Figure:
     ]
     own = base.transform_filter("isValid(datum.architecture)")
     layers = [
-        group.mark_bar(color=GREY, height=7),
+        group.mark_rule(color=GREY, strokeWidth=7, strokeCap="round"),  # equal ranks show, too
         own.mark_point(size=90, filled=True, opacity=1).encode(
             color=colour(style).legend(None), shape=shape(style).legend(None), tooltip=tooltip
         ),

@@ -90,7 +90,7 @@ def horizons(found: pd.DataFrame, style: Style) -> Figure:
     """How far back each architecture reaches on each task, with intervals."""
     lengths = pd.concat([found["shortest"], found["longest"]])
     ticks = alt.Axis(values=sorted(map(int, lengths.unique())), format="d")
-    length = alt.X("horizon:Q", title="length", axis=ticks, scale=log_scale(lengths, 2))
+    length = alt.X("horizon:Q", title="length", axis=ticks, scale=log_scale(lengths, 2.5))
     base = alt.Chart().encode(
         y=alt.Y("architecture:N", title=None, axis=_NAMES),
         color=colour(style).legend(None),

@@ -13,6 +13,8 @@ from typer.testing import CliRunner
 
 from bench import registry
 from bench.cli import app, main
+from bench.record import Record, Run, Status
+from bench.run.store import Store
 
 COMMANDS = get_command(app).commands
 
@@ -57,6 +59,54 @@ def plugin(tmp_path):
 
     return write
 
+
+RECORD = Record(
+    suite="quick",
+    trial="one",
+    cell="cell",
+    architecture="lstm",
+    architecture_fields={},
+    task="recall",
+    task_fields={},
+    task_version=1,
+    length=16,
+    seed=0,
+    learning_rate=0.01,
+    status=Status.OK,
+    selected=True,
+    recipe={},
+    budget={},
+    alignment="pooled",
+    metric="accuracy",
+    chance=0.125,
+    optimum=1.0,
+    parameters=20000,
+    score=0.9,
+    torch="2",
+    device="cpu",
+)
+REFUSED = RECORD.model_copy(
+    update={
+        "trial": "two",
+        "architecture": "bilstm",
+        "status": Status.SKIPPED,
+        "reason": "it reads ahead",
+        "selected": False,
+        "score": None,
+    }
+)
+RUN = Run(
+    suite="quick",
+    description="Who forgets?",
+    command="lagbench run",
+    started="2026-11-02T10:00:00Z",
+    seconds=212.5,
+    versions={"torch": "2"},
+    commit="0123abc",
+    machine="x86_64",
+    workers=2,
+    cells=("cell",),
+)
 
 CAUSAL, AHEAD = "self.dense(x.cumsum(1))", "self.dense(x + x.flip(1))"
 
@@ -167,6 +217,59 @@ def test_show_a_task():
     assert shown["description"] in invoke("show", "recall")
 
 
+@pytest.fixture
+def results(tmp_path, monkeypatch):
+    """A folder of results with one scored trial and one refusal."""
+    monkeypatch.setenv("COLUMNS", "200")
+    folder = tmp_path / "results"
+    store = Store(folder)
+    store.write([RECORD, REFUSED])
+    store.write_run(RUN)
+    return folder
+
+
+def test_show_a_folder_of_results(results):
+    printed = invoke("show", results)
+    assert printed.startswith("quick: Who forgets?\n2 trials of 2 architectures on 1 task")
+    assert re.search(r"^ +lstm +≥ 16 \(0\.90\) +20,000", printed, flags=re.MULTILINE)
+    assert "\x1b" not in printed
+    found = json.loads(invoke("show", results, "--json"))
+    (standing,) = found["leaderboard"]
+    assert (found["suite"], standing["architecture"]) == ("quick", "lstm")
+    assert standing["tasks"]["recall"]["score"] == 0.9
+    assert {path.name for path in results.iterdir()} == {"trials", "run.json"}  # as it was
+
+
+def test_show_a_folder_in_which_nothing_was_scored(results):
+    (results / "run.json").write_text(RUN.model_copy(update={"cells": ()}).model_dump_json())
+    assert "No trial has been recorded." in invoke("show", results)
+
+
+def test_show_prefers_names_to_folders(results, monkeypatch):
+    monkeypatch.chdir(results.parent)
+    results.rename("lstm")
+    assert "architecture of" in invoke("show", "lstm")
+    assert invoke("show", "./lstm").startswith("quick: ")
+
+
+def test_compare(results, tmp_path):
+    other = tmp_path / "other"
+    store = Store(other)
+    store.write([RECORD.model_copy(update={"score": 0.8, "device": "cuda"})])
+    store.write_run(RUN.model_copy(update={"machine": "arm64"}))
+    printed = invoke("compare", results, other)
+    assert printed.startswith("1 compared: 1 one seed.\n")
+    assert "0.900 → 0.800" in printed
+    assert re.search(r"^ +machine +x86_64 +arm64", printed, flags=re.MULTILINE)
+    found = json.loads(invoke("compare", results, other, "--json"))
+    (change,) = found["changes"]
+    assert change["difference"] == pytest.approx(-0.1)
+    assert change["p"] is None
+    markdown = invoke("compare", results, other, "--markdown")
+    assert markdown.startswith("# LagBench: quick → quick\n")
+    assert "| recall | lstm | lstm | 16 | 1 | 0.900 | 0.800 | -0.100 |" in markdown
+
+
 def test_pairs():
     chosen = ("--task", "running_parity", "--architecture", "gru", "--architecture", "bilstm")
     gru, bilstm = json.loads(invoke("pairs", *chosen, "--json"))
@@ -257,6 +360,8 @@ def test_a_plan_says_what_would_be_done_and_does_nothing(tiny, tmp_path):
         (["pairs", "--task", "recal"], "There is no task 'recal'; did you mean 'recall'?"),
         (["pairs", "--architecture", "gruu"], "There is no architecture 'gruu';"),
         (["list", "tasks", "--plugin", "absent.py"], "There is no plugin file "),
+        (["show", "."], "There is no run in .: it has no run.json."),
+        (["compare", ".", "."], "There is no run in .: it has no run.json."),
         (["check", "absent.py"], "There is no plugin file "),
         (["check", "parrity"], "There is no 'parrity'; did you mean 'parity'?"),
         (["run", "quik"], "There is no suite 'quik'; did you mean 'quick'?"),

@@ -6,6 +6,7 @@ What trains and draws takes seconds to import: commands do so themselves.
 from bench.cli import (
     check,
     claims,
+    compare,
     dashboard,
     data,
     names,
@@ -23,6 +24,7 @@ __all__ = [
     "app",
     "check",
     "claims",
+    "compare",
     "dashboard",
     "data",
     "main",

@@ -3,12 +3,14 @@
 from dataclasses import asdict
 from enum import StrEnum
 from inspect import cleandoc
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from bench import registry
 from bench.cli.app import AsJson, Plugins, app, print_json, print_rows
+from bench.cli.report import show_results
 from bench.contract import Architecture, InputError, Task
 from bench.matching import Skip, match
 from bench.registry import Named
@@ -42,12 +44,19 @@ def list_names(kind: Kind, plugin: Plugins = [], as_json: AsJson = False) -> Non
 
 
 @app.command()
-def show(name: str, plugin: Plugins = [], as_json: AsJson = False) -> None:
-    """Explain an architecture or a task: what it is, its source, its fields, its size and cost.
+def show(
+    name: Annotated[str, typer.Argument(help="Such as lstm:layers=2, or a folder of results.")],
+    plugin: Plugins = [],
+    as_json: AsJson = False,
+) -> None:
+    """Explain an architecture or a task; or show the leaderboard of a folder of results.
 
     Example: lagbench show lstm
     """
     registry.discover(plugin)
+    if Path(name).is_dir() and not _is_known(name):
+        show_results(Path(name), as_json)
+        return
     named = named_as(name)
     shown: dict[str, Any] = {
         "name": named.name,
@@ -90,13 +99,19 @@ def pairs(
 
 def named_as(name: str) -> Named[Architecture] | Named[Task]:
     """The architecture or the task of that name."""
-    preset = name.partition(":")[0]
-    if preset in registry.architectures():
-        return registry.architecture(name)
-    if preset in registry.tasks():
-        return registry.task(name)
+    if _is_known(name):
+        is_task = _preset(name) in registry.tasks()
+        return registry.task(name) if is_task else registry.architecture(name)
     known = [*registry.architectures(), *registry.tasks()]
-    raise InputError(f"There is no {preset!r}; {registry.nearest(preset, known)}")
+    raise InputError(f"There is no {_preset(name)!r}; {registry.nearest(_preset(name), known)}")
+
+
+def _is_known(name: str) -> bool:
+    return _preset(name) in {*registry.architectures(), *registry.tasks()}
+
+
+def _preset(name: str) -> str:
+    return name.partition(":")[0]
 
 
 def _architecture(named: Named[Architecture]) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """Attention as pictures: what was read on one axis, and where each step looked on the other."""
 
-import re
 from collections.abc import Iterator, Sequence
 from itertools import groupby, islice
 
@@ -8,9 +7,9 @@ import altair as alt
 import pandas as pd
 
 from bench.record import AttentionMap, Record
-from bench.report.charts import Figure
+from bench.registry import slug
 from bench.report.palette import COLOURS
-from bench.report.panels import panels
+from bench.report.panels import Figure, panels
 
 MOST = 12
 """Pictures in a report: the first architectures and tasks by name; the records have all maps."""
@@ -26,14 +25,14 @@ def figures(records: Sequence[Record]) -> Iterator[Figure]:
     """A figure for each architecture on each task, at the longest length that has maps."""
     shown = sorted((r for r in records if r.attention_maps), key=_place)
     longest = [list(own)[-1] for _, own in groupby(shown, key=lambda r: (r.task, r.architecture))]
-    yield from islice((_figure(number, record) for number, record in enumerate(longest, 1)), MOST)
+    yield from islice(map(_figure, longest), MOST)
 
 
 def _place(record: Record) -> tuple[str, str, int]:
     return record.task, record.architecture, record.length
 
 
-def _figure(number: int, record: Record) -> Figure:
+def _figure(record: Record) -> Figure:
     maps = record.attention_maps[:MOST_PANELS]
     rows = pd.DataFrame([row for each in maps for row in _rows(each)])
     width, height = (
@@ -53,18 +52,18 @@ def _figure(number: int, record: Record) -> Figure:
         )
     ]
     order = list(rows["panel"].unique())
-    chart = panels(rows, layers, "panel", order, height, shared=False)
-    chart["spec"]["width"] = width
+    chart = panels(rows, layers, "panel", order, height, width, shared=False)
     chart["resolve"]["scale"] = {"x": "independent", "y": "independent"}
     chart["resolve"]["axis"] = {"x": "independent", "y": "independent"}
-    word = re.sub(r"[^a-z0-9]+", "_", f"{record.task} {record.architecture}".lower()).strip("_")
     return Figure(
-        f"attention_{number}_{word}",
+        f"attention_{slug(record.task)}-{slug(record.architecture)}",
         f"Attention: {record.architecture} on {record.task}",
         f"Where each step of a test example looks, at length {record.length}, after training with "
         f"seed {record.seed}: weights from 0 to 1, means over the heads of a layer. A decoder's "
         "rows are what it writes, all others what is read.",
         chart,
+        record.task,
+        record.architecture,
     )
 
 

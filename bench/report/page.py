@@ -17,11 +17,13 @@ from markupsafe import Markup
 
 from bench.record import Record, Run, Throughput
 from bench.report import attention, sections, series, wording
-from bench.report.charts import VEGA_LITE, Figure, figures
+from bench.report.changes import changes, sentence
+from bench.report.charts import figures
+from bench.report.leaderboard import leaderboard
 from bench.report.palette import COLOURS, looks
-from bench.report.panels import ROWS
+from bench.report.panels import ROWS, VEGA_LITE, Figure
 from bench.report.statistics import HOLDS
-from bench.report.tables import Tables, derive, write_tables
+from bench.report.tables import Results, Tables, derive, write_tables
 from bench.report.verdict import verdict
 
 
@@ -56,9 +58,10 @@ def _context(run: Run, records: Sequence[Record], tables: Tables) -> dict[str, A
         "holds": HOLDS,
         "colours": COLOURS,
         "looks": looks(tables.summary),
-        "tasks": sorted(tables.horizons["task"].unique()),
-        "leaderboard": sections.leaderboard(tables),
+        "tasks": sorted(tables.summary["task"].unique()),
+        "board": leaderboard(tables),
         "scores": sections.scores(tables.summary),
+        "differences": sections.differences(tables.comparisons),
         "refusals": sections.refusals(tables),
         "failures": sections.failures(tables),
         "most": sections.MOST,
@@ -101,6 +104,13 @@ def _compact(figure: Figure) -> dict[str, Any]:
     return {"columns": list(rows[0]), "rows": values, "specification": bare}
 
 
+def changes_markdown(before: Results, after: Results) -> str:
+    """What changed between two runs, as Markdown."""
+    found = changes(before, after)
+    context = {"before": before, "after": after, "found": found, "sentence": sentence(found)}
+    return markdown("changes.md.j2", context)
+
+
 def markdown(template: str, context: dict[str, Any]) -> str:
     """A page of Markdown: what is filled in is text."""
     environment = _environment(autoescape=False, finalize=_plain)
@@ -128,10 +138,16 @@ def _environment(autoescape: bool, finalize: Callable[[Any], Any] | None = None)
     environment.filters |= {
         name: getattr(wording, name)
         for name in (
-            *("number", "figures", "whole", "times", "percent"),
-            *("reach", "reach_bounds", "duration"),
+            *("number", "figures", "whole", "times", "percent", "size"),
+            *("reach", "reach_bounds", "duration", "detectable"),
         )
     }
-    environment.globals |= {"bounds": wording.bounds, "endings": sections.endings}
+    environment.globals |= {
+        "bounds": wording.bounds,
+        "amounts": wording.amounts,
+        "size": wording.size,
+        "whole": wording.whole,
+        "endings": sections.endings,
+    }
     environment.filters["compact"] = _compact
     return environment

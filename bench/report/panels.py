@@ -4,7 +4,9 @@ Lines and letters are of a grey that reads on a white and on a dark page.
 """
 
 import math
+import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import altair as alt
@@ -12,6 +14,8 @@ import pandas as pd
 
 from bench.report.palette import Look
 
+VEGA_LITE = alt.SCHEMA_VERSION.removeprefix("v").rpartition(".")[0]
+"""The version of Vega-Lite that the figures are written in."""
 COLUMNS = 3
 """The most panels side by side in a file; a page makes room for as many as fit."""
 WIDTH, HEIGHT = 230, 180
@@ -50,6 +54,20 @@ _CONFIG = {
 }
 _SCORE_LABEL = "{0: 'chance 0', 1: 'optimum 1'}[datum.value] || format(datum.value, '.2~f')"
 
+Style = dict[str, Look]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A chart with its name, which is a file's too, and what to tell the reader."""
+
+    name: str
+    title: str
+    caption: str
+    specification: dict[str, Any]  # Vega-Lite, its data within
+    task: str | None = None  # None: it is about several
+    architecture: str | None = None  # likewise
+
 
 def panels(
     frame: pd.DataFrame,
@@ -57,18 +75,20 @@ def panels(
     panel: str,
     order: Sequence[str] | None = None,
     height: int | alt.Step = HEIGHT,
+    width: int | alt.Step = WIDTH,
     shared: bool = True,
     own_y: bool = False,
 ) -> dict[str, Any]:
     """Layers over the rows of one frame, a panel for each value of its column `panel`.
 
     shared: whether all panels have one x scale; own_y: whether each has a y scale of its own.
-    Returns a Vega-Lite specification that holds its data.
+    Returns a Vega-Lite specification that holds its data: the columns that it shows, and those that
+    a page filters by.
     """
     count = frame[panel].nunique()
     columns = math.ceil(count / math.ceil(count / COLUMNS))
     facet = alt.Facet(f"{panel}:N", sort=list(order) if order else "ascending")
-    layered = alt.layer(*layers).properties(width=WIDTH, height=height)
+    layered = alt.layer(*layers).properties(width=width, height=height)
     faceted = layered.facet(facet=facet, columns=columns, data=alt.NamedData(ROWS))
     if not shared:
         faceted = faceted.resolve_scale(x="independent")
@@ -77,7 +97,7 @@ def panels(
     styled = faceted.resolve_axis(x="independent").properties(config=_CONFIG)
     # Validating costs as much as drawing; the tests do it, and the form does not hang on the data.
     chart: dict[str, Any] = styled.to_dict(validate=False)
-    return chart | {"datasets": {ROWS: _plain(frame[_fields(chart)])}}
+    return chart | {"datasets": {ROWS: _plain(frame[_columns(chart, frame)])}}
 
 
 def length_axis(lengths: pd.Series) -> alt.X:
@@ -85,6 +105,12 @@ def length_axis(lengths: pd.Series) -> alt.X:
     axis = alt.Axis(values=sorted(map(int, lengths.unique())), format="d", grid=False)
     scale = alt.Scale(type="log", base=2, nice=False, padding=12)
     return alt.X("length:Q", title="length", axis=axis, scale=scale)
+
+
+def log_scale(values: pd.Series, room: float = 1.25) -> alt.Scale:
+    """A scale around all values, also where a layer or a filter leaves none of them to show."""
+    bounds = [float(values.min()) / room, float(values.max()) * room]
+    return alt.Scale(type="log", base=2, domain=bounds, nice=False)
 
 
 def score_axis(column: str) -> alt.Y:
@@ -107,33 +133,39 @@ def guide(**at: alt.XDatum | alt.YDatum) -> alt.Chart:
     return chart
 
 
-def colour(style: dict[str, Look]) -> alt.Color:
+def colour(style: Style) -> alt.Color:
     """The colour of each architecture in `style`."""
     return alt.Color("architecture:N", scale=_scale(style, "colour"))
 
 
-def shape(style: dict[str, Look]) -> alt.Shape:
+def shape(style: Style) -> alt.Shape:
     """The point shape of each architecture in `style`."""
     return alt.Shape("architecture:N", scale=_scale(style, "shape"))
 
 
-def dash(style: dict[str, Look]) -> alt.StrokeDash:
+def dash(style: Style) -> alt.StrokeDash:
     """The line dash of each architecture in `style`."""
     return alt.StrokeDash("architecture:N", scale=_scale(style, "dash"))
 
 
-def _scale(style: dict[str, Look], kind: str) -> alt.Scale:
+def _scale(style: Style, kind: str) -> alt.Scale:
     return alt.Scale(domain=list(style), range=[getattr(look, kind) for look in style.values()])
 
 
-def _fields(part: Any) -> list[str]:
-    """The columns that a specification, or a part of one, draws or tells."""
+def _columns(chart: dict[str, Any], frame: pd.DataFrame) -> list[str]:
+    """The columns that a chart shows or chooses by, and the task where there are several."""
+    several = {name for name in ("task",) if name in frame and frame[name].nunique() > 1}
+    return sorted((_fields(chart) | several).intersection(frame.columns))
+
+
+def _fields(part: Any) -> set[str]:
+    """The columns that a specification, or a part of one, names."""
     if isinstance(part, list):
-        return sorted({name for each in part for name in _fields(each)})
+        return set().union(*map(_fields, part))
     if not isinstance(part, dict):
-        return []
+        return set(re.findall(r"datum\.(\w+)", part)) if isinstance(part, str) else set()
     own = {part["field"]} if isinstance(part.get("field"), str) else set()
-    return sorted(own.union(*map(_fields, part.values())))
+    return own.union(*map(_fields, part.values()))
 
 
 def _plain(frame: pd.DataFrame) -> list[dict[str, Any]]:

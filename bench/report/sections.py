@@ -4,65 +4,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from bench.record import Record, Status
 from bench.report import series
+from bench.report.comparisons import Better
 from bench.report.tables import Tables
 from bench.report.wording import MISSING
 
 MOST = 200
 """Rows of refusals, and of failures, that a page shows; the CSV files have all."""
 LONGEST_REASON = 300
-
-
-@dataclass(frozen=True)
-class Standing:
-    """An architecture in the leaderboard: a row of `horizons` for each task, and its speeds."""
-
-    architecture: str
-    horizons: dict[str, Any]
-    training: float
-    inference: float
-
-
-def leaderboard(tables: Tables) -> list[Standing]:
-    """Architectures by how far they reach, those that reach furthest first.
-
-    The order is that of the mean of log horizon over tasks, each less the task's longest length. A
-    task without a horizon counts as the shortest length. Among equals the mean score decides.
-    """
-    horizons = tables.horizons
-    speeds = series.speeds(tables.summary).pivot(
-        index="architecture", columns="work", values="relative"
-    )
-    standings = [
-        Standing(
-            architecture=str(name),
-            horizons={str(row.task): row for row in _rows(own)},
-            training=_speed(speeds, "training", name),
-            inference=_speed(speeds, "inference", name),
-        )
-        for name, own in horizons.groupby("architecture")
-    ]
-    bounds = horizons.groupby("task").agg({"shortest": "min", "longest": "max"})
-    mean_score = tables.summary.groupby("architecture")["score"].mean()
-    standings.sort(key=lambda one: (-_reach(one, bounds), -mean_score[one.architecture]))
-    return standings
-
-
-def _speed(speeds: pd.DataFrame, work: str, architecture: Any) -> float:
-    return float(speeds[work].get(architecture, np.nan)) if work in speeds else float("nan")
-
-
-def _reach(standing: Standing, bounds: pd.DataFrame) -> float:
-    reached = [
-        (standing.horizons[task].horizon if task in standing.horizons else row.shortest)
-        / row.longest
-        for task, row in bounds.iterrows()
-    ]
-    return float(np.mean(np.log2(reached)))
 
 
 @dataclass(frozen=True)
@@ -88,6 +40,53 @@ def _scores(task: str, rows: pd.DataFrame) -> Scores:
     metric = str(rows["metric"].iloc[0])
     has_accuracy = metric != "accuracy" and bool(rows["accuracy"].notna().any())
     return Scores(task, metric, has_accuracy, [_rows(own) for _, own in rows.groupby("length")])
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Two architectures on a task; the one with the better mean comes first."""
+
+    better: str
+    worse: str
+    task: str
+    over: str  # which lengths
+    seeds: int
+    difference: float
+    low: float
+    high: float
+    wins: float  # how often a run of the better one beats one of the other
+    p: float
+    detectable: float
+    settled: bool
+
+
+def differences(comparisons: pd.DataFrame) -> list[Difference]:
+    """Every two architectures over all lengths of each task that they share; settled ones first."""
+    alone = ~comparisons.duplicated(["architecture_a", "architecture_b", "task"], keep=False)
+    rows = comparisons[comparisons["length"].isna() | alone]
+    found = [_difference(row) for row in _rows(rows)]
+    return sorted(found, key=lambda one: (one.task, not one.settled, -one.difference, one.better))
+
+
+def _difference(row: Any) -> Difference:
+    first = bool(row.difference >= 0)
+    names = [str(row.architecture_a), str(row.architecture_b)]
+    low, high = (row.low, row.high) if first else (-row.high, -row.low)
+    improvement = row.probability_of_improvement
+    return Difference(
+        better=names[not first],
+        worse=names[first],
+        task=str(row.task),
+        over=str(row.length) if pd.notna(row.length) else f"{row.lengths} lengths",
+        seeds=int(row.seeds),
+        difference=abs(row.difference),
+        low=low,
+        high=high,
+        wins=improvement if first else 1 - improvement,
+        p=row.p_holm,
+        detectable=row.minimum_detectable,
+        settled=row.verdict in (Better.A, Better.B),
+    )
 
 
 def endings(row: Any) -> str:

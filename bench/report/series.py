@@ -7,6 +7,7 @@ import pandas as pd
 
 from bench.report.frames import KEY
 from bench.report.tables import Tables
+from bench.report.wording import reach, reach_bounds
 
 LARGEST = 8000
 """Points that all learning curves together may have, and likewise all lag curves: with the drawing
@@ -37,6 +38,36 @@ def learning(tables: Tables) -> pd.DataFrame:
     curves = tables.curves
     chosen = curves[curves["selected"] & np.isfinite(curves["validation_score"])]
     return _coarsened(chosen, "examples", "validation_score", weight=None)
+
+
+def learning_seconds(tables: Tables) -> pd.DataFrame:
+    """`learning` with `seconds`: what these examples take at the speed measured for the cell."""
+    speed = tables.summary[[*KEY, "tokens_per_example", "train_tokens_per_second"]]
+    found = learning(tables).merge(speed[speed["train_tokens_per_second"] > 0], on=KEY)
+    each = found["tokens_per_example"] / found["train_tokens_per_second"]
+    return found.assign(seconds=found["examples"] * each.astype(float))
+
+
+def horizons(tables: Tables) -> pd.DataFrame:
+    """Rows of `horizons`, their interval the horizon itself where there is none.
+
+    Columns are added: `reach` and `interval` in words, and `start`, the task's shortest length.
+    """
+    found = tables.horizons
+    rows = list(found.itertuples(index=False))
+    return found.assign(
+        reach=[reach(row) for row in rows],
+        interval=[reach_bounds(row) or "none" for row in rows],
+        start=found.groupby("task")["shortest"].transform("min"),
+        low=found["low"].fillna(found["horizon"]),
+        high=found["high"].fillna(found["horizon"]),
+    )
+
+
+def ranks(tables: Tables) -> pd.DataFrame:
+    """Rows of `ranks` that have a rank beside another's; `row`: what stands before each."""
+    ranked = tables.ranks[tables.ranks["critical_difference"].notna()]
+    return ranked.loc[ranked["blocks"] > 0].assign(row=ranked["architecture"])
 
 
 def lag_accuracy(tables: Tables) -> pd.DataFrame:
@@ -73,10 +104,42 @@ def _longest_curves(tables: Tables, probe: str, smallest: float = -math.inf) -> 
     return _coarsened(longest_lengths(probes), "x", "value", weight="count")
 
 
-def price(summary: pd.DataFrame) -> pd.DataFrame:
-    """Scores at the longest length that each task was scored at, where speed was measured."""
+def price(summary: pd.DataFrame, speed: str) -> pd.DataFrame:
+    """Scores at the longest length that each task was scored at, where a column `speed` is known.
+
+    Columns are added: `speed`, and `front`, whether no other architecture is better on this task in
+    one of score and speed without being worse in the other.
+    """
     longest = _undisturbed(longest_lengths(scores(summary)))
-    return longest.loc[longest["train_relative"] > 0]
+    timed = longest.loc[longest[speed] > 0]
+    timed = timed.assign(speed=timed[speed])
+    fronts = [_front(own) for _, own in timed.groupby("task")]
+    return timed.assign(front=pd.concat(fronts) if fronts else False)
+
+
+def _front(own: pd.DataFrame) -> pd.Series:
+    """Which rows are on the Pareto front of `score` and `speed`."""
+    points = own[["score", "speed"]].to_numpy(float)
+    no_worse = (points[:, None] >= points[None]).all(-1)
+    better = (points[:, None] > points[None]).any(-1)
+    return pd.Series(~(no_worse & better).any(0), index=own.index)
+
+
+def rates(tables: Tables) -> pd.DataFrame:
+    """Validation score by learning rate at each task's longest length, a mean over the seeds.
+
+    `selected` and `good`: whether the rate was selected, and lies in the window of good rates.
+    """
+    trained = tables.trials[np.isfinite(tables.trials["validation_score"])]
+    groups = longest_lengths(trained).groupby([*KEY, "learning_rate"])
+    means = groups.agg(
+        validation_score=("validation_score", "mean"),
+        seeds=("seed", "size"),
+        selected=("selected", "any"),
+    ).reset_index()
+    found = means.merge(tables.windows[[*KEY, "window_low", "window_high"]], on=KEY, how="left")
+    good = found["learning_rate"].between(found["window_low"], found["window_high"])
+    return found.drop(columns=["window_low", "window_high"]).assign(good=good)
 
 
 def longest_lengths(frame: pd.DataFrame) -> pd.DataFrame:

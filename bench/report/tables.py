@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bench.record import Point, ProbeValue, Record, Status, Throughput
+from bench.record import Point, ProbeValue, Record, Run, Status, Throughput
 from bench.report import statistics
 from bench.report.comparisons import comparisons
 from bench.report.frames import KEY, column_types, frame, scored
@@ -24,7 +24,7 @@ from bench.report.windows import windows
 
 SPEEDS = [
     *("train_tokens_per_second", "inference_tokens_per_second"),
-    *("train_relative", "inference_relative"),
+    *("train_relative", "inference_relative", "tokens_per_example"),
     *("train_tokens_per_second_low", "train_tokens_per_second_high"),
     *("inference_tokens_per_second_low", "inference_tokens_per_second_high"),
     *("decode_ms_per_token", "decode_ms_per_token_low", "decode_ms_per_token_high"),
@@ -66,6 +66,15 @@ class Tables:
     progress: pd.DataFrame
     efforts: pd.DataFrame
     refusals: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class Results:
+    """What a folder holds: how it came about, the records that it reports, and their tables."""
+
+    run: Run
+    records: tuple[Record, ...]
+    tables: Tables
 
 
 def derive(records: Sequence[Record], throughputs: Sequence[Throughput]) -> Tables:

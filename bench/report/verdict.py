@@ -8,6 +8,7 @@ import pandas as pd
 
 from bench.record import Status
 from bench.report.order import order
+from bench.report.sections import differences
 from bench.report.statistics import HOLDS, Censored
 from bench.report.tables import Tables
 from bench.report.wording import MANY, bounds, counted, listed, number, reach, reach_bounds, times
@@ -28,13 +29,15 @@ class Finding:
 
     task: str
     sentences: tuple[str, ...]
+    order: str | None  # whether gradients and memory order the architectures alike
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Sentences on the run as a whole, then findings task by task."""
+    """Sentences on the run as a whole, what their words mean, then findings task by task."""
 
     overview: tuple[str, ...]
+    terms: tuple[str, ...]
     findings: tuple[Finding, ...]
 
 
@@ -44,19 +47,12 @@ def verdict(tables: Tables) -> Verdict:
     findings = [
         Finding(
             task,
-            tuple(_on_task(_rows(tables.horizons, task), _rows(tables.summary, task)))
-            + _ordered(tables, task),
+            tuple(_on_task(_rows(tables.horizons, task), _rows(tables.summary, task))),
+            order(tables.trials[tables.trials["task"] == task], _rows(tables.horizons, task)),
         )
         for task in tasks
     ]
-    return Verdict(tuple(_overview(tables)), tuple(findings))
-
-
-def _ordered(tables: Tables, task: str) -> tuple[str, ...]:
-    """Whether gradients and memory order the architectures alike, where both are known."""
-    trials = tables.trials[tables.trials["task"] == task]
-    sentence = order(trials, _rows(tables.horizons, task))
-    return () if sentence is None else (sentence,)
+    return Verdict(tuple(_overview(tables)), tuple(_terms(tables)), tuple(findings))
 
 
 def _overview(tables: Tables) -> Iterator[str]:
@@ -71,9 +67,17 @@ def _overview(tables: Tables) -> Iterator[str]:
         f"{counted(trials['architecture'].nunique(), 'architecture')} on "
         f"{counted(trials['task'].nunique(), 'task')}: {listed(ends)}."
     )
-    seeds = tables.summary.loc[tables.summary["seeds"] > 0, "seeds"]
-    if not len(seeds):
+    if not len(_seeds(tables)):
         yield "No trial was scored, so there is nothing to compare."
+        return
+    yield from _choice(tables)
+    yield from _ranking(tables.ranks)
+    yield from _settled(tables)
+
+
+def _terms(tables: Tables) -> Iterator[str]:
+    seeds = _seeds(tables)
+    if not len(seeds):
         return
     yield (
         f"An architecture holds up to a length if its score there and at all shorter ones is "
@@ -82,12 +86,85 @@ def _overview(tables: Tables) -> Iterator[str]:
     yield _certainty(int(seeds.min()), int(seeds.max()))
 
 
+def _choice(tables: Tables) -> Iterator[str]:
+    """Whom to take for which task: of those that reach furthest, who costs least."""
+    timed = any(map(_speed, tables.summary.itertuples(index=False)))
+    chosen: dict[str, list[str]] = {}
+    nobody = []
+    for task in tables.horizons["task"].unique():
+        horizons = _rows(tables.horizons, task)
+        longest = max(row.longest for row in horizons)
+        holding = {row.architecture for row in horizons if _holds_at(row, longest)}
+        if holding:
+            summary = _rows(tables.summary, task)
+            own = [r for r in summary if r.length == longest and r.architecture in holding]
+            best = max(own, key=lambda row: (_speed(row), row.score))
+            chosen.setdefault(best.architecture, []).append(f"{task} to {longest}")
+        else:
+            nobody.append(_furthest(str(task), horizons))
+    if chosen:
+        names = [f"{name} ({listed(tasks)})" for name, tasks in chosen.items()]
+        how = "at the least cost of training" if timed else "with the best score"
+        yield f"To hold up to the longest length {how}: {listed(names)}."
+    if nobody:
+        yield f"Nobody holds up to the longest length on {listed(nobody)}."
+
+
+def _furthest(task: str, horizons: list[Any]) -> str:
+    """A task that nobody solves to its end, and who comes closest."""
+    furthest = max(horizons, key=lambda row: row.horizon)
+    if furthest.censored == Censored.BELOW:
+        return task
+    return f"{task} (furthest: {furthest.architecture}, {reach(furthest)})"
+
+
+def _settled(tables: Tables) -> Iterator[str]:
+    """How many comparisons the seeds decide."""
+    found = differences(tables.comparisons)
+    settled = sum(one.settled for one in found)
+    if found and int(tables.summary["seeds"].max()) > 1:
+        yield (
+            f"Of {counted(len(found), 'comparison')} of two architectures on a task, {settled} "
+            f"{'is' if settled == 1 else 'are'} settled by these seeds; any other difference may "
+            "be luck."
+        )
+
+
+def _seeds(tables: Tables) -> pd.Series:
+    """How many there are, of whatever was scored."""
+    return tables.summary.loc[tables.summary["seeds"] > 0, "seeds"]
+
+
 def _certainty(fewest: int, most: int) -> str:
     if most == 1:
         return "There is one seed each and so no interval: a difference may be luck."
     count = f"{most}" if fewest == most else f"{fewest} to {most}"
     mean = "interquartile means" if most >= 4 else "means"
     return f"Scores are {mean} over {count} seeds; ranges are 95% bootstrap intervals over them."
+
+
+def _ranking(ranks: pd.DataFrame) -> Iterator[str]:
+    """Who comes first over all tasks and lengths, and who is not told apart from the first."""
+    ranked: list[Any] = list(ranks[ranks["critical_difference"].notna()].itertuples(index=False))
+    if not ranked:
+        return
+    first, *others = sorted(ranked, key=lambda row: (row.rank, row.architecture))
+    near = [row for row in others if row.rank - first.rank <= first.critical_difference]
+    names = [f"{row.architecture} ({number(row.rank, 1)})" for row in (first, *others)]
+    yield (
+        f"Ranked by score over {counted(int(first.blocks), 'cell')} (a task at a length), on "
+        f"average: {listed(names)}."
+    )
+    apart = f"Ranks less than {number(first.critical_difference, 1)} apart may be luck"
+    yield f"{apart}: {_luck(first, near, others)}."
+
+
+def _luck(first: Any, near: list[Any], others: list[Any]) -> str:
+    if not near:
+        return f"{first.architecture} is ahead of all others by more"
+    if len(near) == len(others):
+        return f"nobody is far enough behind {first.architecture}"
+    return f"{listed([row.architecture for row in near])} may be as good as {first.architecture}"
 
 
 def _on_task(horizons: list[Any], summary: list[Any]) -> Iterator[str]:
@@ -170,7 +247,7 @@ def _unknown(horizons: list[Any], longest: int) -> Iterator[str]:
 
 def _price(rows: list[Any], length: int) -> Iterator[str]:
     """How fast those are that reach furthest; rows of `summary`."""
-    timed = [row for row in rows if row.train_relative > 0]
+    timed = [row for row in rows if _speed(row)]
     timed.sort(key=lambda row: (-row.train_relative, row.architecture))
     speeds = [
         f"{row.architecture} {times(row.train_relative)} ({times(row.inference_relative)})"
@@ -181,6 +258,12 @@ def _price(rows: list[Any], length: int) -> Iterator[str]:
             f"Training speed at {length} (inference in brackets), the reference model's being 1×: "
             f"{listed(speeds)}."
         )
+
+
+def _speed(row: Any) -> float:
+    """Training speed of a row of `summary`; 0: not measured, or while other processes computed."""
+    disturbed = pd.notna(row.alone) and not row.alone
+    return 0.0 if disturbed or not row.train_relative > 0 else float(row.train_relative)
 
 
 def _unscored(scored: set[str], summary: list[Any]) -> Iterator[str]:

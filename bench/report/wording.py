@@ -1,6 +1,7 @@
 """Numbers and lists in words, for sentences and table cells alike. Missing ones are a dash."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from math import inf
 from typing import Any
 
 import pandas as pd
@@ -13,8 +14,8 @@ MANY = 4
 
 
 def number(value: Any, digits: int = 3) -> str:
-    """A number with so many decimals."""
-    return MISSING if pd.isna(value) else f"{value:.{digits}f}"
+    """A number with so many decimals; what rounds to zero has no sign."""
+    return MISSING if pd.isna(value) else f"{value:z.{digits}f}"
 
 
 def figures(value: Any, digits: int = 3) -> str:
@@ -29,6 +30,11 @@ def whole(value: Any) -> str:
     return MISSING if pd.isna(value) else f"{int(value):,}"
 
 
+def amounts(told: Callable[[Any], str], bounds: Sequence[Any]) -> str:
+    """A range in the words of `told`, as in `9,760 to 10,242`; one where both read alike."""
+    return " to ".join(dict.fromkeys(map(told, bounds))) or MISSING
+
+
 def times(value: Any) -> str:
     """A ratio, as in `0.45×`."""
     return MISSING if pd.isna(value) else f"{figures(value, 2)}×"
@@ -39,9 +45,22 @@ def percent(value: Any) -> str:
     return MISSING if pd.isna(value) else f"{100 * value:.0f}%"
 
 
+def size(value: Any) -> str:
+    """Bytes, as in `1.23 MB`; thousands, not 1,024."""
+    if pd.isna(value):
+        return MISSING
+    power = max((each for each in range(5) if value >= 1000**each), default=0)
+    return f"{figures(value / 1000**power)} {('B', 'kB', 'MB', 'GB', 'TB')[power]}"
+
+
 def bounds(low: Any, high: Any, digits: int = 2) -> str:
     """An interval; empty where there is none."""
     return "" if pd.isna(low) else f"{number(low, digits)} to {number(high, digits)}"
+
+
+def detectable(difference: float) -> str:
+    """The smallest difference that could have been found; `none` where not even the largest."""
+    return "none" if difference == inf else number(difference)
 
 
 def reach(horizon: Any) -> str:
@@ -51,8 +70,11 @@ def reach(horizon: Any) -> str:
 
 
 def reach_bounds(horizon: Any) -> str:
-    """The interval of a row of `horizons`, as in `38 to ≥ 128`; empty where there is none."""
-    if pd.isna(horizon.low):
+    """The interval of a row of `horizons`, as in `38 to ≥ 128`; empty where there is none.
+
+    With a single length there is none: whatever the seeds, the horizon is that length.
+    """
+    if pd.isna(horizon.low) or horizon.shortest == horizon.longest:
         return ""
     # A bound at either end of the lengths tried lies there or beyond.
     low = f"≤ {horizon.shortest}" if horizon.low <= horizon.shortest else figures(horizon.low)

@@ -4,9 +4,8 @@ import vl_convert
 
 from bench.record import AttentionMap
 from bench.report import attention
-from bench.report.charts import VEGA_LITE
 from bench.report.page import write_report
-from bench.report.panels import ROWS
+from bench.report.panels import ROWS, VEGA_LITE
 
 
 def mapped(record, **changes):
@@ -47,8 +46,8 @@ def test_the_longest_length_of_each_and_not_too_many(record):
 
 def test_pages_show_them(record, run, tmp_path):
     write_report(tmp_path, run, [mapped(record, score=1.0)], [])
-    assert "figures/attention_1_recall_transformer.svg" in (tmp_path / "report.md").read_text()
-    assert (tmp_path / "figures" / "attention_1_recall_transformer.svg").is_file()
+    assert "figures/attention_recall-transformer.svg" in (tmp_path / "report.md").read_text()
+    assert (tmp_path / "figures" / "attention_recall-transformer.svg").is_file()
     page = (tmp_path / "report.html").read_text()
     assert "Attention: transformer on recall" in page
     assert "002</script>" not in page

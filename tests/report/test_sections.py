@@ -9,30 +9,6 @@ from bench.report import sections, series
 from bench.report.tables import derive
 
 
-def test_the_leaderboard_begins_with_who_reaches_furthest(grid: list[Record]) -> None:
-    board = sections.leaderboard(derive(grid, []))
-    assert [standing.architecture for standing in board] == ["transformer", "lstm", "rnn"]
-    assert set(board[0].horizons) == {"adding", "recall"}
-
-
-def test_a_task_without_a_horizon_counts_as_the_shortest_length(record: Any) -> None:
-    both = [("easy", 16), ("easy", 64), ("hard", 16), ("hard", 64)]
-    records = [
-        *(record(architecture="a", task="easy", length=length, score=1.0) for length in (16, 64)),
-        record(architecture="a", task="hard", length=16, status=Status.FAILED, selected=False),
-        *(record(architecture="b", task=task, length=length, score=0.6) for task, length in both),
-    ]
-    board = sections.leaderboard(derive(records, []))
-    assert [standing.architecture for standing in board] == ["b", "a"]
-    assert set(board[1].horizons) == {"easy"}
-
-
-def test_among_equals_the_mean_score_decides(record: Any) -> None:
-    records = [record(architecture=name, score=score) for name, score in (("a", 0.6), ("b", 0.9))]
-    board = sections.leaderboard(derive(records, []))
-    assert [standing.architecture for standing in board] == ["b", "a"]
-
-
 def test_scores_stand_by_task_and_length_the_best_first(grid: list[Record], record: Any) -> None:
     refused = record(architecture="z", status=Status.SKIPPED, selected=False, reason="no")
     adding, recall = sections.scores(derive([*grid, refused], []).summary)
@@ -95,3 +71,30 @@ def test_settings_show_every_value_that_occurred(record: Any) -> None:
         record(recipe={"steps": 800, "clip": None}),
     ]
     assert sections.settings(records, "recipe") == {"clip": "None", "steps": "800 or 400"}
+
+
+def test_differences_name_the_better_one_first_and_the_settled_before_the_others(
+    record: Any,
+) -> None:
+    seeds = range(8)
+    means = {"a": 0.2, "b": 0.8, "c": 0.81}
+    records = [
+        record(architecture=name, seed=seed, score=mean + 0.03 * ((seed * 7 + place) % 5))
+        for place, (name, mean) in enumerate(means.items())
+        for seed in seeds
+    ]
+    found = sections.differences(derive(records, []).comparisons)
+    pairs = [(one.better, one.worse, one.settled) for one in found]
+    assert set(pairs[:2]) == {("b", "a", True), ("c", "a", True)}
+    assert pairs[2][2] is False
+    for one in found:
+        assert one.low <= one.difference <= one.high
+        assert one.wins >= 0.5
+        assert (one.task, one.over, one.seeds) == ("recall", "16", 8)
+
+
+def test_differences_are_over_all_lengths_where_there_are_several(grid: list[Record]) -> None:
+    found = sections.differences(derive(grid, []).comparisons)
+    assert len(found) == 2 * 3  # tasks × pairs
+    assert {one.over for one in found} == {"4 lengths"}
+    assert sections.differences(derive([], []).comparisons) == []

@@ -106,7 +106,37 @@ def test_many_are_counted_and_the_last_to_forget_is_named(record: Any) -> None:
     ],
 )
 def test_overview(record: Any, scores: Any, seeds: int, overview: str) -> None:
-    assert overview in " ".join(verdict(derive(lines(record, seeds, **scores), [])).overview)
+    found = verdict(derive(lines(record, seeds, **scores), []))
+    assert overview in " ".join([*found.overview, *found.terms])
+
+
+def overview(records: list[Record], throughputs: Any = ()) -> str:
+    return " ".join(verdict(derive(records, list(throughputs))).overview)
+
+
+def test_whom_to_take_is_who_costs_least_of_those_that_hold(record: Any, throughput: Any) -> None:
+    records = lines(record, gru=[1, 0.9], lstm=[1, 0.8], rnn=[0.75, 0.25])
+    said = "To hold up to the longest length "
+    assert f"{said}with the best score: gru (recall to 32)." in overview(records)
+    speeds = [
+        throughput(architecture=name, length=32, train_relative=speed)
+        for name, speed in (("gru", 0.4), ("lstm", 0.45), ("rnn", 1.0))
+    ]
+    assert f"{said}at the least cost of training: lstm (recall to 32)." in overview(records, speeds)
+
+
+def test_tasks_on_which_nobody_holds_are_named(record: Any) -> None:
+    other = record(task="copy", architecture="a", score=0.1)
+    said = "Nobody holds up to the longest length on copy and recall (furthest: b, 22.6)."
+    assert said in overview([*lines(record, a=[0.1, 0.1], b=[0.75, 0.25]), other])
+
+
+def test_the_overview_says_how_many_comparisons_are_settled(record: Any) -> None:
+    apart = overview(lines(record, seeds=10, a=[0.9], b=[0.1]))
+    assert "Of 1 comparison of two architectures on a task, 1 is settled by these seeds" in apart
+    few = overview(lines(record, seeds=3, a=[0.9], b=[0.1]))
+    assert "Of 1 comparison of two architectures on a task, 0 are settled by these seeds" in few
+    assert "settled" not in overview(lines(record, a=[0.9], b=[0.1]))
 
 
 def test_a_single_trial_is_compared_with_none(record: Any) -> None:
@@ -115,7 +145,11 @@ def test_a_single_trial_is_compared_with_none(record: Any) -> None:
 
 def test_every_sentence_ends_as_one(grid: list[Record]) -> None:
     found = verdict(derive(grid, []))
-    sentences = [*found.overview, *(line for each in found.findings for line in each.sentences)]
+    sentences = [
+        *found.overview,
+        *found.terms,
+        *(line for each in found.findings for line in each.sentences),
+    ]
     assert len(sentences) > 5
     for sentence in sentences:
         assert re.fullmatch(r"[^.].*[^.]\.", sentence)
@@ -127,6 +161,21 @@ def test_every_sentence_ends_as_one(grid: list[Record]) -> None:
 )
 def test_figures(value: float, text: str) -> None:
     assert wording.figures(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(999, "999 B"), (1000, "1 kB"), (1_234_567, "1.23 MB"), (7e10, "70 GB"), (None, "–")],
+)
+def test_size(value: float, text: str) -> None:
+    assert wording.size(value) == text
+
+
+@pytest.mark.parametrize(
+    ("bounds", "text"), [((1, 1), "1"), ((9760, 10242), "9,760 to 10,242"), ((), "–")]
+)
+def test_amounts(bounds: tuple[int, ...], text: str) -> None:
+    assert wording.amounts(wording.whole, bounds) == text
 
 
 @pytest.mark.parametrize(
@@ -164,6 +213,11 @@ def test_duration(seconds: float, text: str) -> None:
 def test_reach_bounds_say_where_the_lengths_end(low: float, high: float, text: str) -> None:
     row = SimpleNamespace(low=low, high=high, shortest=16, longest=64)
     assert wording.reach_bounds(row) == text
+
+
+def test_the_reach_within_a_single_length_has_no_bounds() -> None:
+    row = SimpleNamespace(low=16.0, high=16.0, shortest=16, longest=16)
+    assert wording.reach_bounds(row) == ""
 
 
 def test_reach() -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bench.record import ProbeValue, Record
+from bench.record import Point, ProbeValue, Record
 from bench.report import series
 from bench.report.tables import derive
 
@@ -84,7 +84,44 @@ def test_price_is_of_the_longest_length_scored(record: Any, throughput: Any) -> 
     records = [record(length=length, score=0.5) for length in (16, 32)]
     records.append(record(length=64, status="failed", selected=False))
     speeds = [throughput(length=length) for length in (16, 32, 64)]
-    assert series.price(derive(records, speeds).summary)["length"].tolist() == [32]
+    found = series.price(derive(records, speeds).summary, "train_relative")
+    assert found["length"].tolist() == [32]
+
+
+def test_the_front_is_whom_none_beats_in_both(record: Any, throughput: Any) -> None:
+    points = {
+        "best": (0.9, 1),
+        "fast": (0.2, 8),
+        "beaten": (0.2, 4),
+        "worse": (0.1, 1),
+        "same": (0.9, 1),
+    }
+    records = [record(architecture=name, score=score) for name, (score, _) in points.items()]
+    records.append(record(architecture="alone", task="other", score=0.0))
+    speeds = [
+        throughput(architecture=name, inference_relative=speed)
+        for name, (_, speed) in points.items()
+    ]
+    speeds.append(throughput(architecture="alone", task="other"))
+    found = series.price(derive(records, speeds).summary, "inference_relative")
+    assert set(found.loc[found["front"], "architecture"]) == {"best", "same", "fast", "alone"}
+    assert found.set_index("architecture")["speed"]["fast"] == 8
+
+
+def test_rates_are_means_over_the_seeds_at_the_longest_length(record: Any) -> None:
+    records = [
+        record(length=length, seed=seed, learning_rate=rate, validation_score=score,
+               selected=rate == 0.01)
+        for length in (16, 32)
+        for rate, scores in ((0.01, (0.5, 1.0)), (0.1, (0.0, 0.5)))
+        for seed, score in enumerate(scores)
+    ]  # fmt: skip
+    records.append(record(length=64, status="failed", selected=False))
+    found = series.rates(derive(records, []))
+    assert found["length"].tolist() == [32, 32]
+    assert found["validation_score"].tolist() == [0.75, 0.25]
+    assert found["selected"].tolist() == [True, False]
+    assert found["seeds"].tolist() == [2, 2]
 
 
 def test_scores_say_where_there_is_no_interval(record: Any) -> None:
@@ -97,14 +134,17 @@ def test_nothing_to_draw_is_an_empty_frame() -> None:
     empty = derive([], [])
     frames: list[pd.DataFrame] = [
         series.scores(empty.summary),
-        series.price(empty.summary),
+        series.price(empty.summary, "train_relative"),
+        series.rates(empty),
+        series.ranks(empty),
+        series.learning_seconds(empty),
         series.speeds(empty.summary),
         series.learning(empty),
         series.lag_accuracy(empty),
         series.gradient_reach(empty),
         series.influence(empty),
     ]
-    assert [len(frame) for frame in frames] == [0] * 7
+    assert [len(frame) for frame in frames] == [0] * len(frames)
 
 
 def test_gradients_are_of_the_longest_length_and_more_than_zero(record: Any) -> None:
@@ -126,3 +166,38 @@ def test_influence_stands_beside_the_oracles(grid: list[Record]) -> None:
     found = series.influence(derive(grid, []))
     assert set(found["length"]) == {128}
     assert (found["oracle"] == 0.5).all()
+
+
+def test_seconds_are_examples_at_the_measured_speed(record: Any, throughput: Any) -> None:
+    point = Point(
+        step=10, examples=640, train_loss=1, validation_loss=1, validation_metric=0.5,
+        validation_score=0.5, gradient_norm=1, clipped=0,
+    )  # fmt: skip
+    records = [record(score=0.5, curve=(point,)), record(length=32, score=0.5, curve=(point,))]
+    speed = throughput(tokens_per_example=16, train_tokens_per_second=2000.0)
+    found = series.learning_seconds(derive(records, [speed]))
+    assert found["length"].tolist() == [16]  # the other was not timed
+    assert found["seconds"].tolist() == [pytest.approx(640 * 16 / 2000)]
+
+
+def test_rates_in_the_window_are_good(record: Any) -> None:
+    records = [
+        record(learning_rate=rate, validation_score=score, selected=rate == 0.01, score=score)
+        for rate, score in ((0.001, 0.5), (0.01, 1.0), (0.1, 0.95), (1.0, 0.99), (10.0, 0.2))
+    ]
+    found = series.rates(derive(records, []))
+    assert found["good"].tolist() == [False, True, True, True, False]
+
+
+def test_horizons_say_what_they_are_and_have_an_interval_to_draw(record: Any) -> None:
+    scores = {"a": (0.9, 0.8), "b": (0.75, 0.25), "c": (0.1, 0.0)}
+    records = [
+        record(architecture=name, length=length, score=score)
+        for name, line in scores.items()
+        for length, score in zip((16, 64), line, strict=True)
+    ]
+    found = series.horizons(derive(records, []))
+    assert found["reach"].tolist() == ["≥ 64", "32", "< 16"]
+    assert set(found["interval"]) == {"none"}
+    assert found["low"].tolist() == found["high"].tolist() == found["horizon"].tolist()
+    assert found["start"].tolist() == [16] * 3

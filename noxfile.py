@@ -102,6 +102,15 @@ def publish(session: nox.Session) -> None:
 
 
 @nox.session
+def notebook(session: nox.Session) -> None:
+    """Run the notebook for teachers, or go on with its runs, and keep its pictures in it."""
+    session.env["PIP_CONSTRAINT"] = str(ROOT / "constraints.txt")
+    session.install("--quiet", "-e", ".[notebook]")
+    name = "examples/from_vanishing_gradients_to_attention.ipynb"
+    session.run("jupyter", "execute", "--inplace", name)
+
+
+@nox.session
 def package(session: nox.Session) -> None:
     """Build wheel and sdist into dist/, install the wheel and the example plugin, and use them."""
     dist = ROOT / "dist"

@@ -24,6 +24,7 @@ LAYERS = (  # each may import what stands above it, and its own
     ("bench.run",),
     ("bench.live", "bench.speed.workers", "bench.publish", "bench.claims"),
     ("bench.cli", "bench.speed.__main__"),
+    ("bench.__main__",),
 )
 RANK = {unit: rank for rank, units in enumerate(LAYERS) for unit in units}
 

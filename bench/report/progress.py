@@ -75,7 +75,7 @@ def _progress(runs: Sequence[Record], speed: Throughput | None) -> Iterator[Row]
     points = list(zip(*(run.curve for run in runs), strict=False))
     scores = np.array([[one.validation_score for one in row] for row in points])
     best = np.fmax.accumulate(scores, axis=0)
-    known = np.isfinite(best).all(axis=1)
+    known = np.asarray(np.isfinite(best).all(axis=1))
     low, high = bootstrapped([best[known]], centre)
     at = [row[0] for row, whole in zip(points, known, strict=True) if whole]
     for point, *score in zip(at, centre(best[known]), low, high, strict=True):
@@ -100,11 +100,14 @@ def _prices(speed: Throughput | None) -> tuple[float, float]:
 
 def _reached(rows: pd.DataFrame, effort: str, planned: dict[Place, int]) -> Iterator[Row]:
     """A row for each architecture on one task at one length; planned: examples of all steps."""
-    courses = list(rows.groupby(KEY))
-    ends = [(place, course.iloc[-1]) for place, course in courses]
-    whole = [end[effort] / end["examples"] * planned[place] for place, end in ends]
+    courses: dict[Place, list[Any]] = {}
+    points: list[Any] = list(rows.itertuples(index=False))
+    for row in points:
+        courses.setdefault((row.architecture, row.task, row.length), []).append(row)
+    ends = [(place, course[-1]) for place, course in courses.items()]
+    whole = [getattr(end, effort) / end.examples * planned[place] for place, end in ends]
     spent = min(whole, default=nan)
-    for (architecture, _, _), course in courses:
-        within = course[course[effort] <= spent * (1 + 1e-9)]  # but for rounding
-        reached = within.iloc[-1][["step", *SCORE]].to_dict() if len(within) else {}
+    for (architecture, _, _), course in courses.items():
+        within = [row for row in course if getattr(row, effort) <= spent * (1 + 1e-9)]  # rounding
+        reached = {name: getattr(row, name) for row in within[-1:] for name in ("step", *SCORE)}
         yield {"spent": spent, "architecture": architecture, **reached}

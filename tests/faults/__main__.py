@@ -19,10 +19,8 @@ def main() -> None:
         if asked.kills:
             Attack(Path(folder), asked.kills, asked.seed).run(tell)
             finish(Path(folder))
-            told, seconds, processor = resumed(Path(folder))
-            tell(
-                f"a finished run of 1,000 trials: {told}, {seconds:.1f} s ({processor:.1f} s of a core)"
-            )
+            told, seconds, core = resumed(Path(folder))
+            tell(f"1,000 trials: {told}; {seconds:.1f} s, {core:.1f} s of a core")
         for kind in KINDS:
             tell(str(tried(kind, asked.inputs // len(KINDS), Path(folder), asked.seed)))
 

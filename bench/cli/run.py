@@ -119,7 +119,8 @@ def run(
                 warn(warning)
     summarise(folder, as_json)
     if not as_json:
-        where = "report.html, report.md, trials.csv, summary.csv, curves.csv, probes.csv, wandb/"
+        where = "report.html, report.md, trials.csv, summary.csv, curves.csv, probes.csv"
+        where += ", wandb/" if (folder / "wandb").is_dir() else ""
         typer.echo(f"{report.suite}: {duration(report.seconds)} in all. In {folder}: {where}")
 
 

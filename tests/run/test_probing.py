@@ -1,11 +1,14 @@
 """Kept weights, and probes on them: the same bits as the run's own, and more where it is deep."""
 
+import json
 import shutil
 
 import pytest
 import torch
 from safetensors.torch import load_file
+from typer.testing import CliRunner
 
+from bench.cli import app
 from bench.contract import InputError
 from bench.run.executors.inline import Inline
 from bench.run.probing import probe, restored
@@ -175,3 +178,17 @@ def test_a_cell_that_is_not_what_it_was_is_refused(copy, monkeypatch):
     monkeypatch.setattr("bench.run.trial.SCHEME", 999)
     for cell in probe(copy):
         assert "has changed since it was trained" in cell.reason
+
+
+def test_the_command_prints_what_was_found_and_why_nothing_was(kept, copy):
+    words = ["probe", str(copy), "--probe", "influence", "--probe", "attention_map"]
+    told = CliRunner().invoke(app, words)
+    assert told.exit_code == 0
+    assert "recall 8 gru: attention_map: it has no attention that it shows" in told.stderr
+    found = json.loads(CliRunner().invoke(app, [*words, "--json"]).stdout)
+    known = {(r.architecture, r.seed): r for r in records(copy).values() if r.score is not None}
+    assert {(row["architecture"], row["seed"]) for row in found} == known.keys()
+    for row in found:
+        record = known[row["architecture"], row["seed"]]
+        assert row["influence_reach"] == record.influence_reach
+        assert row["refused"] == record.refused_probes

@@ -1,4 +1,4 @@
-"""Kill runs at random moments and go on with them; then give bad inputs of every kind."""
+"""Kill runs and go on with them; go on with a finished one; give bad inputs of every kind."""
 
 import argparse
 import tempfile
@@ -6,6 +6,7 @@ from pathlib import Path
 
 from inputs import KINDS, tried
 from kills import Attack
+from resumption import finish, resumed
 
 
 def main() -> None:
@@ -17,6 +18,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="lagbench faults ü ") as folder:
         if asked.kills:
             Attack(Path(folder), asked.kills, asked.seed).run(tell)
+            finish(Path(folder))
+            told, seconds, core = resumed(Path(folder))
+            tell(f"1,000 trials: {told}; {seconds:.1f} s, {core:.1f} s of a core")
         for kind in KINDS:
             tell(str(tried(kind, asked.inputs // len(KINDS), Path(folder), asked.seed)))
 

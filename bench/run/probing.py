@@ -53,9 +53,7 @@ def probe(
     """
     probes = _named(names)
     store = Store(out)
-    report = store.read_run()
-    if report is None:
-        raise InputError(f"There is no run in {out}: it has no run.json.")
+    report = store.known_run()
     selected = [r for r in store.reported(report)[0] if r.selected and r.score is not None]
     if not any(map(store.has_weights, selected)):
         raise InputError(

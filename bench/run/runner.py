@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench.contract import InputError
 from bench.record import Record, Run, Status
 from bench.run.ending import Setting
 from bench.run.executor import Event, Executor, Finished, Limits, Setup
@@ -75,9 +74,7 @@ def run(order: Order, watcher: Watcher) -> Run:
 def rewrite(out: Path, warn: Callable[[str], None] = lambda _: None) -> Run:
     """Derive every table and report of a folder from its records again."""
     store = Store(out, warn)
-    report = store.read_run()
-    if report is None:
-        raise InputError(f"There is no run in {out}: it has no run.json.")
+    report = store.known_run()
     _report(store, report)
     return report
 

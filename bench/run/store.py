@@ -96,6 +96,13 @@ class Store:
         """How the folder came about, where a run was finished or begun."""
         return self._read(self.out / "run.json", Run)
 
+    def known_run(self) -> Run:
+        """How the folder came about; `InputError` where there is no run."""
+        run = self.read_run()
+        if run is None:
+            raise InputError(f"There is no run in {self.out}: it has no run.json.")
+        return run
+
     def write_run(self, run: Run) -> None:
         """Keep how the folder came about."""
         write_whole(self.out / "run.json", run.model_dump_json(indent=1))

@@ -54,10 +54,7 @@ def _findings(folder: Path) -> list[dict[str, Any]]:
     from bench.run.store import Store
 
     store = Store(folder)
-    run = store.read_run()
-    if run is None:
-        return []
-    records, _ = store.reported(run)
+    records, _ = store.reported(store.known_run())
     shown = ["architecture", "task", "length", "seed", "score", *_NUMBERS]
     found = [record for record in records if record.selected and record.score is not None]
     found.sort(key=lambda record: (record.task, record.length, record.architecture, record.seed))

@@ -11,7 +11,7 @@ from tempfile import TemporaryFile
 from typing import IO
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 300  # seconds; only what hangs ever takes them
+PATIENCE = 1200  # seconds; only what hangs ever takes them
 
 
 class Command:

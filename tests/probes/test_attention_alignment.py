@@ -4,28 +4,17 @@ from dataclasses import dataclass
 
 import pytest
 import torch
-from torch import nn
-from wired import SYMBOLS, Delayed, subject_of
+from wired import SYMBOLS, Attending, Delayed, subject_of
 
 from bench import registry
-from bench.contract import Alignment, Architecture, Mixer
+from bench.contract import Alignment, Architecture
 from bench.probes.attention_alignment import attention_alignment, attention_weights
 from bench.probes.lags import answering_steps, counted_targets
 from bench.probes.subject import Refusal, in_double
 
 
-class Marked(Mixer):
+class Marked(Attending):
     """Its attention from step q to step k is the number that says both: 1000 q + k."""
-
-    def __init__(self):
-        super().__init__()
-        self.unused = nn.Linear(1, 1)
-
-    def forward(self, x, mask=None):
-        return x
-
-    def extend(self, x, state=None):
-        return x, x[:, :0]
 
     def attention(self, x, mask=None):
         steps = torch.arange(x.shape[1], dtype=torch.float64)

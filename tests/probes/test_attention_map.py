@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 import pytest
 import torch
 from torch import nn
-from wired import SYMBOLS, Delayed, subject_of
+from wired import SYMBOLS, Attending, Delayed, subject_of
 
 from bench import registry
-from bench.contract import Architecture, Batch, Mixer
+from bench.contract import Architecture, Batch
 from bench.probes import attention_map as probe
 from bench.probes.attention_alignment import attention_weights
 from bench.probes.attention_map import ATTENTION_MAP, START, attention_map, labels
@@ -18,18 +18,8 @@ from bench.record import Record
 from bench.train.data import select
 
 
-class Before(Mixer):
+class Before(Attending):
     """Every step looks at the one before it, in the second layer at the first step."""
-
-    def __init__(self):
-        super().__init__()
-        self.unused = nn.Linear(1, 1)
-
-    def forward(self, x, mask=None):
-        return x
-
-    def extend(self, x, state=None):
-        return x, x[:, :0]
 
     def attention(self, x, mask=None):
         places = torch.arange(x.shape[1])

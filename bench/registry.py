@@ -162,7 +162,9 @@ def _undone_on_failure(what: str) -> Iterator[None]:
     before = [dict(registry) for registry in registries]
     try:
         yield
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a plugin may raise anything, and exit
         for registry, old in zip(registries, before, strict=True):
             registry.clear()
             registry.update(old)

@@ -14,7 +14,7 @@ FILES = sorted(
 
 LAYERS = (  # each may import what stands above it, and its own
     ("bench", "bench.contract"),
-    ("bench.registry", "bench.measure", "bench.record"),
+    ("bench.registry", "bench.measure", "bench.record", "bench.secrets"),
     ("bench.matching",),
     ("bench.model",),
     ("bench.train",),

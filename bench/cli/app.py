@@ -11,6 +11,7 @@ from rich.console import Console
 from bench import __version__
 from bench.contract import InputError
 from bench.display import rows
+from bench.secrets import redacted
 
 app = typer.Typer(
     name="lagbench",
@@ -61,8 +62,8 @@ def print_rows(found: list[dict[str, Any]], as_json: bool = False) -> None:
 
 
 def say(sentence: str) -> None:
-    """Print a sentence on standard error."""
-    Console(stderr=True, soft_wrap=True, highlight=False).print(sentence, markup=False)
+    """Print a sentence on standard error, without any key or token."""
+    Console(stderr=True, soft_wrap=True, highlight=False).print(redacted(sentence), markup=False)
 
 
 def warn(sentence: str) -> None:

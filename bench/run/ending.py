@@ -10,6 +10,7 @@ import torch
 from bench.record import Record, Status
 from bench.run.machine import commit, device_name
 from bench.run.trial import Cell
+from bench.secrets import redacted
 
 # Torch raises a plain RuntimeError where the processor's memory does not suffice.
 _NO_MEMORY = re.compile(r"can't allocate memory|not enough memory|bad_alloc|Unable to allocate")
@@ -66,7 +67,7 @@ def ending(error: BaseException) -> tuple[Status, str]:
         size = _SIZE.search(str(error))
         wanted = f"it asked for another {_readable(*size.groups())}" if size else "of no known size"
         return Status.OUT_OF_MEMORY, f"out of memory: {wanted}"
-    reason = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(": ")
+    reason = " ".join(redacted(f"{type(error).__name__}: {error}").split()).rstrip(": ")
     return Status.FAILED, reason if len(reason) <= LONGEST else f"{reason[:LONGEST]}…"
 
 

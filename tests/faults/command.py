@@ -7,23 +7,25 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 300  # seconds; only what hangs ever takes them
+PATIENCE = 600  # seconds; only what hangs ever takes them
 
 
 class Command:
-    """A running `lagbench WORDS`."""
+    """A running `lagbench WORDS`; what it prints goes to files, which no orphan can hold open."""
 
     def __init__(self, *words: object, folder: Path, **environment: str) -> None:
         self.folder = folder
+        self.output, self.errors = TemporaryFile(), TemporaryFile()  # noqa: SIM115
         self.process = subprocess.Popen(
             [sys.executable, "-c", "from bench.cli import main; main()", *map(str, words)],
             cwd=folder,
             env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200", **environment},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
+            stdout=self.output,
+            stderr=self.errors,
         )
 
     def until(self, happened: Callable[[], object]) -> None:
@@ -31,15 +33,23 @@ class Command:
         wait(lambda: happened() or self.process.poll() is not None)
         if not happened():
             self.process.kill()
-            raise AssertionError(f"It did not happen: {self.process.communicate()}")
+            raise AssertionError(f"It did not happen: {self.end()}")
 
     def signal(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
 
     def end(self) -> tuple[int, str, str]:
         """Exit status, standard output, standard error."""
-        output, errors = self.process.communicate(timeout=PATIENCE)
-        return self.process.returncode, output, errors
+        try:
+            status = self.process.wait(PATIENCE)
+        finally:
+            self.process.kill()
+        return status, _text(self.output), _text(self.errors)
+
+
+def _text(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read().decode()
 
 
 def wait(happened: Callable[[], object]) -> None:

@@ -69,6 +69,12 @@ class Layer(Mixer):
     def asks_for_much(self, outputs):
         return outputs + torch.ones(2**40).sum()
 
+    def asks_once(self, outputs):
+        if (self.at / "asked").exists():
+            return outputs
+        (self.at / "asked").touch()
+        return self.asks_for_much(outputs)
+
     def asks_for_more(self, outputs):
         return outputs + np.ones(2**40).sum()
 

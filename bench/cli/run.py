@@ -113,7 +113,7 @@ def run(
             plugins=tuple(plugin),
             device=known_device(device),
             command=("lagbench", *sys.argv[1:]),
-            limits=_limits(cell_timeout, cell_memory),
+            limits=_limits(executor, cell_timeout, cell_memory),
             retry_failed=retry_failed,
         )
     if plan:
@@ -164,12 +164,16 @@ def executor_of(where: Where, workers: int, address: str = "auto", gpus: float =
             return Cluster(address, gpus)
 
 
-def _limits(seconds: float | None, gibibytes: float | None) -> "Limits":
+def _limits(where: Where, seconds: float | None, gibibytes: float | None) -> "Limits":
     from bench.run.executor import Limits
 
     for option, value in (("--cell-timeout", seconds), ("--cell-memory", gibibytes)):
         if value is not None and not 0 < value < math.inf:
             raise InputError(f"{option} must be more than 0, not {value:g}.")
+        if value is not None and where is Where.INLINE:
+            raise InputError(
+                f"{option} needs worker processes: there are none of --executor inline."
+            )
     return Limits(seconds, None if gibibytes is None else int(gibibytes * 2**30))
 
 

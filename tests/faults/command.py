@@ -40,7 +40,10 @@ class Command:
 
     def end(self) -> tuple[int, str, str]:
         """Exit status, standard output, standard error."""
-        status = self.process.wait(PATIENCE)
+        try:
+            status = self.process.wait(PATIENCE)
+        finally:
+            self.process.kill()
         return status, _text(self.output), _text(self.errors)
 
 

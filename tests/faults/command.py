@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 300  # seconds; only what hangs ever takes them
+PATIENCE = 1200  # seconds; only what hangs ever takes them
 
 
 class Command:

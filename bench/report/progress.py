@@ -38,9 +38,8 @@ def progress(records: Iterable[Record], throughputs: Iterable[Throughput]) -> pd
     """
     prices = {(speed.architecture, speed.task, speed.length): speed for speed in throughputs}
     runs: dict[Place, list[Record]] = {}
-    for record in records:
-        if record.selected and record.curve:
-            runs.setdefault(record.place, []).append(record)
+    for record in filter(_counts, records):
+        runs.setdefault(record.place, []).append(record)
     found = [
         dict(zip(KEY, place, strict=True)) | row
         for place, own in runs.items()
@@ -58,7 +57,8 @@ def efforts(table: pd.DataFrame, records: Iterable[Record]) -> pd.DataFrame:
     towards its end, those that are cut short have not come to that.
     """
     planned = {
-        record.place: record.recipe["steps"] * record.recipe["batch_size"] for record in records
+        record.place: record.recipe["steps"] * record.recipe["batch_size"]
+        for record in filter(_counts, records)
     }
     found = [
         {"task": task, "length": length, "effort": effort} | row
@@ -67,6 +67,10 @@ def efforts(table: pd.DataFrame, records: Iterable[Record]) -> pd.DataFrame:
         for row in _reached(rows.dropna(subset=[effort]), effort, planned)
     ]
     return frame(found, REACHED, by=["task", "length", "effort", "architecture"])
+
+
+def _counts(record: Record) -> bool:
+    return record.selected and bool(record.curve)
 
 
 def _progress(runs: Sequence[Record], speed: Throughput | None) -> Iterator[Row]:

@@ -63,7 +63,7 @@ def test_the_files_of_a_report(tmp_path: Path, run: Run, grid: list[Record]) -> 
     paths = write_report(tmp_path, run, grid, [])
     tables = {
         *("trials", "curves", "probes", "summary", "horizons"),
-        *("comparisons", "ranks", "windows", "refusals"),
+        *("comparisons", "ranks", "windows", "progress", "efforts", "refusals"),
     }
     assert {path.name for path in paths} == {
         *(f"{table}.csv" for table in tables),

@@ -82,9 +82,9 @@ DECAYS = Claim(
             0.2,
         ),
     ),
-    "Within one length, what is compared is lags: a net that has not learned to hold a cue at all "
-    "misses it at every lag alike, and shows no decay here. What longer sequences cost it is the "
-    "third claim.",
+    "Within one length, what is compared is lags: a net that has not learned to hold the cue at "
+    "all misses it at every lag alike, and shows no decay here. What longer sequences cost it is "
+    "the third claim.",
 )
 
 FURTHER = Claim(

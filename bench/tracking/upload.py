@@ -81,7 +81,7 @@ class Upload:
         """Why something is left, in a few words."""
         found = [text for text in ERROR.findall(self.said) if not text.startswith(EMPTY)]
         if found:
-            return found[-1]
+            return str(found[-1])
         status = self.process.returncode
         ways = {
             0: "the server refused them",

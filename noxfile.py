@@ -75,7 +75,8 @@ def faults(session: nox.Session) -> None:
 @nox.session
 def lint(session: nox.Session) -> None:
     """Check style and format with ruff."""
-    install(session, "lint")
+    session.env["PIP_CONSTRAINT"] = str(ROOT / "constraints.txt")
+    session.install("--quiet", *nox.project.dependency_groups(PROJECT, "lint"))
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
 

@@ -19,7 +19,7 @@ def pictures(outputs):
 
 
 def test_every_section_asks_a_question_and_shows_a_run():
-    text = "".join("".join(cell["source"]) for cell in CELLS if cell["cell_type"] == "markdown")
+    text = "\n".join("".join(cell["source"]) for cell in CELLS if cell["cell_type"] == "markdown")
     sections = re.findall(r"^## \d", text, flags=re.MULTILINE)
     assert len(sections) == text.count("**Question.**") == 6
     assert len(pictures(OUTPUTS)) >= len(sections)

@@ -8,10 +8,9 @@ import altair as alt
 import pandas as pd
 
 from bench.record import Throughput
-from bench.report.charts import Figure, Style
 from bench.report.page import write_figures
 from bench.report.palette import looks
-from bench.report.panels import colour, dash, guide, length_axis, panels, shape
+from bench.report.panels import Figure, Style, colour, dash, guide, length_axis, panels, shape
 from bench.speed.scaling import LEAST, Exponent
 
 PRICES = {  # what each panel draws, and the column

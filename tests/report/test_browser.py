@@ -113,7 +113,7 @@ def test_every_number_of_the_leaderboard_is_one_of_the_tables(page: Page, folder
         wanted += [f"{rounded(gmean(values))}×" if len(values) else "–" for values in speeds]
         wanted += [
             told_range(own["peak_memory_bytes"] / 1000, "{:.3g}".format),
-            told_range(own["parameters"], "{:,}".format),
+            told_range(own["parameters"].astype(int), "{:,}".format),
         ]
         assert [cell.replace(" kB", "") for cell in cells] == wanted
 

@@ -120,7 +120,7 @@ def test_nothing_is_drawn_without_scores(record: Any, throughput: Any, status: s
 def test_a_bar_joins_those_whose_ranks_are_not_told_apart(record: Any) -> None:
     records = [
         record(architecture=name, length=length, score=score + length / 1000)
-        for length in range(20)
+        for length in range(1, 21)
         for name, score in (("a", 0.9), ("b", 0.8), ("c", 0.1 if length % 2 else 0.85), ("d", 0.0))
     ]
     tables = derive(records, [])

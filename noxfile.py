@@ -59,9 +59,17 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def slow_tests(session: nox.Session) -> None:
-    """Run the slow tests."""
+    """Run the slow tests, those of a Ray cluster on this machine among them."""
     install(session, "test")
+    session.install("--quiet", "-e", ".[ray]")
     session.run("pytest", "-m", "slow", *session.posargs)
+
+
+@nox.session
+def faults(session: nox.Session) -> None:
+    """Kill a run 50 times and go on with it; give 10,000 bad inputs: `-- --kills 5 --inputs 99`."""
+    install(session, "test")
+    session.run("python", "tests/faults", *session.posargs)
 
 
 @nox.session

@@ -129,8 +129,12 @@ class BiLSTM(Bidirectional):
         merge: `concat`, with D / 2 units in each direction, or `sum`, with D.
     """
 
-    stack_limit: ClassVar[int | None] = 512
     cell = LSTMLayer
+
+    @property
+    def stack_limit(self) -> int | None:
+        """512: a library runs it alone, and none runs a stack of it."""
+        return 512
 
 
 register("birnn", BiRNN())

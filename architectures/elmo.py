@@ -54,7 +54,6 @@ class Elmo(Architecture):
 
     cost = Cost(compute="T", path="T", sequential="T")
     pool: ClassVar[Pool] = Pool.ENDS
-    stack_limit: ClassVar[int | None] = 512
     layers: int = 2
 
     def __post_init__(self) -> None:
@@ -70,6 +69,11 @@ class Elmo(Architecture):
     def multiple(self) -> int:
         """2: each direction has half of an output."""
         return 2
+
+    @property
+    def stack_limit(self) -> int | None:
+        """512: a library runs it alone, and none runs a stack of it."""
+        return 512
 
     def build(self, width: int, signature: Signature) -> Mixer:
         """The stacks of both directions, and equal shares to begin with."""

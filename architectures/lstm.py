@@ -1,7 +1,6 @@
 """The long short-term memory."""
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from architectures.layers.recurrent import LSTMLayer, RecurrentLayer
 from architectures.layers.stack import Recurrent
@@ -27,8 +26,12 @@ class LSTM(Recurrent):
         peephole: whether gates see the cell.
     """
 
-    stack_limit: ClassVar[int | None] = 512
     peephole: bool = False
+
+    @property
+    def stack_limit(self) -> int | None:
+        """512: a library runs it alone, and none runs a stack of it."""
+        return 512
 
     def layer(self, inputs: int, units: int) -> RecurrentLayer:
         """One layer."""

@@ -4,14 +4,14 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from architectures.layers.encoder_decoder import CELLS, CellName, read
+from architectures.layers.encoder_decoder import CELLS, RecurrentEncoderDecoder, read
 from architectures.layers.recurrent import RecurrentLayer, States
-from bench.contract import Cost, EncoderDecoder, Signature, Transducer
+from bench.contract import Cost, Signature, Transducer
 from bench.registry import register
 
 
 @dataclass(frozen=True)
-class Seq2Seq(EncoderDecoder):
+class Seq2Seq(RecurrentEncoderDecoder):
     """The whole source in the encoder's last state, with which the decoder begins.
 
         h_t = f(x_t, h_{t−1}),  s_0 = h_T,  s_u = g(y_{u−1}, s_{u−1})
@@ -27,7 +27,6 @@ class Seq2Seq(EncoderDecoder):
     """
 
     cost = Cost(compute="T", path="T", sequential="T")
-    cell: CellName = "gru"
 
     def build(self, width: int, signature: Signature) -> Transducer:
         """Two cells of the width, with parameters of their own."""

@@ -5,15 +5,21 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from architectures.layers.encoder_decoder import CELLS, CellName, Memory, shares, stepwise
+from architectures.layers.encoder_decoder import (
+    CELLS,
+    Memory,
+    RecurrentEncoderDecoder,
+    shares,
+    stepwise,
+)
 from architectures.layers.padding import reverse
 from architectures.layers.recurrent import RecurrentLayer, States
-from bench.contract import Cost, EncoderDecoder, Signature, Transducer
+from bench.contract import Cost, Signature, Transducer
 from bench.registry import register
 
 
 @dataclass(frozen=True)
-class Seq2SeqAdditive(EncoderDecoder):
+class Seq2SeqAdditive(RecurrentEncoderDecoder):
     """Each step of the decoder first asks, with its last state, where in the source to look.
 
         h_t = [→h_t; ←h_t],  s_0 = tanh(W_s ←h_1)
@@ -31,7 +37,6 @@ class Seq2SeqAdditive(EncoderDecoder):
     """
 
     cost = Cost(compute="T²", path="1", sequential="T")
-    cell: CellName = "gru"
 
     def build(self, width: int, signature: Signature) -> Transducer:
         """Three cells of the width, with parameters of their own."""

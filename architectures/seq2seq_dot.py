@@ -7,19 +7,19 @@ from torch import Tensor, nn
 
 from architectures.layers.encoder_decoder import (
     CELLS,
-    CellName,
     Memory,
+    RecurrentEncoderDecoder,
     read,
     shares,
     stepwise,
 )
 from architectures.layers.recurrent import RecurrentLayer, States
-from bench.contract import Cost, EncoderDecoder, Signature, Transducer
+from bench.contract import Cost, Signature, Transducer
 from bench.registry import register
 
 
 @dataclass(frozen=True)
-class Seq2SeqDot(EncoderDecoder):
+class Seq2SeqDot(RecurrentEncoderDecoder):
     """Each state of the decoder looks at all states of the encoder, by their dot products.
 
         h_t = f(x_t, h_{t−1}),  s_0 = h_T,  s_u = g(y_{u−1}, s_{u−1})
@@ -36,7 +36,6 @@ class Seq2SeqDot(EncoderDecoder):
     """
 
     cost = Cost(compute="T²", path="1", sequential="T")
-    cell: CellName = "gru"
 
     def build(self, width: int, signature: Signature) -> Transducer:
         """Two cells of the width, with parameters of their own."""

@@ -1,7 +1,6 @@
 """The Transformer of one stack: the bidirectional encoder, and the causal one."""
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from architectures.layers.positions import Encoding, Positions
 from architectures.layers.transformer import TransformerMixer
@@ -29,7 +28,6 @@ class Transformer(Architecture):
     """
 
     cost = Cost(compute="T²", path="1", sequential="1")
-    stack_limit: ClassVar[int | None] = 512
     layers: int = 2
     heads: int = 2
     positions: Encoding = "rotary"
@@ -44,6 +42,11 @@ class Transformer(Architecture):
     def longest(self) -> int | None:
         """The size of the table, where positions are learned."""
         return self.table if self.positions == "learned" else None
+
+    @property
+    def stack_limit(self) -> int | None:
+        """512: beyond, batched products of so many small matrices gain nothing."""
+        return 512
 
     @property
     def multiple(self) -> int:

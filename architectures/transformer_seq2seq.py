@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import ClassVar, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -44,7 +44,6 @@ class TransformerSeq2Seq(EncoderDecoder):
     """
 
     cost = Cost(compute="T²", path="1", sequential="1")
-    stack_limit: ClassVar[int | None] = 512
     layers: int = 2
     heads: int = 2
     positions: Encoding = "sinusoidal"
@@ -58,6 +57,11 @@ class TransformerSeq2Seq(EncoderDecoder):
     def longest(self) -> int | None:
         """The size of a table, where positions are learned."""
         return self.table if self.positions == "learned" else None
+
+    @property
+    def stack_limit(self) -> int | None:
+        """512: beyond, batched products of so many small matrices gain nothing."""
+        return 512
 
     @property
     def multiple(self) -> int:

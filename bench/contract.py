@@ -288,9 +288,6 @@ class Architecture(ABC):
     reads: ClassVar[tuple[type[Tokens] | type[Reals] | type[Frames], ...] | None] = None
     """Spaces the core reads raw; None: it reads vectors `(B, T, D)`, embedded for it."""
     pool: ClassVar[Pool] = Pool.LAST
-    stack_limit: ClassVar[int | None] = None
-    """The largest `B * T` at which a CPU runs replicas faster stacked than in turn; None: any.
-    Measured, not derived; it changes speed alone."""
     cost: ClassVar[Cost | None] = None
     """What it costs in the length, for people to read; None: not stated."""
 
@@ -308,6 +305,14 @@ class Architecture(ABC):
     def multiple(self) -> int:
         """Widths must be a multiple of this."""
         return 1
+
+    @property
+    def stack_limit(self) -> int | None:
+        """The largest `B * T` at which a CPU runs replicas faster stacked than in turn; None: any.
+
+        Measured, not derived; it changes speed alone.
+        """
+        return None
 
     @abstractmethod
     def build(self, width: int, signature: Signature) -> Mixer | Transducer:

@@ -28,6 +28,8 @@ class LiveTable(Watcher):
         self.shares: dict[Place, float] = {}  # how much of a cell is done
         self.steps: dict[Place, int] = {}
         self.warnings: list[str] = []
+        self.kept = 0  # cells whose records are in the store
+        self.done: set[Place] = set()
         self.started = time.monotonic()
         self.phase = ""
         self.live = Live(
@@ -53,11 +55,20 @@ class LiveTable(Watcher):
             self.costs[cell.place] = cell.cost
             self.shares[cell.place] = 0.0
             self.steps[cell.place] = cell.recipe.steps
+        self.kept = len(present)
         self.phase = f"{len(missing)} cells to train, {len(present)} there already"
         self.console.print(self.phase)
 
+    def weightless(self, count: int) -> None:
+        """Say why cells that are there already are trained again."""
+        if count:
+            cells = "1 of them is" if count == 1 else f"{count} of them are"
+            self.console.print(f"{cells} there without weights, and trained again to keep those")
+
     def heard(self, event: Event) -> None:
-        """Show a cell's best score so far."""
+        """Show a cell's best score so far; what comes late of a cell that is done is old."""
+        if event.place in self.done:
+            return
         if not event.points:
             self.states[event.place] = Text("▶", style="yellow")
             return
@@ -70,12 +81,19 @@ class LiveTable(Watcher):
         """Show what a cell came to."""
         self.states[done.cell.place] = _outcome(done.records)
         self.shares[done.cell.place] = 1.0
-        if done.warning is not None and done.warning not in self.warnings:
-            self.warnings.append(done.warning)
+        self.done.add(done.cell.place)
+        self.kept += 1
+        if done.warning is not None:
+            self.warned(done.warning)
         if not self.console.is_terminal:
             architecture, task, length = done.cell.place
             outcome = self.states[done.cell.place].plain
             self.console.print(f"{task} {length} {architecture}: {outcome}; {self._time_left()}")
+
+    def warned(self, sentence: str) -> None:
+        """Keep a warning for when the table is gone."""
+        if sentence not in self.warnings:
+            self.warnings.append(sentence)
 
     def measured(self, done: int, total: int) -> None:
         """Show how far the measurement of throughput is."""

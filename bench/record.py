@@ -1,15 +1,20 @@
 """What a run leaves: one `Record` a trial, one `Throughput` a cell, one `Run` a folder.
 
+What the claims time beside that are `Paces`.
+
 They are written as JSON, whole or not at all, and every table and picture is derived from them.
 A key unknown to a model, or a `format` of another number, is an error: see `bench.run.store`.
 """
 
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-FORMAT = 1
+FORMAT: Final = 1
+ALONE = 0.5  # cores that others may keep busy beside a measurement; a process that computes: one
+
+Key = Annotated[str, Field(pattern=r"^[\w-]+$")]  # a hash, which names a file
 
 
 class Status(StrEnum):
@@ -49,13 +54,23 @@ class ProbeValue(_Frozen):
     count: int = 1  # how many targets the value is a mean of
 
 
+class AttentionMap(_Frozen):
+    """The attention of one layer to one test example, a mean over heads."""
+
+    example: int  # its place in the test split
+    layer: int
+    queries: tuple[str, ...]  # what each looks from, as a person reads it
+    keys: tuple[str, ...]  # what it may look at
+    weights: tuple[tuple[int, ...], ...]  # of each key, for each query, in thousandths
+
+
 class Record(_Frozen):
     """One trial: what decided it, how it ended, what it reached. None: not measured."""
 
-    format: int = FORMAT
+    format: Literal[1] = FORMAT
     suite: str
-    trial: str  # hash of all that decides the trial
-    cell: str  # hash shared by the trials that trained together
+    trial: Key  # hash of all that decides the trial
+    cell: Key  # hash shared by the trials that trained together
     architecture: str
     architecture_fields: dict[str, Any]
     task: str
@@ -77,6 +92,7 @@ class Record(_Frozen):
     way: str | None = None  # "stacked" or "in turn"
     parameters: int | None = None
     width: int | None = None
+    budget_error: float | None = None  # (what it has - the budget) / the budget
     steps: int | None = None
     steps_to_solve: int | None = None  # first evaluation at or above the recipe's solved score
     train_loss: float | None = None
@@ -90,7 +106,7 @@ class Record(_Frozen):
     clipped: float | None = None
     gradient_half_life: float | None = None  # steps back that halve the gradient; inf: none do
     gradient_half_life_fit: float | None = None  # R² of the exponential that it is read off
-    influence_reach: float | None = None  # largest lag with half of the largest influence
+    influence_reach: float | None = None  # lag up to which influence is half of the oracle's
     extrapolation_score: float | None = None  # score at twice the length
     wall_seconds: float | None = None  # of its cell, divided by the number of replicas
     commit: str | None = None
@@ -99,12 +115,19 @@ class Record(_Frozen):
     curve: tuple[Point, ...] = ()
     probes: tuple[ProbeValue, ...] = ()
     refused_probes: dict[str, str] = Field(default_factory=dict)  # why a probe measured nothing
+    attention_maps: tuple[AttentionMap, ...] = ()
+    deep_probes: tuple[str, ...] = ()  # whose values come from `lagbench probe --deep`
+
+    @property
+    def place(self) -> tuple[str, str, int]:
+        """Where its cell stands in a table."""
+        return self.architecture, self.task, self.length
 
 
 class Throughput(_Frozen):
     """Speed of one untrained model of a cell's size, measured apart from training."""
 
-    format: int = FORMAT
+    format: Literal[1] = FORMAT
     architecture: str
     task: str
     length: int
@@ -115,12 +138,52 @@ class Throughput(_Frozen):
     train_relative: float  # to the reference model, measured in turn in the same process
     inference_relative: float
     device: str
+    # Bounds are the quartiles of the rounds.
+    train_tokens_per_second_low: float | None = None
+    train_tokens_per_second_high: float | None = None
+    inference_tokens_per_second_low: float | None = None
+    inference_tokens_per_second_high: float | None = None
+    decode_ms_per_token: float | None = None  # of one answer, its source read before; else None
+    decode_ms_per_token_low: float | None = None
+    decode_ms_per_token_high: float | None = None
+    peak_memory_bytes: int | None = None  # of PyTorch's allocator, in a training step
+    flops_per_token: float | None = None  # of a forward pass
+    state_bytes: int | None = None  # for one example, at the end; None: it reads all at once
+    other_cores: float | None = None  # how many cores other processes kept busy meanwhile
+
+    @property
+    def alone(self) -> bool | None:
+        """Whether other processes kept less than half a core busy meanwhile; None: not known."""
+        return None if self.other_cores is None else self.other_cores < ALONE
+
+
+class Pace(_Frozen):
+    """How long a training step takes for each token that it reads, timed round by round."""
+
+    format: int = FORMAT
+    architecture: str
+    task: str
+    length: int
+    batch: int
+    width: int
+    parameters: int
+    threads: int
+    seconds_per_token: tuple[float, ...]  # a forward and a backward pass, one value a round
+    torch: str
+    device: str
+
+
+class Paces(_Frozen):
+    """The timings of one sitting, taken in turn."""
+
+    format: int = FORMAT
+    paces: tuple[Pace, ...]
 
 
 class Run(_Frozen):
     """How a folder of results came about."""
 
-    format: int = FORMAT
+    format: Literal[1] = FORMAT
     suite: str
     description: str
     command: str
@@ -130,4 +193,5 @@ class Run(_Frozen):
     commit: str | None
     machine: str
     workers: int
-    cells: tuple[str, ...]  # the cells to report: the latest of each architecture, task and length
+    reported: bool = False  # its tables and reports are written, and say all of this
+    cells: tuple[Key, ...]  # the cells to report: the latest of each architecture, task and length

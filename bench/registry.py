@@ -45,6 +45,17 @@ class Named(Generic[Value]):
         return dataclasses.asdict(self.value)
 
 
+def slug(name: str) -> str:
+    """A name as a part of a file's name, of at most 48 letters, digits and _.
+
+    A registered name is its own; of others the beginning is kept, and a hash that keeps them apart.
+    """
+    word = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
+    if word == name and len(word) <= 48:
+        return name
+    return f"{word[:39].rstrip('_')}_{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
 _ARCHITECTURES: dict[str, Architecture] = {}
 _TASKS: dict[str, Task] = {}
 _HOMES: dict[str, str] = {}  # the file that registered each name

@@ -11,7 +11,7 @@ from bench.contract import Alignment, Batch, Frames, InputError, Signature, Spli
 from bench.registry import register
 from tasks.material import digits, lengths
 from tasks.material.handwriting import choose
-from tasks.material.pictures import joined, moved, parted, recognise
+from tasks.material.pictures import Stamps, parted, recognise
 
 
 @dataclass(frozen=True)
@@ -58,9 +58,10 @@ class Captcha(Task):
         target = torch.randint(digits.CLASSES, (count, length), generator=generator)
         image = choose(target, split, generator)
         place = torch.randint((self.play + 1) ** 2, (count, length), generator=generator)
-        cells = _cells(self.play, split)[image + len(digits.labels(split)) * place]
-        source = joined(cells[:, None])[:, None, None]
-        return Batch(source, target, lag=torch.arange(1, length + 1).expand(count, -1))
+        picture = _stamps(self.play, split).painted(image[:, None], place[:, None])
+        return Batch(
+            picture[:, None, None], target, lag=torch.arange(1, length + 1).expand(count, -1)
+        )
 
     def chance(self, length: int) -> float:
         """Every digit is as likely everywhere."""
@@ -73,9 +74,9 @@ class Captcha(Task):
 
 
 @lru_cache(maxsize=8)
-def _cells(play: int, split: Split) -> Tensor:
-    """The images of a split at every place in their cells."""
-    return moved(digits.images(split), play)
+def _stamps(play: int, split: Split) -> Stamps:
+    """The images of a split."""
+    return Stamps(digits.images(split), play)
 
 
 register("captcha", Captcha())

@@ -20,7 +20,7 @@ from bench.contract import (
 )
 from bench.registry import register
 from tasks.material import lengths
-from tasks.material.pictures import joined, moved, parted, recognise
+from tasks.material.pictures import Stamps, parted, recognise
 
 SIZES = ("big", "small")
 SHAPES = ("circle", "square", "triangle", "cross")
@@ -86,11 +86,15 @@ class Caption(Task):
         light = 1 - torch.rand(count, most, generator=generator) / 2
         light = light * lengths.mask(shapes, most)
         light = light[:, None] * (row[:, None] == torch.arange(2)[:, None])
-        cells = _cells(self.play)[glyph + len(_GLYPHS) * place][:, None]
-        source = joined(cells * light[..., None, None])[:, None, None]
+        both = glyph[:, None].expand(-1, 2, -1), place[:, None].expand(-1, 2, -1)
+        picture = _stamps(self.play).painted(*both)
+        side = 8 + self.play
+        picture.view(count, 2, side, -1).mul_(light.repeat_interleave(side, dim=2)[:, :, None])
         asked = lengths.mask(4 * shapes, steps)
         lag = torch.where(asked, torch.arange(1, steps + 1), -1)
-        return Batch(source, _described(glyph, row, shapes), target_mask=asked, lag=lag)
+        return Batch(
+            picture[:, None, None], _described(glyph, row, shapes), target_mask=asked, lag=lag
+        )
 
     def chance(self, length: int) -> float:
         """Of a shape "a" is sure, each size half as likely and each kind a quarter.
@@ -147,9 +151,9 @@ _GLYPHS = _drawn()
 
 
 @cache
-def _cells(play: int) -> Tensor:
-    """The shapes at every place in their cells."""
-    return moved(_GLYPHS, play)
+def _stamps(play: int) -> Stamps:
+    """The shapes."""
+    return Stamps(_GLYPHS, play)
 
 
 register("caption", Caption())

@@ -78,10 +78,8 @@ class MovingDigit(Task):
         first = torch.randint(length - shown + 1, (count, 1), generator=generator)
         places = place + torch.arange(shown)[:, None] * WAYS[way]
         source = torch.zeros(count, length, 1, SIDE, SIDE)
-        frames = first + torch.arange(shown)
-        source[torch.arange(count)[:, None], frames, 0] = _placed(
-            digits.images(split)[drawn], places
-        )
+        pixels = digits.images(split)[drawn].flatten(1).repeat(1, shown)
+        source.view(count, -1).scatter_(1, _places(places, first), pixels)
         target = way if self.ask == "direction" else digits.labels(split)[drawn, None]
         return Batch(source, target, lag=length - shown - first)
 
@@ -110,14 +108,17 @@ class MovingDigit(Task):
         return Reading(target=WORDS[: self.directions] if self.ask == "direction" else ())
 
 
-def _placed(images: Tensor, places: Tensor) -> Tensor:
-    """Images `(B, 8, 8)` at places `(B, F, 2)` of frames that wrap around, `(B, F, 16, 16)`."""
-    canvas = torch.nn.functional.pad(images, (0, SIDE - 8, 0, SIDE - 8)).flatten(1)
-    pixel = torch.arange(SIDE)
-    row = (pixel - places[..., :1]) % SIDE
-    column = (pixel - places[..., 1:]) % SIDE
-    index = row[..., :, None] * SIDE + column[..., None, :]
-    return canvas.gather(1, index.flatten(1)).view(index.shape)
+def _places(corners: Tensor, first: Tensor) -> Tensor:
+    """Where the pixels of a film go that show digits, `(B, F * 64)`: numbers of pixels of the film.
+
+    corners: `(B, F, 2)`, where the digits begin, in frames that wrap around; first: `(B, 1)`, the
+        first of these frames.
+    """
+    pixel = torch.arange(8)
+    row, column = ((corners[..., axis, None] + pixel) % SIDE for axis in (0, 1))
+    frame = first + torch.arange(corners.shape[1])
+    lines = (frame[..., None] * SIDE + row) * SIDE
+    return (lines[..., None] + column[:, :, None]).flatten(1)
 
 
 def _recognised(frame: Tensor) -> Tensor:

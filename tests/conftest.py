@@ -21,6 +21,13 @@ settings.register_profile("lagbench", deadline=None, derandomize=True, max_examp
 settings.load_profile("lagbench")
 
 
+@pytest.fixture(autouse=True)
+def registered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The registry as it was after each test, whatever a plugin adds."""
+    for private in ("_ARCHITECTURES", "_TASKS", "_HOMES"):
+        monkeypatch.setattr(registry, private, dict(getattr(registry, private)))
+
+
 @pytest.fixture
 def tiny(tmp_path: Path) -> Path:
     """The path of a suite so small that its run takes seconds; a copy, to be changed at will."""

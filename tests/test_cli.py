@@ -45,13 +45,6 @@ register("sees", Sees())
 '''
 
 
-@pytest.fixture(autouse=True)
-def names(monkeypatch):
-    """The registry as it was, whatever a plugin adds."""
-    for private in ("_ARCHITECTURES", "_TASKS", "_HOMES"):
-        monkeypatch.setattr(registry, private, dict(getattr(registry, private)))
-
-
 @pytest.fixture
 def plugin(tmp_path):
     """A file whose layer keeps the contract, or does not."""
@@ -130,7 +123,7 @@ def test_list_has_every_name():
 def test_every_name_says_where_it_is_from():
     for kind in ("architectures", "tasks"):
         for one in json.loads(invoke("list", kind, "--json")):
-            assert re.search(r"(19|20)\d\d", one["source"]), one["name"]
+            assert re.search(r"(19|20)\d\d", one["source"] or "none"), one["name"]
 
 
 def test_a_plugin_is_listed(plugin):

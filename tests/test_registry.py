@@ -304,3 +304,22 @@ def test_a_faulty_entry_point_is_told(
     entry(monkeypatch, "mine", "lagbench.tasks")
     with pytest.raises(InputError, match=rf"'theirs' \(mine\) does not import: .*{reason}"):
         registry.discover()
+
+
+def test_a_registered_name_is_its_own_slug():
+    assert registry.slug("associative_recall") == "associative_recall"
+
+
+def test_a_slug_is_short_fit_for_a_file_and_keeps_names_apart():
+    long = "next_token:source=" + "/a/very/long/path" * 20
+    names = [
+        long + "/one.txt",
+        long + "/two.txt",
+        "recall:cue=first",
+        "recall:cue.first",
+        "recall-",
+    ]
+    slugs = [registry.slug(name) for name in names]
+    assert len(set(slugs)) == len(names)
+    assert all(re.fullmatch(r"[a-z0-9_]{1,48}", slug) for slug in slugs)
+    assert slugs[2].startswith("recall_cue_first_")

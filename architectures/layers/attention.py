@@ -72,6 +72,27 @@ def attend(query: Tensor, key: Tensor, value: Tensor, scope: Scope) -> Tensor:
     return result
 
 
+def appended(past: Tensor, new: Tensor) -> Tensor:
+    """Keys or values `(B, H, S, d)` with `t` more after them: `(B, H, S + t, d)`.
+
+    Without gradients they grow like a list, into memory with room for as many steps again. Only the
+    tensor that was returned last knows its room, and the first to append to it takes the room over:
+    what is made from it, such as other rows, and whoever appends to it again, copy.
+    """
+    if torch.is_grad_enabled():
+        return torch.cat([past, new], dim=2)
+    B, H, seen, size = past.shape
+    steps = seen + new.shape[2]
+    room = vars(past).pop("room", None)
+    if room is None or room.shape[2] < steps:
+        room = past.new_empty(B, H, 2 * steps, size)
+        room[:, :, :seen] = past
+    room[:, :, seen:steps] = new
+    grown: Tensor = room[:, :, :steps]
+    vars(grown)["room"] = room
+    return grown
+
+
 def weights(query: Tensor, key: Tensor, scope: Scope) -> Tensor:
     """The weights that `attend` gives the keys, `(B, H, t, S)`, for probes."""
     scores: Tensor = query @ key.mT / query.shape[-1] ** 0.5

@@ -1,5 +1,6 @@
 """What the recurrent encoder–decoders share: cells, reading a padded source, and attention."""
 
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -14,11 +15,24 @@ from architectures.layers.recurrent import (
     RNNLayer,
     States,
 )
+from bench.contract import EncoderDecoder
 
 CellName = Literal["rnn", "gru", "lstm"]
 CELLS: dict[CellName, type[RecurrentLayer]] = {"rnn": RNNLayer, "gru": GRULayer, "lstm": LSTMLayer}
 
 Memory = tuple[Tensor, ...]  # what there is to attend to, (B, T, N), and the mask if there is one
+
+
+@dataclass(frozen=True)
+class RecurrentEncoderDecoder(EncoderDecoder):
+    """An encoder–decoder whose cells are all of one kind."""
+
+    cell: CellName = "gru"
+
+    @property
+    def stack_limit(self) -> int | None:
+        """As that of the cell as a layer by itself."""
+        return 512 if self.cell == "lstm" else None
 
 
 def read(encoder: RecurrentLayer, source: Tensor, mask: Tensor | None) -> tuple[Tensor, States]:

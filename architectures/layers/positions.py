@@ -74,8 +74,8 @@ def sinusoids(positions: Tensor, width: int) -> Tensor:
 def rotations(positions: Tensor, size: int) -> Rotation:
     """`(t,)` -> cosines and signed sines, `(t, size)` each, for heads of an even `size`."""
     angles = _angles(positions, size)
-    sine = angles.sin()
-    return angles.cos().repeat(1, 2), torch.cat([-sine, sine], dim=-1)
+    both = torch.cat([-angles, angles], dim=-1)
+    return both.cos(), both.sin()
 
 
 def rotate(x: Tensor, rotation: Rotation) -> Tensor:
@@ -84,7 +84,7 @@ def rotate(x: Tensor, rotation: Rotation) -> Tensor:
     The product of a rotated query and key depends on their content and distance alone.
     """
     cosine, sine = rotation
-    return x * cosine + x.roll(x.shape[-1] // 2, dims=-1) * sine
+    return torch.addcmul(x * cosine, x.roll(x.shape[-1] // 2, dims=-1), sine)
 
 
 def slopes(heads: int, like: Tensor) -> Tensor:

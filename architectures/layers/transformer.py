@@ -13,7 +13,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from architectures.layers.attention import Scope, attend, self_scope, weights
+from architectures.layers.attention import Scope, appended, attend, self_scope, weights
 from architectures.layers.block import feedforward
 from architectures.layers.positions import Positions, rotate
 from bench.contract import Mixer
@@ -34,9 +34,8 @@ class SelfAttention(nn.Module):
     def forward(self, x: Tensor, scope: Scope, cache: Cache | None = None) -> tuple[Tensor, Cache]:
         """`(B * t, D)`, and the cache with these steps after those already there."""
         query, key, value = self._project(x, scope)
-        if cache is not None:  # a concatenation copies in one piece only what is contiguous
-            key = torch.cat([cache[0], key.contiguous()], dim=2)
-            value = torch.cat([cache[1], value.contiguous()], dim=2)
+        if cache is not None:
+            key, value = appended(cache[0], key), appended(cache[1], value)
         return x + _joined(attend(query, key, value, scope), self.merge), (key, value)
 
     def weights(self, x: Tensor, scope: Scope) -> Tensor:
@@ -69,7 +68,7 @@ class CrossAttention(nn.Module):
     def read(self, memory: Tensor) -> Cache:
         """The keys and values of a memory `(B, S, D)`, computed once a source."""
         heads = _heads(self.memory(memory.flatten(0, 1)), memory.shape[0], 2, self.heads)
-        key, value = heads.unbind()
+        key, value = heads.contiguous().unbind()  # every step of decoding reads all of them
         return key, value
 
     def forward(self, x: Tensor, memory: Cache, scope: Scope) -> Tensor:

@@ -63,3 +63,8 @@ def print_rows(found: list[dict[str, Any]], as_json: bool = False) -> None:
 def say(sentence: str) -> None:
     """Print a sentence on standard error."""
     Console(stderr=True, soft_wrap=True, highlight=False).print(sentence, markup=False)
+
+
+def warn(sentence: str) -> None:
+    """Print a warning on standard error."""
+    say(f"Warning: {sentence}")

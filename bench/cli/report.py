@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from bench.cli.app import AsJson, app, print_json, print_rows
+from bench.cli.app import AsJson, app, print_json, print_rows, warn
 
 
 @app.command()
@@ -15,7 +15,7 @@ def report(folder: Path, as_json: AsJson = False) -> None:
     """
     from bench.run import runner
 
-    runner.rewrite(folder)
+    runner.rewrite(folder, warn)
     summarise(folder, as_json)
 
 

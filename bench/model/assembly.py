@@ -8,12 +8,12 @@ plans answer without reading any target.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from bench.contract import Mixer, Pool, Signature, Space, State, Tokens, Transducer
+from bench.contract import Mixer, Pool, Signature, State, Tokens, Transducer
 from bench.matching import Plan, PlanKind
 from bench.model.ends import embedder, head
 
@@ -47,11 +47,28 @@ class Model(nn.Module):
         raw = plan.architecture.reads is not None
         self.embed = nn.Identity() if raw else embedder(plan.signature.source, width)
         self.core = plan.architecture.build(width, plan.signature)
+        self.core.register_forward_hook(_as_long_and_wide(width))
         self.head = head(plan.signature.target, _outputs(plan, width))
 
     def forward(self, source: Tensor, source_mask: Tensor | None, target: Tensor | None) -> Tensor:
         """Predict the targets: `(B, U, V)` logits or `(B, U, W)` values."""
         raise NotImplementedError
+
+
+def _as_long_and_wide(width: int) -> Callable[[nn.Module, tuple[Any, ...], Any], None]:
+    """A hook that holds a core to its shape: what is too short could still be pooled, and trained.
+
+    A mixer gives a vector for each step of its source, a transducer for each of its prefix.
+    """
+
+    def check(core: nn.Module, given: tuple[Any, ...], outputs: Any) -> None:
+        steps = given[2] if isinstance(core, Transducer) else given[0]
+        expected = (*steps.shape[:2], width)
+        found = tuple(outputs.shape) if isinstance(outputs, Tensor) else type(outputs).__name__
+        if found != expected:
+            raise ValueError(f"its core gave {found} where {expected} is asked for")
+
+    return check
 
 
 def _outputs(plan: Plan, width: int) -> int:
@@ -97,7 +114,7 @@ class WritingModel(Model, ABC):
 
     def __init__(self, plan: Plan, width: int) -> None:
         super().__init__(plan, width)
-        self.embed_target = Prefix(plan.signature.target, width)
+        self.embed_target = Prefix(plan.signature, width)
 
     @abstractmethod
     def forced(self, embedded: Tensor, source_mask: Tensor | None, prefix: Tensor) -> Tensor:
@@ -222,13 +239,15 @@ class Prefix(nn.Module):
     """What a writing model has read of its target so far: a start vector, then embedded targets.
 
     With `feed = "none"` it reads the start vector at every step, and never what came before it.
+    So it does where the target has one step, and then there is nothing to embed targets with.
     """
 
     feed: Feed = "own"
 
-    def __init__(self, space: Space, width: int) -> None:
+    def __init__(self, signature: Signature, width: int) -> None:
         super().__init__()
-        self.embed = embedder(space, width)
+        several = signature.target_steps > 1
+        self.embed = embedder(signature.target, width) if several else None
         self.first = nn.Parameter(torch.randn(width))
 
     def start(self, batch: int, steps: int = 1) -> Tensor:
@@ -237,13 +256,13 @@ class Prefix(nn.Module):
 
     def forward(self, target: Tensor) -> Tensor:
         """Teacher forcing: start, then all targets but the last; `(B, U)` -> `(B, U, D)`."""
-        if self.feed == "none":
+        if self.embed is None or self.feed == "none":
             return self.start(*target.shape[:2])
         return torch.cat([self.start(target.shape[0]), self.embed(target[:, :-1])], dim=1)
 
     def next(self, written: Tensor) -> Tensor:
         """What is read after a symbol `(B, 1)` or a value `(B, 1, W)` is written: `(B, 1, D)`."""
-        if self.feed == "none":
+        if self.embed is None or self.feed == "none":
             return self.start(written.shape[0])
         embedded: Tensor = self.embed(written)
         return embedded

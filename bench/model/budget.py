@@ -1,4 +1,8 @@
-"""Equal budgets: the width at which a plan's model has about so many parameters."""
+"""Equal budgets: the width at which a plan's model has about so much of what is to be equal."""
+
+from collections.abc import Callable
+from functools import cache
+from math import sqrt
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -6,23 +10,37 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from bench.contract import InputError
 from bench.matching import Plan
 from bench.model.assembly import assemble
+from bench.model.operations import forward_operations
+from bench.model.state import state_at_end
 
+FAR = 64  # multiples of a width; what has not grown by then does not grow
 TOLERANCE = 0.1  # a model further from its budget than this is refused, not trained
 
 
 class Budget(BaseModel):
-    """What the architectures of a comparison have in equal measure: parameters, or width."""
+    """What the architectures of a comparison have in equal measure, each for one example.
+
+    parameters: of the whole model. flops: operations of a forward pass at the task's length.
+    state: numbers carried when a whole example has been read. width: as it is, matched to nothing.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     parameters: int | None = Field(default=None, ge=1)
     width: int | None = Field(default=None, ge=1)
+    flops: int | None = Field(default=None, ge=1)
+    state: int | None = Field(default=None, ge=1)
 
     @model_validator(mode="after")
     def _one_of_them(self) -> "Budget":
-        if (self.parameters is None) == (self.width is None):
-            raise ValueError("a budget is either parameters or width")
+        if len(self.stated) != 1:
+            raise ValueError(f"a budget is one of {', '.join(type(self).model_fields)}")
         return self
+
+    @property
+    def stated(self) -> dict[str, int]:
+        """What the budget says, by name."""
+        return self.model_dump(exclude_none=True)
 
 
 def width_for(plan: Plan, budget: Budget) -> int:
@@ -32,17 +50,31 @@ def width_for(plan: Plan, budget: Budget) -> int:
         if budget.width % multiple:
             raise InputError(f"its width must be a multiple of {multiple}, not {budget.width}")
         return budget.width
-    assert budget.parameters is not None
-    wanted = budget.parameters
-    below = _widest_within(plan, wanted)
-    counts = {w: parameter_count(plan, w) for w in (below, below + multiple) if w > 0}
-    width = min(counts, key=lambda width: abs(counts[width] - wanted))
-    if abs(counts[width] - wanted) > TOLERANCE * wanted:
+    ((name, wanted),) = budget.stated.items()
+    measure, words = _MEASURES[name]
+    count = cache(lambda multiples: measure(plan, multiples * multiple))
+    if count(1) <= wanted and count(1) == count(FAR):
+        raise InputError(f"its {words} do not grow with its width, so no width comes to {wanted}")
+    below = _most_within(count, wanted)
+    best = min(max(1, below), below + 1, key=lambda multiples: abs(count(multiples) - wanted))
+    if abs(count(best) - wanted) > TOLERANCE * wanted:
         raise InputError(
-            f"no width comes within {TOLERANCE:.0%} of {wanted} parameters: "
-            f"the nearest, {width}, has {counts[width]}"
+            f"no width comes within {TOLERANCE:.0%} of {wanted} {words}: "
+            f"the nearest, {best * multiple}, has {count(best)}"
         )
-    return width
+    return best * multiple
+
+
+def budget_error(plan: Plan, width: int, budget: Budget) -> float | None:
+    """By what share a model of that width has more or less than its budget; None: a width is one.
+
+    At most `TOLERANCE` either way.
+    """
+    ((name, wanted),) = budget.stated.items()
+    if name == "width":
+        return None
+    measure, _ = _MEASURES[name]
+    return (measure(plan, width) - wanted) / wanted
 
 
 def parameter_count(plan: Plan, width: int) -> int:
@@ -51,16 +83,36 @@ def parameter_count(plan: Plan, width: int) -> int:
         return sum(p.numel() for p in assemble(plan, width).parameters() if p.requires_grad)
 
 
-def _widest_within(plan: Plan, parameters: int) -> int:
-    """The largest allowed width whose model has at most so many parameters; 0 if none has."""
-    multiple = plan.architecture.multiple
+def _numbers_carried(plan: Plan, width: int) -> int:
+    size = state_at_end(plan, width)
+    if size is None:
+        raise InputError("it carries no state from step to step")
+    return int(size.numbers)
+
+
+_MEASURES: dict[str, tuple[Callable[[Plan, int], int], str]] = {
+    "parameters": (parameter_count, "parameters"),
+    "flops": (forward_operations, "operations an example"),
+    "state": (_numbers_carried, "numbers of state"),
+}
+
+
+def _most_within(count: Callable[[int], int], wanted: int) -> int:
+    """The largest number with at most so large a count, which grows with it; 0 if there is none.
+
+    Counts can take a second each: they are taken to grow about as a square, and where the next
+    guess is not in the middle it is where a square would be.
+    """
     low, high = 0, 1
-    while parameter_count(plan, high * multiple) <= parameters:
+    while count(high) <= wanted:
         low, high = high, 2 * high
+    halve = False
     while high - low > 1:
         middle = (low + high) // 2
-        if parameter_count(plan, middle * multiple) <= parameters:
-            low = middle
-        else:
-            high = middle
-    return low * multiple
+        if low and not halve:
+            least, most = sqrt(count(low)), sqrt(count(high))
+            middle = low + int((high - low) * (sqrt(wanted) - least) / (most - least))
+        middle = min(max(middle, low + 1), high - 1)
+        low, high = (middle, high) if count(middle) <= wanted else (low, middle)
+        halve = not halve
+    return low

@@ -5,9 +5,10 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from bench.contract import Architecture, Frames, Reals, Signature, State, Tokens, Transducer
+from bench.contract import Architecture, Signature, State, Transducer
 from bench.matching import Plan, PlanKind
 from bench.model.assembly import tensors
+from bench.model.blank import blank
 
 STEPS = 64  # a state that is as large after so many steps as after one does not grow
 
@@ -47,6 +48,20 @@ def state_size(plan: Plan, width: int) -> StateSize | None:
     return StateSize(first, further, of_source)
 
 
+def state_at_end(plan: Plan, width: int) -> Size | None:
+    """What is carried for one example when all of it has been read and answered.
+
+    Counted at the signature's own lengths, which a state may fill that does not grow for ever.
+    None where nothing is read step by step.
+    """
+    if not (plan.architecture.causal or plan.kind is PlanKind.TRANSDUCE):
+        return None
+    read, answered = plan.signature.steps, plan.signature.target_steps
+    written = {PlanKind.PREFIX: read + answered, PlanKind.TRANSDUCE: answered}
+    steps = read, written.get(plan.kind, read)
+    return _size(_state(plan, width, steps, max(steps)))
+
+
 @torch.no_grad()
 def _state(plan: Plan, width: int, steps: tuple[int, int], most: int) -> State:
     """The state after so many source steps and targets; a mixer reads the latter alone."""
@@ -63,13 +78,7 @@ def _source(architecture: Architecture, signature: Signature, width: int, steps:
     """One example as the core reads it, of zeros: `(1, T, D)`, or raw as its space says."""
     if architecture.reads is None:
         return torch.zeros(1, steps, width)
-    match signature.source:
-        case Tokens():
-            return torch.zeros(1, steps, dtype=torch.int64)
-        case Reals(values):
-            return torch.zeros(1, steps, values)
-        case Frames(channels, height, columns):
-            return torch.zeros(1, steps, channels, height, columns)
+    return blank(signature.source, steps)
 
 
 def _size(state: State) -> Size:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.probes.attention_alignment import ATTENTION_ALIGNMENT
+from bench.probes.attention_map import ATTENTION_MAP
+from bench.probes.beam_search import BEAM_SEARCH
 from bench.probes.extrapolation import EXTRAPOLATIONS
 from bench.probes.gradient_reach import GRADIENT_REACH, GRADIENT_REACH_INITIAL
 from bench.probes.influence import INFLUENCE, INFLUENCE_ORACLE
@@ -12,7 +14,7 @@ from bench.probes.jacobian_product import JACOBIAN_PRODUCT
 from bench.probes.lag_accuracy import LAG_ACCURACY
 from bench.probes.measures import MEASURES
 from bench.probes.subject import Probe, Refusal, Subject
-from bench.record import ProbeValue
+from bench.record import AttentionMap, ProbeValue
 
 PROBES: tuple[Probe, ...] = (
     LAG_ACCURACY,
@@ -23,16 +25,19 @@ PROBES: tuple[Probe, ...] = (
     INFLUENCE,
     INFLUENCE_ORACLE,
     ATTENTION_ALIGNMENT,
+    ATTENTION_MAP,
+    BEAM_SEARCH,
     *EXTRAPOLATIONS,
 )
 
 
 @dataclass(frozen=True)
 class Probed:
-    """What all probes found: for each replica values and numbers, for all why some found none."""
+    """What all probes found: for each replica values, numbers and maps; why some found none."""
 
     values: list[list[ProbeValue]]
     numbers: list[dict[str, float]]
+    maps: list[tuple[AttentionMap, ...]]
     refused: dict[str, str]
 
     def fields(self, replica: int) -> dict[str, Any]:
@@ -40,6 +45,7 @@ class Probed:
         return {
             "probes": tuple(self.values[replica]),
             "refused_probes": self.refused,
+            "attention_maps": self.maps[replica],
             **self.numbers[replica],
         }
 
@@ -47,7 +53,7 @@ class Probed:
 def probed(subject: Subject, probes: Sequence[Probe] = PROBES) -> Probed:
     """Measure whatever can be measured; a probe that raises costs no more than its own values."""
     count = len(subject.replicas)
-    found = Probed([[] for _ in range(count)], [{} for _ in range(count)], {})
+    found = Probed([[] for _ in range(count)], [{} for _ in range(count)], [()] * count, {})
     for probe in probes:
         try:
             findings = probe.measure(subject)
@@ -59,4 +65,5 @@ def probed(subject: Subject, probes: Sequence[Probe] = PROBES) -> Probed:
         for row, finding in enumerate(findings):
             found.values[row].extend(finding.values)
             found.numbers[row].update(finding.numbers)
+            found.maps[row] += finding.maps
     return found

@@ -14,7 +14,9 @@ from bench.record import ProbeValue
 
 NAME = "attention_alignment"
 EXAMPLES = 32
-AT_ONCE = 2**18  # weights of one head in one layer, all examples together, but at least 2 examples
+AT_ONCE = 2**18  # weights of one head in one layer, all examples together
+LEAST = 2  # examples in any case
+PRICE = 0.05, 4  # its share, and passes: forward twice, at half the speed
 
 
 def attention_alignment(subject: Subject) -> list[Finding] | Refusal:
@@ -26,7 +28,8 @@ def attention_alignment(subject: Subject) -> list[Finding] | Refusal:
     if not hasattr(subject.models[0].core, "attention"):
         return Refusal("it has no attention that it shows")
     steps = subject.test.source.shape[1] + subject.test.target.shape[1]
-    batch = in_double(subject.examples(max(2, min(EXAMPLES, AT_ONCE // steps**2))))
+    most = max(LEAST, min(EXAMPLES, AT_ONCE // steps**2))
+    batch = in_double(subject.examples(subject.affordable(*PRICE, LEAST, most)))
     if batch.lag is None or not (counted_targets(batch) & (batch.lag >= 0)).any():
         return Refusal("the task does not say which steps decide")
     decoder = subject.job.plan.kind is PlanKind.TRANSDUCE

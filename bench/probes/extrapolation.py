@@ -7,7 +7,7 @@ import torch
 from bench.contract import InputError, Signature, Split
 from bench.matching import Plan, Skip, match
 from bench.model.assembly import assemble
-from bench.probes.subject import Finding, Probe, Refusal, Subject
+from bench.probes.subject import DEEPER, Finding, Probe, Refusal, Subject
 from bench.record import ProbeValue
 from bench.train.data import fixed_split
 from bench.train.evaluation import evaluate
@@ -16,6 +16,8 @@ from bench.train.replicas import Replicas, replicate
 
 NAME = "extrapolation"
 EXAMPLES = 128
+LEAST = 16  # examples in any case
+SHARE = 0.1  # its share of what probes may cost, for each multiple
 MOST_STEPS = 1024  # of source and target together
 SCORED = 2  # the multiple whose score is a field of the record
 
@@ -33,11 +35,15 @@ class Extrapolation:
         """
         job, length = subject.job, subject.job.length * self.multiple
         plan = longer_plan(subject, length)
-        replicas = plan if isinstance(plan, Refusal) else lengthened(subject, plan)
+        if isinstance(plan, Refusal):
+            return plan
+        replicas = lengthened(subject, plan)
         if isinstance(replicas, Refusal):
             return replicas
         task = job.task.value
-        split = fixed_split(job.task, length, Split.TEST, EXAMPLES)
+        passes = self.multiple * (2 if plan.writes else 1)  # written answers are forced, too
+        count = subject.affordable(SHARE, passes, LEAST, EXAMPLES)
+        split = fixed_split(job.task, length, Split.TEST, count)
         reached, _ = evaluate(replicas, split, task.metric, job.recipe.decoding)
         scale = Scale(task.metric, task.chance(length), task.optimum(length))
         return [self._finding(length, scale.score(each), len(split.source)) for each in
@@ -57,8 +63,9 @@ def longer_plan(subject: Subject, length: int) -> Plan | Refusal:
         return Refusal(f"the task has no length {length}: {error}")
     if _ends(signature) != _ends(trained):
         return Refusal(f"the task reads or writes other symbols at length {length}")
-    if signature.steps + signature.target_steps > MOST_STEPS:
-        return Refusal(f"length {length} has more than {MOST_STEPS} steps, which takes too long")
+    most = DEEPER * MOST_STEPS if subject.deep else MOST_STEPS
+    if signature.steps + signature.target_steps > most:
+        return Refusal(f"length {length} has more than {most} steps, which takes too long")
     plan = match(subject.job.plan.architecture, signature)
     return Refusal(plan.reason) if isinstance(plan, Skip) else plan
 
@@ -82,4 +89,7 @@ def _ends(signature: Signature) -> tuple[object, ...]:
     return signature.source, signature.target, signature.alignment, signature.causal
 
 
-EXTRAPOLATIONS = tuple(Probe(f"{NAME}_{m}x", Extrapolation(m)) for m in (SCORED, 4, 8))
+EXTRAPOLATIONS = (
+    Probe(f"{NAME}_{SCORED}x", Extrapolation(SCORED), (f"{NAME}_score",)),
+    *(Probe(f"{NAME}_{multiple}x", Extrapolation(multiple)) for multiple in (4, 8)),
+)

@@ -14,7 +14,9 @@ from bench.train.objective import target_losses
 
 NAME = "gradient_reach"
 EXAMPLES = 32
-AT_ONCE = 2**12  # source steps of all examples together, but at least 4 examples
+AT_ONCE = 2**12  # source steps of all examples together
+LEAST = 4  # examples in any case
+PRICE = 0.08, 6  # its share, and passes: forward and backward, at half the speed
 FEWEST = 3  # lags that an exponential is fitted to
 
 
@@ -41,12 +43,17 @@ def _measured(
     if plan.architecture.reads is not None and isinstance(plan.signature.source, Tokens):
         return Refusal("it reads tokens raw, and they have no gradient")
     steps = subject.test.source.shape[1]
-    batch = in_double(subject.examples(max(4, min(EXAMPLES, AT_ONCE // steps))))
-    return [_finding(*norms_by_lag(model, batch), name, fitted) for model in models()]
+    most = max(LEAST, min(EXAMPLES, AT_ONCE // steps))
+    batch = in_double(subject.examples(subject.affordable(*PRICE, LEAST, most)))
+    findings = []
+    for model in models():
+        means, counts = norms_by_lag(model, batch)
+        lags = chosen_lags(len(means) - 1, subject.deep)
+        findings.append(_finding(means, counts, name, lags, fitted))
+    return findings
 
 
-def _finding(means: Tensor, counts: Tensor, name: str, fitted: bool) -> Finding:
-    lags = chosen_lags(len(means) - 1)
+def _finding(means: Tensor, counts: Tensor, name: str, lags: list[int], fitted: bool) -> Finding:
     relative = means / means.max()
     values = curve(name, lags, relative[lags], counts[lags]) if means.max() > 0 else []
     return Finding(values, half_life(relative, counts) if fitted else {})
@@ -102,5 +109,5 @@ def half_life(means: Tensor, counts: Tensor) -> dict[str, float]:
     }
 
 
-GRADIENT_REACH = Probe(NAME, gradient_reach)
+GRADIENT_REACH = Probe(NAME, gradient_reach, ("gradient_half_life", "gradient_half_life_fit"))
 GRADIENT_REACH_INITIAL = Probe(f"{NAME}_initial", gradient_reach_initial)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from bench.contract import Batch, Metric, Tokens
 from bench.probes.lags import answering_steps, chosen_lags, counted_targets, source_lengths
-from bench.probes.subject import Finding, Probe, Refusal, Subject, curve
+from bench.probes.subject import DEEPER, Finding, Probe, Refusal, Subject, curve
 from bench.train.data import generator, select, to_device
 from bench.train.module import evaluation_batches
 
@@ -22,6 +22,9 @@ NAME = "influence"
 EXAMPLES = 1000
 AT_ONCE = 2**18  # numbers in the sources of all examples together, but at least 8 examples
 KEPT = 64  # exchanges at one lag that models answer, of those that matter and of the others alike
+LEAST = 8  # of them in any case
+SHARE = 0.3  # of what probes may cost
+FEWEST = 3  # exchanges that matter, without which a lag says nothing of how far a model reaches
 
 ALONE = Refusal("a single test example has no other to exchange an input with")
 
@@ -37,11 +40,11 @@ def influence(subject: Subject) -> list[Finding] | Refusal:
     Movement is the total variation between distributions over symbols, or the mean absolute change
     of values as a share of the targets' standard deviation. Each exchange is looked at from one
     target, drawn among those that the lag leads back from to a real step. Number:
-    `influence_reach`, the largest lag with at least half of the largest influence.
+    `influence_reach`, as `reach` says.
 
     An exchange that matters may be one in a hundred. So the oracle answers them all, and models
-    answer `KEPT` of those that move it and as many of the others, each standing for its share. An
-    oracle that cannot read what an exchange has broken leaves `KEPT` at each lag, whichever.
+    answer up to `KEPT` of those that move it and as many of the others, each standing for its
+    share. An oracle that cannot read what an exchange has broken leaves any, and no reach.
     """
     device, symbols = subject.replicas.flat.device, _symbols(subject)
 
@@ -50,12 +53,14 @@ def influence(subject: Subject) -> list[Finding] | Refusal:
 
     if len(subject.test.source) < 2:
         return ALONE
-    pool = exchanges(subject, _examples(subject))
-    made = thinned(pool, _matters(subject, pool))
-    movement = between_logits if symbols else _scaled(subject)
-    means, counts = by_lag(made, _moved(subject, made, answer, movement))
+    pool = _judged(subject, exchanges(subject, _examples(subject)))
+    kept = subject.affordable(SHARE, 4 * len(pool.lags), LEAST, KEPT)  # 2 strata, before and after
+    made = thinned(pool, kept)
+    moved = moved_by(subject, made, answer, between_logits if symbols else _scaled(subject))
+    means, counts = by_lag(made, moved)
     return [
-        Finding(curve(NAME, made.lags, row, counts), reach(made.lags, row, counts)) for row in means
+        Finding(curve(NAME, made.lags, mean, counts), reach(made, one))
+        for mean, one in zip(means, moved, strict=True)
     ]
 
 
@@ -92,7 +97,8 @@ class Exchanges:
 
     before: the examples as they were; batch: the exchanged ones. All else is `(N,)`: example,
     which of `before` each was; target, from which target it is looked at; place, the index among
-    `lags` of the distance from there back to the exchanged step; weight, how many it stands for.
+    `lags` of the distance from there back to the exchanged step; weight, how many it stands for;
+    should, how far it moves the oracle's answer, as far as that can tell.
     """
 
     before: Batch
@@ -101,6 +107,7 @@ class Exchanges:
     target: Tensor
     place: Tensor
     weight: Tensor
+    should: Tensor
     lags: list[int]
 
 
@@ -124,18 +131,19 @@ def exchanges(subject: Subject, batch: Batch) -> Exchanges:
     source[torch.arange(len(source)), step] = batch.source[donors[example, place], step]
     exchanged = replace(select(batch, example), source=source)
     weight = torch.ones(len(example), dtype=torch.float64)
-    return Exchanges(batch, exchanged, example, target, place, weight, lags)
+    should = torch.zeros_like(weight)
+    return Exchanges(batch, exchanged, example, target, place, weight, should, lags)
 
 
-def thinned(pool: Exchanges, matters: Tensor) -> Exchanges:
-    """At each lag at most `KEPT` of the exchanges that matter `(N,)`, and of the others."""
-    stratum = 2 * pool.place + matters
+def thinned(pool: Exchanges, kept: int) -> Exchanges:
+    """At each lag at most `kept` of the exchanges that should move an answer, and of the others."""
+    stratum = 2 * pool.place + (pool.should > 0)
     order = stratum.argsort(stable=True)
     sizes = torch.bincount(stratum, minlength=2 * len(pool.lags))
     starts = (sizes.cumsum(0) - sizes)[stratum[order]]
-    rows = order[torch.arange(len(order)) - starts < KEPT]
-    weight = (sizes.double() / sizes.clamp(max=KEPT))[stratum[rows]]
-    parts = {name: getattr(pool, name)[rows] for name in ("example", "target", "place")}
+    rows = order[torch.arange(len(order)) - starts < kept]
+    weight = (sizes.double() / sizes.clamp(max=kept))[stratum[rows]]
+    parts = {name: getattr(pool, name)[rows] for name in ("example", "target", "place", "should")}
     return replace(pool, batch=select(pool.batch, rows), weight=weight, **parts)
 
 
@@ -147,42 +155,57 @@ def by_lag(made: Exchanges, moved: Tensor) -> tuple[Tensor, Tensor]:
     return sums / weights.clamp(min=1), torch.bincount(made.place, minlength=size)
 
 
-def reach(lags: list[int], means: Tensor, counts: Tensor) -> dict[str, float]:
-    """The largest lag with at least half of the largest influence; empty where nothing moves."""
-    largest = means[counts > 0].max()
-    if not largest > 0:
-        return {}
-    far = [lag for lag, mean in zip(lags, means.tolist(), strict=True) if mean >= largest / 2]
-    return {"influence_reach": float(far[-1])}
+def reach(made: Exchanges, moved: Tensor) -> dict[str, float]:
+    """How far back a model uses what it should, from how far its answers moved `(N,)`.
+
+    Of exchanges that move the oracle's answer, the model's moves at least half as far, in the mean
+    at every lag from the nearest to this one; 0 where it does not at the nearest. Lags with fewer
+    than `FEWEST` such exchanges are passed over; empty where all are, as nothing should move.
+    """
+    matters, size = made.should > 0, len(made.lags)
+    counts = torch.bincount(made.place[matters], minlength=size)
+    follows = torch.bincount(
+        made.place[matters], (moved - made.should / 2)[matters], minlength=size
+    ).ge(0)
+    reached: dict[str, float] = {}
+    for lag, count, own in zip(made.lags, counts.tolist(), follows.tolist(), strict=True):
+        if count >= FEWEST and not own:
+            return reached or {"influence_reach": 0.0}
+        if count >= FEWEST:
+            reached = {"influence_reach": float(lag)}
+    return reached
 
 
 def _examples(subject: Subject) -> Batch:
-    return select(
-        subject.test, slice(max(8, min(EXAMPLES, AT_ONCE // subject.test.source[0].numel())))
-    )
+    most = max(8, min(EXAMPLES, AT_ONCE // subject.test.source[0].numel()))
+    return select(subject.test, slice(DEEPER * most if subject.deep else most))
 
 
-def _moved(subject: Subject, made: Exchanges, answer: Answer, movement: Movement) -> Tensor:
+def moved_by(subject: Subject, made: Exchanges, answer: Answer, movement: Movement) -> Tensor:
     """How far answers moved at the targets looked at: `(R, N)`."""
 
-    def answers(batch: Batch) -> Tensor:
-        pieces = evaluation_batches(batch, len(subject.replicas))
-        targets = torch.split(made.target, [len(piece.source) for piece in pieces])
-        found = [
-            answer(piece)[:, torch.arange(len(target)), target].cpu()
-            for piece, target in zip(pieces, targets, strict=True)
-        ]
-        return torch.cat(found, dim=1)
+    def answers(batch: Batch, example: Tensor) -> Tensor:
+        """At target `made.target[i]` of example `example[i]` of the batch: `(R, N, …)`."""
+        found, places, start = [], [], 0
+        for piece in evaluation_batches(batch, len(subject.replicas)):
+            stop = start + len(piece.source)
+            (own,) = ((example >= start) & (example < stop)).nonzero(as_tuple=True)
+            found.append(answer(piece)[:, example[own] - start, made.target[own]].cpu())
+            places.append(own)
+            start = stop
+        return torch.cat(found, dim=1)[:, torch.cat(places).argsort()]
 
-    return movement(answers(select(made.before, made.example)), answers(made.batch))
+    before, which = torch.unique(made.example, return_inverse=True)
+    after = answers(made.batch, torch.arange(len(which)))
+    return movement(answers(select(made.before, before), which), after)
 
 
-def _matters(subject: Subject, pool: Exchanges) -> Tensor:
-    """Which exchanges move the oracle's answer, `(N,)`; none, as far as it cannot tell."""
+def _judged(subject: Subject, pool: Exchanges) -> Exchanges:
+    """The same, with how far each moves the oracle's answer, as far as the oracle can tell."""
     try:
-        return _oracle_moved(subject, pool)[0] > 0
+        return replace(pool, should=_oracle_moved(subject, pool)[0])
     except Exception:  # whatever it raises is the reason that `influence_oracle` has no values
-        return torch.zeros_like(pool.place, dtype=torch.bool)
+        return pool
 
 
 def _oracle_moved(subject: Subject, made: Exchanges) -> Tensor:
@@ -194,12 +217,12 @@ def _oracle_moved(subject: Subject, made: Exchanges) -> Tensor:
 
     # Log-probabilities are logits.
     of_symbols = between_logits if task.metric is Metric.BITS else changed
-    return _moved(subject, made, answer, of_symbols if _symbols(subject) else _scaled(subject))
+    return moved_by(subject, made, answer, of_symbols if _symbols(subject) else _scaled(subject))
 
 
 def _symbols(subject: Subject) -> bool:
     return isinstance(subject.job.plan.signature.target, Tokens)
 
 
-INFLUENCE = Probe(NAME, influence)
+INFLUENCE = Probe(NAME, influence, ("influence_reach",))
 INFLUENCE_ORACLE = Probe(f"{NAME}_oracle", influence_oracle)

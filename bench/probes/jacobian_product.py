@@ -9,7 +9,15 @@ from bench.contract import Mixer, State
 from bench.matching import PlanKind
 from bench.model.assembly import tensors
 from bench.probes.lags import chosen_lags
-from bench.probes.subject import Finding, Probe, Refusal, Subject, curve, in_double
+from bench.probes.subject import (
+    DEEPER,
+    Finding,
+    Probe,
+    Refusal,
+    Subject,
+    curve,
+    in_double,
+)
 
 NAME = "jacobian_product"
 WIDEST = 256  # real numbers in a state
@@ -34,7 +42,7 @@ def jacobian_product(subject: Subject) -> list[Finding] | Refusal:
         assert isinstance(model.core, Mixer)
         if (reason := _unmeasurable(model.core, x)) is not None:
             return Refusal(reason)
-        lags, sizes = largest_singular_values(model.core, x)
+        lags, sizes = largest_singular_values(model.core, x, subject.deep)
         findings.append(Finding(curve(NAME, lags, sizes, torch.ones_like(sizes).long())))
     return findings
 
@@ -53,16 +61,17 @@ def _unmeasurable(core: Mixer, x: Tensor) -> str | None:
     return None
 
 
-def largest_singular_values(core: Mixer, x: Tensor) -> tuple[list[int], Tensor]:
+def largest_singular_values(core: Mixer, x: Tensor, deep: bool = False) -> tuple[list[int], Tensor]:
     """`(1, T, D)` -> the lags `k >= 1`, and the largest singular value of the product over each.
 
     As many copies as the state has numbers are read at once, so that one ordinary backward pass
-    gives all rows of all products; `GRAPH` bounds how far back it goes.
+    gives all rows of all products; `GRAPH` bounds how far back it goes. Deep, it goes further, and
+    looks at every lag.
     """
-    steps = x.shape[1]
+    steps, graph = x.shape[1], DEEPER * GRAPH if deep else GRAPH
     with torch.no_grad():
         width = _flat(tensors(core.extend(x[:, :1])[1])).shape[1]
-        deepest = min(steps - 1, max(1, GRAPH // width**2))
+        deepest = min(steps - 1, max(1, graph // width**2))
         state = core.extend(x[:, : steps - deepest])[1]
     copies = x.expand(width, -1, -1)
     state = _mapped(state, lambda part: part.expand(width, *part.shape[1:]).clone())
@@ -71,7 +80,7 @@ def largest_singular_values(core: Mixer, x: Tensor) -> tuple[list[int], Tensor]:
         # Clones cut the step off: in an LSTM, `h` is computed from the very tensor that `c` is.
         state = _mapped(core.extend(copies[:, step : step + 1], state)[1], Tensor.clone)
         states.append(tensors(state))
-    lags = chosen_lags(deepest)[1:]
+    lags = chosen_lags(deepest, deep)[1:]
     wanted = [part for lag in lags for part in states[-1 - lag]]
     rows = torch.autograd.grad(
         _flat(states[-1]),

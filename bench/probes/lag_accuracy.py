@@ -11,14 +11,18 @@ NAME = "lag_accuracy"
 
 
 def lag_accuracy(subject: Subject) -> list[Finding] | Refusal:
-    """Accuracy against lag over the whole test split, in bins; `x` is the mean lag in its bin."""
+    """Accuracy against lag over the whole test split, in bins; `x` is the mean lag in its bin.
+
+    Deep, every lag has a bin of its own.
+    """
     test = subject.test
     if not isinstance(subject.job.plan.signature.target, Tokens):
         return Refusal("its targets are values, which are not right or wrong")
     if test.lag is None or not (counted := counted_targets(test) & (test.lag >= 0)).any():
         return Refusal("the task states no lags")
     lags = test.lag[counted]
-    bins = torch.tensor([lag_bin(lag) for lag in range(int(lags.max()) + 1)])[lags]
+    bin_of = torch.tensor([lag_bin(lag) for lag in range(int(lags.max()) + 1)])
+    bins = lags if subject.deep else bin_of[lags]
     right = (subject.answers == test.target)[:, counted].double()
     counts = torch.bincount(bins)
     mean_lag = torch.bincount(bins, weights=lags.double()) / counts

@@ -17,8 +17,13 @@ def lag_bin(lag: int) -> int:
     return EXACT_UP_TO + math.ceil(2 * math.log2(lag / EXACT_UP_TO) - 1e-9)
 
 
-def chosen_lags(longest: int) -> list[int]:
-    """The lags at which a curve is read off: the largest of every bin, `longest` the last."""
+def chosen_lags(longest: int, every: bool = False) -> list[int]:
+    """The lags at which a curve is read off: the largest of every bin, `longest` the last.
+
+    every: all lags instead.
+    """
+    if every:
+        return [*range(longest + 1)]
     return [k for k in range(longest + 1) if k == longest or lag_bin(k) < lag_bin(k + 1)]
 
 

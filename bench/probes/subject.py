@@ -8,11 +8,15 @@ from torch import Tensor
 
 from bench.contract import Batch
 from bench.model.assembly import Model
-from bench.record import ProbeValue
+from bench.record import AttentionMap, ProbeValue
 from bench.train.cell import Job, initialised
 from bench.train.data import select, tensors, to_device
 from bench.train.evaluation import alone
 from bench.train.replicas import Replicas
+
+SHARE = 0.1  # of what training has cost: what all probes together may cost
+TRAINING = 3  # forward passes that training on an example costs, the backward pass included
+DEEPER = 8  # times as many examples, or steps as far away, where a probe looks deep
 
 
 @dataclass(frozen=True)
@@ -21,6 +25,8 @@ class Subject:
 
     replicas: of the selected learning rate; seeds: of each of them.
     test: the test split, on the CPU. answers: symbols `(R, N, U)` or values `(R, N, U, W)`.
+    updates: optimiser steps of all replicas of the cell together, unselected ones included.
+    deep: whether to look at `DEEPER` times as much, and gradients at every lag, whatever it costs.
     """
 
     job: Job
@@ -28,6 +34,20 @@ class Subject:
     replicas: Replicas
     test: Batch
     answers: Tensor
+    updates: int
+    deep: bool = False
+
+    def affordable(self, share: float, passes: float, least: int, most: int) -> int:
+        """How many examples a probe may look at: a number that follows from how long was trained.
+
+        A stopwatch would give another number on another day. share: of `SHARE`, which is the
+        probe's. passes: what one example costs each replica, in passes forward at the trained
+        length. `least` is looked at in any case, and `most` is enough.
+        """
+        if self.deep:
+            return DEEPER * most
+        trained = self.updates * self.job.recipe.batch_size / len(self.replicas)
+        return min(most, max(least, int(share * SHARE * TRAINING * trained / passes)))
 
     @cached_property
     def models(self) -> list[Model]:
@@ -53,10 +73,11 @@ def in_double(batch: Batch) -> Batch:
 
 @dataclass(frozen=True)
 class Finding:
-    """What a probe found of one replica: a curve, and the fields of its record that it fills."""
+    """What a probe found of one replica: a curve, and what else of its record it fills."""
 
     values: list[ProbeValue]
     numbers: Mapping[str, float] = field(default_factory=dict)
+    maps: tuple[AttentionMap, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -73,6 +94,8 @@ class Probe:
     name: str
     measure: Callable[[Subject], list[Finding] | Refusal]
     """One finding for each replica, or why there is none."""
+    numbers: tuple[str, ...] = ()
+    """The fields of a record that its findings may fill."""
 
 
 def curve(name: str, lags: list[int], values: Tensor, counts: Tensor) -> list[ProbeValue]:

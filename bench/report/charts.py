@@ -1,6 +1,5 @@
 """The charts of a report. Only this file and `bench.report.panels` know Altair."""
 
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
+from bench.registry import slug
 from bench.report import series
 from bench.report.palette import Look, looks
 from bench.report.panels import (
@@ -62,11 +62,9 @@ def figures(tables: Tables) -> Iterator[Figure]:
 def _by_task(
     lines: pd.DataFrame, style: Style, draw: Callable[[str, str, pd.DataFrame, Style], Figure]
 ) -> Iterator[Figure]:
-    for number, (task, own) in enumerate(lines.groupby("task"), start=1):
-        # The number keeps two names apart that differ in nothing but signs.
-        word = re.sub(r"[^a-z0-9]+", "_", str(task).lower()).strip("_")
+    for task, own in lines.groupby("task"):
         own = own.assign(panel="length " + own["length"].astype(str))
-        yield draw(f"{number}_{word}", str(task), own, _present(own, style))
+        yield draw(slug(str(task)), str(task), own, _present(own, style))
 
 
 def _score(scores: pd.DataFrame, style: Style) -> Figure:

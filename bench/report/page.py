@@ -16,7 +16,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from bench.record import Record, Run, Throughput
-from bench.report import sections, series, wording
+from bench.report import attention, sections, series, wording
 from bench.report.charts import VEGA_LITE, Figure, figures
 from bench.report.palette import COLOURS, looks
 from bench.report.panels import ROWS
@@ -35,7 +35,7 @@ def write_report(
     """
     reported = [record for record in records if record.cell in set(run.cells)]
     tables = derive(reported, throughputs)
-    drawn = list(figures(tables))
+    drawn = [*figures(tables), *attention.figures(reported)]
     context = _context(run, reported, tables) | {"figures": drawn}
     paths = write_tables(out, tables)
     _write_figures(out / "figures", drawn)

@@ -5,7 +5,8 @@ import math
 import numpy as np
 import pandas as pd
 
-from bench.report.tables import KEY, Tables
+from bench.report.frames import KEY
+from bench.report.tables import Tables
 
 LARGEST = 8000
 """Points that all learning curves together may have, and likewise all lag curves: with the drawing
@@ -74,7 +75,7 @@ def _longest_curves(tables: Tables, probe: str, smallest: float = -math.inf) -> 
 
 def price(summary: pd.DataFrame) -> pd.DataFrame:
     """Scores at the longest length that each task was scored at, where speed was measured."""
-    longest = longest_lengths(scores(summary))
+    longest = _undisturbed(longest_lengths(scores(summary)))
     return longest.loc[longest["train_relative"] > 0]
 
 
@@ -86,11 +87,13 @@ def longest_lengths(frame: pd.DataFrame) -> pd.DataFrame:
 def speeds(summary: pd.DataFrame) -> pd.DataFrame:
     """Geometric means over tasks and lengths of the speeds relative to the reference model.
 
+    Cells that were measured while other processes computed are left out.
+
     Columns: architecture, work ("training", "inference"), relative, tokens_per_second, cells.
     """
     frames = []
     for work, kind in (("training", "train"), ("inference", "inference")):
-        measured = summary[(summary[f"{kind}_relative"] > 0)]
+        measured = _undisturbed(summary[summary[f"{kind}_relative"] > 0])
         logs = pd.DataFrame(
             {
                 "architecture": measured["architecture"],
@@ -102,6 +105,11 @@ def speeds(summary: pd.DataFrame) -> pd.DataFrame:
         cells = logs.groupby("architecture").size().rename("cells")
         frames.append(means.join(cells).reset_index().assign(work=work))
     return pd.concat(frames, ignore_index=True)
+
+
+def _undisturbed(summary: pd.DataFrame) -> pd.DataFrame:
+    """The cells whose speed was not measured while others computed; older records do not say."""
+    return summary[summary["alone"].fillna(True)].drop(columns="alone")
 
 
 def _coarsened(frame: pd.DataFrame, x: str, value: str, weight: str | None) -> pd.DataFrame:

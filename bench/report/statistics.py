@@ -48,7 +48,8 @@ def interval(values: ArrayLike) -> tuple[float, float]:
     Of two or three values it is their range: more than 2.5% of the resamples, one in 27, hold
     nothing but the lowest.
     """
-    return _bootstrapped([np.asarray(values, float)], centre)
+    low, high = bootstrapped([np.asarray(values, float)], centre)
+    return float(low), float(high)
 
 
 def horizon(lengths: ArrayLike, scores: ArrayLike) -> Floats:
@@ -87,7 +88,8 @@ def horizon_interval(lengths: ArrayLike, samples: Sequence[ArrayLike]) -> tuple[
     def statistic(*scores: Floats, axis: int) -> Floats:
         return horizon(lengths, np.stack([centre(each, axis) for each in scores], axis=-1))
 
-    return _bootstrapped([np.asarray(sample, float) for sample in samples], statistic)
+    low, high = bootstrapped([np.asarray(sample, float) for sample in samples], statistic)
+    return float(low), float(high)
 
 
 def half_time(times: ArrayLike) -> float:
@@ -96,9 +98,17 @@ def half_time(times: ArrayLike) -> float:
     return float(ordered[(len(ordered) - 1) // 2]) if len(ordered) else float("nan")
 
 
-def _bootstrapped(samples: list[Floats], statistic: Callable[..., Floats]) -> tuple[float, float]:
-    if min(map(len, samples), default=0) < 2:
-        return float("nan"), float("nan")
+def bootstrapped(
+    samples: Sequence[Floats], statistic: Callable[..., Floats]
+) -> tuple[Floats, Floats]:
+    """Percentile bootstrap interval `(...)` of a statistic of samples, each resampled apart.
+
+    samples: `(..., n)` each. statistic: takes samples and an axis. NaN where a sample has fewer
+    than two values.
+    """
+    if min((sample.shape[-1] for sample in samples), default=0) < 2:
+        unknown = np.full(samples[0].shape[:-1] if samples else (), np.nan)
+        return unknown, unknown
     bounds = stats.bootstrap(
         samples,
         statistic,
@@ -106,9 +116,10 @@ def _bootstrapped(samples: list[Floats], statistic: Callable[..., Floats]) -> tu
         confidence_level=CONFIDENCE,
         method="percentile",
         vectorized=True,
+        axis=-1,
         rng=np.random.default_rng(0),
     ).confidence_interval
-    return float(bounds.low), float(bounds.high)
+    return np.asarray(bounds.low), np.asarray(bounds.high)
 
 
 def _at(scores: Floats, index: NDArray[np.intp]) -> Floats:

@@ -9,43 +9,37 @@ from dataclasses import dataclass, fields
 from functools import reduce
 from itertools import takewhile
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel
 
 from bench.record import Point, ProbeValue, Record, Status, Throughput
 from bench.report import statistics
+from bench.report.comparisons import comparisons
+from bench.report.frames import KEY, column_types, frame, scored
+from bench.report.ranks import ranks
+from bench.report.windows import windows
 
-
-def _column_types(*models: type[BaseModel]) -> dict[str, str]:
-    """Column type by name, of the fields of the records that hold a single value."""
-    types = {str: "string", Status: "string", bool: "bool", int: "Int64", float: "float64"}
-    return {
-        name: types[kind]
-        for model in models
-        for name, field in model.model_fields.items()
-        for kind in (field.annotation, *get_args(field.annotation))
-        if kind in types
-    }
-
-
-KEY = ["architecture", "task", "length"]
 SPEEDS = [
     *("train_tokens_per_second", "inference_tokens_per_second"),
     *("train_relative", "inference_relative"),
+    *("train_tokens_per_second_low", "train_tokens_per_second_high"),
+    *("inference_tokens_per_second_low", "inference_tokens_per_second_high"),
+    *("decode_ms_per_token", "decode_ms_per_token_low", "decode_ms_per_token_high"),
+    *("peak_memory_bytes", "flops_per_token", "state_bytes", "alone"),
 ]
+COSTS = ["decode_ms_per_token", "peak_memory_bytes", "flops_per_token", "state_bytes"]
 STATUSES = [status.value for status in Status]
-MEASURES = [name for name in _column_types(Record) if name != "format"]
-TRIALS = [*MEASURES, *SPEEDS[:2]]
+MEASURES = [name for name in column_types(Record) if name != "format"]
+TRIALS = [*MEASURES, *SPEEDS[:2], *COSTS]
 CURVES = ["suite", "trial", *KEY, "seed", "learning_rate", "selected", *Point.model_fields]
 PROBES = ["trial", *KEY, "seed", *ProbeValue.model_fields]
 SUMMARY = [
     *KEY,
     *("seeds", "learning_rate", "score", "score_low", "score_high"),
     *("metric", "test_metric", "accuracy", "chance", "optimum"),
-    *("parameters", "width", "solved", "steps_to_solve"),
+    *("parameters", "width", "budget_error", "solved", "steps_to_solve"),
     *SPEEDS,
     *STATUSES,
 ]
@@ -54,11 +48,6 @@ HORIZONS = [
     *("censored", "seeds", "shortest", "longest"),
 ]
 REFUSALS = [*KEY, "reason"]
-
-Rows = list[dict[str, Any]] | pd.DataFrame
-
-_COUNTS = dict.fromkeys(["seeds", "solved", "shortest", "longest", *STATUSES], "Int64")
-_TYPES = _column_types(Record, Point, ProbeValue) | _COUNTS | {"censored": "string"}
 
 
 @dataclass(frozen=True)
@@ -70,6 +59,9 @@ class Tables:
     probes: pd.DataFrame
     summary: pd.DataFrame
     horizons: pd.DataFrame
+    comparisons: pd.DataFrame
+    ranks: pd.DataFrame
+    windows: pd.DataFrame
     refusals: pd.DataFrame
 
 
@@ -83,6 +75,9 @@ def derive(records: Sequence[Record], throughputs: Sequence[Throughput]) -> Tabl
         probes=probes(records),
         summary=summarised,
         horizons=horizons(rows),
+        comparisons=comparisons(rows),
+        ranks=ranks(rows),
+        windows=windows(rows),
         refusals=refusals(rows),
     )
 
@@ -99,7 +94,7 @@ def write_tables(out: Path, tables: Tables) -> list[Path]:
 def trials(records: Iterable[Record], throughputs: Iterable[Throughput]) -> pd.DataFrame:
     """A row for each trial, whatever became of it."""
     rows = [{column: getattr(record, column) for column in MEASURES} for record in records]
-    joined = _frame(rows, MEASURES, by=[*KEY, "seed", "learning_rate", "trial"]).merge(
+    joined = frame(rows, MEASURES, by=[*KEY, "seed", "learning_rate", "trial"]).merge(
         _speeds(throughputs), on=KEY, how="left", validate="many_to_one"
     )
     return joined[TRIALS]
@@ -112,7 +107,7 @@ def curves(records: Iterable[Record]) -> pd.DataFrame:
         for record in records
         for point in record.curve
     ]
-    return _frame(rows, CURVES, by=[*KEY, "seed", "learning_rate", "trial", "step"])
+    return frame(rows, CURVES, by=[*KEY, "seed", "learning_rate", "trial", "step"])
 
 
 def probes(records: Iterable[Record]) -> pd.DataFrame:
@@ -123,7 +118,7 @@ def probes(records: Iterable[Record]) -> pd.DataFrame:
         if record.selected
         for value in record.probes
     ]
-    return _frame(rows, PROBES, by=[*KEY, "seed", "trial", "probe", "x"])
+    return frame(rows, PROBES, by=[*KEY, "seed", "trial", "probe", "x"])
 
 
 def summary(rows: pd.DataFrame, throughputs: Iterable[Throughput]) -> pd.DataFrame:
@@ -136,13 +131,13 @@ def summary(rows: pd.DataFrame, throughputs: Iterable[Throughput]) -> pd.DataFra
     groups = rows.groupby(KEY)
     statuses = rows.groupby([*KEY, "status"]).size().unstack(fill_value=0)
     parts = [
-        groups[["metric", "chance", "optimum", "parameters", "width"]].first(),
+        groups[["metric", "chance", "optimum", "parameters", "width", "budget_error"]].first(),
         statuses.reindex(columns=STATUSES, fill_value=0),
         _measures(rows),
         _speeds(throughputs).set_index(KEY),
     ]
     joined = reduce(pd.DataFrame.join, parts).reset_index()
-    return _frame(joined.fillna({"seeds": 0, "solved": 0}), SUMMARY, by=KEY)
+    return frame(joined.fillna({"seeds": 0, "solved": 0}), SUMMARY, by=KEY)
 
 
 def horizons(rows: pd.DataFrame) -> pd.DataFrame:
@@ -156,7 +151,7 @@ def horizons(rows: pd.DataFrame) -> pd.DataFrame:
         for (architecture, task), tried in _scores_by_length(rows).items()
         if (scores := _leading(tried))
     ]
-    return _frame(found, HORIZONS, by=["architecture", "task"])
+    return frame(found, HORIZONS, by=["architecture", "task"])
 
 
 def refusals(rows: pd.DataFrame) -> pd.DataFrame:
@@ -167,7 +162,7 @@ def refusals(rows: pd.DataFrame) -> pd.DataFrame:
 
 def _measures(rows: pd.DataFrame) -> pd.DataFrame:
     """What was reached over the seeds, indexed by `KEY`."""
-    groups = _scored(rows).groupby(KEY)
+    groups = scored(rows).groupby(KEY)
     measures = groups.agg(
         seeds=("score", "size"),
         learning_rate=("learning_rate", "first"),
@@ -215,11 +210,6 @@ def _leading(scores: dict[int, list[float]]) -> dict[int, list[float]]:
     return dict(takewhile(lambda item: item[1], scores.items()))
 
 
-def _scored(group: pd.DataFrame) -> pd.DataFrame:
-    scored: pd.DataFrame = group.loc[group["selected"] & np.isfinite(group["score"])]
-    return scored
-
-
 def _centre(values: pd.Series) -> float:
     measured = values.dropna().to_numpy(float)
     return float(statistics.centre(measured)) if len(measured) else float("nan")
@@ -232,15 +222,8 @@ def _half_time(values: pd.Series) -> float:
 def _speeds(throughputs: Iterable[Throughput]) -> pd.DataFrame:
     columns = [*KEY, *SPEEDS]
     rows = [{column: getattr(speed, column) for column in columns} for speed in throughputs]
-    return _frame(rows, columns, by=KEY)
+    return frame(rows, columns, by=KEY)
 
 
 def _key(record: Record, *more: str) -> dict[str, Any]:
     return {column: getattr(record, column) for column in ("trial", *KEY, "seed", *more)}
-
-
-def _frame(rows: Rows, columns: list[str], by: list[str]) -> pd.DataFrame:
-    """Rows as a sorted frame whose columns have the same types however few the rows."""
-    types = {column: _TYPES.get(column, "float64") for column in columns}
-    frame = pd.DataFrame(rows, columns=columns).astype(types)
-    return frame.sort_values(by, ignore_index=True)

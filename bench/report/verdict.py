@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from bench.record import Status
+from bench.report.order import order
 from bench.report.statistics import HOLDS, Censored
 from bench.report.tables import Tables
 from bench.report.wording import MANY, bounds, counted, listed, number, reach, reach_bounds, times
@@ -43,11 +44,19 @@ def verdict(tables: Tables) -> Verdict:
     findings = [
         Finding(
             task,
-            tuple(_on_task(_rows(tables.horizons, task), _rows(tables.summary, task))),
+            tuple(_on_task(_rows(tables.horizons, task), _rows(tables.summary, task)))
+            + _ordered(tables, task),
         )
         for task in tasks
     ]
     return Verdict(tuple(_overview(tables)), tuple(findings))
+
+
+def _ordered(tables: Tables, task: str) -> tuple[str, ...]:
+    """Whether gradients and memory order the architectures alike, where both are known."""
+    trials = tables.trials[tables.trials["task"] == task]
+    sentence = order(trials, _rows(tables.horizons, task))
+    return () if sentence is None else (sentence,)
 
 
 def _overview(tables: Tables) -> Iterator[str]:

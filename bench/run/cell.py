@@ -1,8 +1,8 @@
 """Running a cell, from names to records, in whichever process it falls to."""
 
+import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,40 +10,41 @@ import torch
 
 from bench.contract import InputError, Reals, Split
 from bench.matching import Skip, match
-from bench.model.budget import parameter_count, width_for
+from bench.model.budget import budget_error, parameter_count, width_for
 from bench.probes import probed
 from bench.probes.subject import Subject
 from bench.record import Point, Record, Status
-from bench.run.machine import commit, device_name
+from bench.run.ending import Setting, ended, ending, identity
+from bench.run.store import Weights
 from bench.run.trial import Cell
 from bench.train.cell import Job, Trained, train
-from bench.train.evaluation import evaluate
+from bench.train.data import CacheError
+from bench.train.evaluation import alone, evaluate
+from bench.train.objective import Evaluation
+from bench.train.replicas import Replicas
 
 Watch = Callable[[dict[int, Point]], None]
+Keep = Callable[[str, bytes], None]
 
 
-@dataclass(frozen=True)
-class Setting:
-    """What a cell needs to know of the run that it belongs to, and that decides no number."""
-
-    suite: str
-    cache: Path | None
-    device: str = "cpu"
-
-
-def run_cell(cell: Cell, setting: Setting, watch: Watch = lambda _: None) -> list[Record]:
+def run_cell(
+    cell: Cell, setting: Setting, watch: Watch = lambda _: None, keep: Keep = lambda *_: None
+) -> list[Record]:
     """Match, size, train, score and probe; one record a trial, whatever happens.
 
+    watch: given new points of the learning curves. keep: given the key and the packed weights of
+    every trial whose weights the recipe keeps.
     An architecture or task that raises makes failed trials with the reason, not an exception.
     """
     try:
         job = job_of(cell)
         if isinstance(job, Skip):
             return ended(cell, setting, Status.SKIPPED, job.reason)
-        return _trained(cell, job, setting, watch)
+        return _trained(cell, job, setting, watch, keep)
+    except CacheError:
+        raise  # no fault of the cell's
     except (Exception, SystemExit) as error:
-        reason = f"{type(error).__name__}: {error}".strip()
-        return ended(cell, setting, Status.FAILED, reason)
+        return ended(cell, setting, *ending(error))
 
 
 def job_of(cell: Cell) -> Job | Skip:
@@ -61,25 +62,19 @@ def job_of(cell: Cell) -> Job | Skip:
     return Job(plan, width, cell.task, cell.length, cell.seeds, cell.rates, cell.recipe)
 
 
-def ended(cell: Cell, setting: Setting, status: Status, reason: str) -> list[Record]:
-    """The records of a cell whose trials all ended without a result, for the same reason."""
-    common = {**_identity(cell, setting), "status": status, "reason": reason}
-    return [
-        Record(**common, trial=cell.trial_key(seed, rate), seed=seed, learning_rate=rate)
-        for seed, rate in cell.pairs
-    ]
-
-
-def _trained(cell: Cell, job: Job, setting: Setting, watch: Watch) -> list[Record]:
+def _trained(cell: Cell, job: Job, setting: Setting, watch: Watch, keep: Keep) -> list[Record]:
     started = time.perf_counter()
-    trained = train(job, setting.cache, torch.device(setting.device), watch)
+    trained = train(job, setting.cache, torch.device(setting.device), watch, chunk=setting.chunk)
     results = _tested(job, trained, setting.cache)
+    if cell.recipe.keep == "best":
+        _keep(cell, trained, keep)
     common = {
-        **_identity(cell, setting),
+        **identity(cell, setting),
         "plan": job.plan.kind,
         "way": trained.way,
         "width": job.width,
         "parameters": parameter_count(job.plan, job.width),
+        "budget_error": budget_error(job.plan, job.width, cell.budget),
         "wall_seconds": (time.perf_counter() - started) / len(cell.pairs),
     }
     return [
@@ -98,10 +93,10 @@ def _trained(cell: Cell, job: Job, setting: Setting, watch: Watch) -> list[Recor
 
 def _tested(job: Job, trained: Trained, cache: Path | None) -> dict[int, dict[str, Any]]:
     """What the selected replicas reached on test, and what the probes found, by row."""
-    split = job.split(Split.TEST, cache)
-    reached, predicted = evaluate(trained.winners, split, job.scale.metric, job.recipe.decoding)
     seeds = tuple(job.pairs[row][0] for row in trained.selected)
-    found = probed(Subject(job, seeds, trained.winners, split, predicted))
+    updates = sum(curve[-1].step for curve in trained.curves)
+    reached, subject = scored(job, seeds, trained.winners, updates, cache)
+    found = probed(subject)
     results = {}
     for index, row in enumerate(trained.selected):
         metric = reached.metric[index].item()
@@ -116,6 +111,29 @@ def _tested(job: Job, trained: Trained, cache: Path | None) -> dict[int, dict[st
             **found.fields(index),
         }
     return results
+
+
+def scored(
+    job: Job,
+    seeds: tuple[int, ...],
+    winners: Replicas,
+    updates: int,
+    cache: Path | None,
+    deep: bool = False,
+) -> tuple[Evaluation, Subject]:
+    """What the selected replicas, of these seeds, reached on test, and what probes are given."""
+    split = job.split(Split.TEST, cache)
+    reached, answers = evaluate(winners, split, job.scale.metric, job.recipe.decoding)
+    return reached, Subject(job, seeds, winners, split, answers, updates, deep)
+
+
+def _keep(cell: Cell, trained: Trained, keep: Keep) -> None:
+    """Keep the weights that were scored, with what a record does not say of its neighbours."""
+    facts = {"seeds": json.dumps(cell.seeds), "learning_rates": json.dumps(cell.rates)}
+    for model, row in zip(alone(trained.winners), trained.selected, strict=True):
+        seed, rate = cell.pairs[row]
+        tensors = {name: weight.detach().cpu().clone() for name, weight in model.named_parameters()}
+        keep(cell.trial_key(seed, rate), Weights(tensors, facts).packed())
 
 
 def _course(cell: Cell, curve: list[Point], finite: bool, steps: int) -> dict[str, Any]:
@@ -136,27 +154,4 @@ def _course(cell: Cell, curve: list[Point], finite: bool, steps: int) -> dict[st
         "gradient_norm": curve[-1].gradient_norm,
         "clipped": sum(point.clipped for point in curve) / len(curve),
         "curve": tuple(curve),
-    }
-
-
-def _identity(cell: Cell, setting: Setting) -> dict[str, Any]:
-    task = cell.task.value
-    return {
-        "suite": setting.suite,
-        "cell": cell.key,
-        "architecture": cell.architecture.name,
-        "architecture_fields": cell.architecture.fields,
-        "task": cell.task.name,
-        "task_fields": cell.task.fields,
-        "task_version": task.version,
-        "length": cell.length,
-        "recipe": cell.recipe.model_dump(mode="json"),
-        "budget": cell.budget.model_dump(mode="json"),
-        "alignment": task.signature(cell.length).alignment,
-        "metric": task.metric,
-        "chance": task.chance(cell.length),
-        "optimum": task.optimum(cell.length),
-        "commit": commit(),
-        "torch": torch.__version__,
-        "device": device_name(setting.device),
     }

@@ -1,22 +1,18 @@
-"""Who does the work: worker processes of one thread each, or this process itself."""
+"""Who does the work: what an executor is given, what it gives back, and how a cell is worked on.
 
-import os
-import signal
-from collections.abc import Callable, Iterator
-from concurrent.futures import CancelledError, Future, as_completed
+The executors themselves lie in `bench.run.executors`, a file each.
+"""
+
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from multiprocessing import get_context
-from multiprocessing.queues import Queue
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from threading import Thread
+from typing import Protocol
 
 import torch
-from pebble import ProcessExpired, ProcessPool
 
-from bench import registry
 from bench.record import Point, Record, Status
-from bench.run.cell import Setting, ended, run_cell
+from bench.run.ending import Setting
 from bench.run.trial import Cell
 from bench.tracking import CellRuns, Tracking
 
@@ -29,6 +25,8 @@ WORKER_ENVIRONMENT = {
     "MALLOC_TRIM_THRESHOLD_": str(2**31 - 1),
     "MALLOC_TOP_PAD_": str(2**28),
     "OMP_NUM_THREADS": "1",
+    # Python cleans up after a killed worker, and need not say so.
+    "PYTHONWARNINGS": "ignore:resource_tracker:UserWarning",
 }
 
 
@@ -42,39 +40,61 @@ class Event:
 
 @dataclass(frozen=True)
 class Finished:
-    """A cell that is done, and what W&B had to say."""
+    """A cell that is done: its records, packed weights to keep by trial, what W&B had to say."""
 
     cell: Cell
     records: list[Record]
+    weights: dict[str, bytes] = field(default_factory=dict)
     warning: str | None = None
+
+    @property
+    def status(self) -> Status:
+        """How its first trial ended; where a cell as a whole came to nothing, how it did."""
+        return self.records[0].status
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a cell may take; None: as much as there is."""
+
+    seconds: float | None = None
+    memory: int | None = None  # bytes, on top of what an idle worker has
 
 
 @dataclass(frozen=True)
 class Setup:
-    """What a worker needs before its first cell."""
+    """What a worker needs before its first cell; nothing here decides a number."""
 
     setting: Setting
     tracking: Tracking
     plugins: tuple[Path, ...] = ()
+    limits: Limits = Limits()
 
 
 Listener = Callable[[Event], None]
 
 
-def execute(cells: list[Cell], setup: Setup, workers: int, listen: Listener) -> Iterator[Finished]:
-    """Run cells and yield each when it is done, whatever became of it.
+class Executor(Protocol):
+    """Something that runs cells, somewhere."""
 
-    workers: processes; 0 runs everything in this one.
-    """
-    if workers == 0:
-        with computing_alone():
-            for cell in cells:
-                yield _work(cell, setup, listen)
-    elif cells:
-        yield from _pooled(cells, setup, min(workers, len(cells)), listen)
+    @property
+    def workers(self) -> int:
+        """How many cells it runs at once; 0: it runs them in this process."""
+
+    def execute(
+        self, cells: Sequence[Cell], setup: Setup, listen: Listener
+    ) -> Generator[Finished, None, None]:
+        """Run cells and yield each when it is done, whatever became of it.
+
+        Closed or interrupted, it ends the work that goes on, and nothing of it is kept.
+        listen: told of what goes on, from another thread. Raises `InputError` where it cannot work.
+        """
 
 
-def _work(cell: Cell, setup: Setup, listen: Listener) -> Finished:
+def work(cell: Cell, setup: Setup, listen: Listener) -> Finished:
+    """Run a cell in this process, and track it."""
+    from bench.run.cell import run_cell  # seconds: not where nothing is trained
+
     listen(Event(cell.place))
     runs = CellRuns(setup.tracking, setup.setting.suite, cell)
 
@@ -82,49 +102,19 @@ def _work(cell: Cell, setup: Setup, listen: Listener) -> Finished:
         runs.log(points)
         listen(Event(cell.place, points))
 
-    records = run_cell(cell, setup.setting, watch)
+    weights: dict[str, bytes] = {}
+    records = run_cell(cell, setup.setting, watch, weights.__setitem__)
     runs.finish(records)
-    return Finished(cell, records, runs.warning)
+    return Finished(cell, records, weights, runs.warning)
 
 
-def _pooled(cells: list[Cell], setup: Setup, workers: int, listen: Listener) -> Iterator[Finished]:
-    os.environ.update({k: v for k, v in WORKER_ENVIRONMENT.items() if k not in os.environ})
-    context = get_context("spawn")
-    events: Queue[Event | None] = context.Queue()
-    listening = Thread(target=_forward, args=(events, listen), daemon=True)
-    listening.start()
-    pool = ProcessPool(workers, context=context, initializer=_prepare, initargs=(setup, events))
-    try:
-        futures: dict[Future[Finished], Cell] = {
-            pool.schedule(_work_in_worker, args=[cell]): cell for cell in cells
-        }
-        for future in as_completed(futures):
-            try:
-                yield future.result()
-            except (ProcessExpired, CancelledError) as error:
-                reason = f"its worker died: {_cause(error)}"
-                cell = futures[future]
-                yield Finished(cell, ended(cell, setup.setting, Status.FAILED, reason))
-        pool.close()  # type: ignore[no-untyped-call]
-    except BaseException:
-        pool.stop()  # type: ignore[no-untyped-call]
-        raise
-    finally:
-        pool.join()
-        events.put(None)
-        listening.join(timeout=5)
+def frugal(setup: Setup) -> Setup:
+    """The setup that needs the least memory of those that give the same numbers.
 
-
-def _forward(events: "Queue[Event | None]", listen: Listener) -> None:
-    while (event := events.get()) is not None:
-        listen(event)
-
-
-def _cause(error: BaseException) -> str:
-    code = getattr(error, "exitcode", None)
-    if isinstance(code, int) and code < 0:
-        return f"signal {signal.Signals(-code).name}"
-    return f"exit code {code}" if code is not None else str(error)
+    Running replicas in turn would need less still, but rounds otherwise: a trial's numbers would
+    depend on what else the machine was doing.
+    """
+    return replace(setup, setting=replace(setup.setting, chunk=1))
 
 
 def compute_alone() -> None:
@@ -147,19 +137,3 @@ def computing_alone() -> Iterator[None]:
     finally:
         torch.set_num_threads(threads)
         torch.set_flush_denormal(False)
-
-
-_SETUP: Setup
-_EVENTS: "Queue[Event | None]"
-
-
-def _prepare(setup: Setup, events: "Queue[Event | None]") -> None:
-    """Make a fresh process a worker: one thread, every name known."""
-    global _SETUP, _EVENTS
-    _SETUP, _EVENTS = setup, events
-    compute_alone()
-    registry.discover(setup.plugins)
-
-
-def _work_in_worker(cell: Cell) -> Finished:
-    return _work(cell, _SETUP, _EVENTS.put)

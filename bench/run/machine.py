@@ -8,6 +8,8 @@ from pathlib import Path
 
 import torch
 
+from bench.contract import InputError
+
 LIBRARIES = ("torch", "pytorch-lightning", "torchmetrics", "datasets", "wandb", "pandas", "numpy")
 
 
@@ -31,6 +33,15 @@ def device_name(device: str) -> str:
         lines = []
     names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     return next(names, platform.processor() or platform.machine())
+
+
+def known_device(device: str) -> str:
+    """The device, if this machine can compute on it; `InputError` otherwise."""
+    cards = [f"cuda:{index}" for index in range(torch.cuda.device_count())]
+    known = ["cpu", *(["cuda"] if cards else []), *cards]
+    if device not in known:
+        raise InputError(f"There is no device {device!r} here; there are: {', '.join(known)}.")
+    return device
 
 
 def versions() -> dict[str, str]:

@@ -2,22 +2,26 @@
 
 import shlex
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 from bench.contract import InputError
-from bench.matching import Skip
 from bench.record import Record, Run, Status
-from bench.report.page import write_report
-from bench.run.cell import Setting, job_of
-from bench.run.executor import Event, Finished, Setup, computing_alone, execute
+from bench.run.ending import Setting
+from bench.run.executor import Event, Executor, Finished, Limits, Setup
+from bench.run.lock import held
 from bench.run.machine import commit, device_name, versions
-from bench.run.store import Store
+from bench.run.speeds import measure, unmeasured
+from bench.run.store import Store, accessing
 from bench.run.suite import Suite, cells
 from bench.run.trial import Cell
-from bench.speed.throughput import throughput
-from bench.tracking import Tracking
+from bench.tracking import SuiteRuns, Tracking
+
+WRITTEN = ("trials.csv", "summary.csv", "report.md", "report.html")  # last of all, the report
+FAILURES = (Status.FAILED, Status.TIMEOUT, Status.OUT_OF_MEMORY)
 
 
 @dataclass(frozen=True)
@@ -26,11 +30,13 @@ class Order:
 
     suite: Suite
     out: Path
-    workers: int
+    executor: Executor
     tracking: Tracking
     plugins: tuple[Path, ...] = ()
     device: str = "cpu"
     command: tuple[str, ...] = ()
+    limits: Limits = field(default_factory=Limits)
+    retry_failed: bool = False  # train cells again that failed, ran out of time or of memory
 
 
 class Watcher:
@@ -38,6 +44,9 @@ class Watcher:
 
     def planned(self, missing: list[Cell], present: list[list[Record]]) -> None:
         """Which cells are to be trained, and the records of those that are there already."""
+
+    def weightless(self, count: int) -> None:
+        """So many of these cells were trained before, but without keeping their weights."""
 
     def heard(self, event: Event) -> None:
         """A cell was begun or evaluated; comes from another thread."""
@@ -48,76 +57,139 @@ class Watcher:
     def measured(self, done: int, total: int) -> None:
         """So many cells' throughput is known."""
 
+    def warned(self, sentence: str) -> None:
+        """Something is not as it should be, and the run goes on."""
+
 
 def run(order: Order, watcher: Watcher) -> Run:
     """Train what is missing, measure it, write every table and report; returns how it went.
 
-    Killed and started again, it does only what is missing.
+    Killed and started again, it does only what is missing. Raises `InputError`, before anything is
+    written, where the suite does not hold together or another run holds the folder.
     """
-    started = time.monotonic()
-    store = Store(order.out)
     todo = cells(order.suite)
-    before = store.read_run()
-    present = {cell: records for cell in todo if (records := store.read(cell)) is not None}
-    missing = sorted(
-        (cell for cell in todo if cell not in present), key=lambda cell: cell.cost, reverse=True
-    )
-    watcher.planned(missing, list(present.values()))
-    store.write_run(_described(order, todo, store, before, 0))
-    setting = Setting(order.suite.name, store.cache, order.device)
-    setup = Setup(setting, order.tracking, order.plugins)
-    for done in execute(missing, setup, order.workers, watcher.heard):
-        store.write(done.records)
-        watcher.finished(done)
-    _measure(todo, store, order, watcher)
-    report = _described(order, todo, store, before, time.monotonic() - started)
-    store.write_run(report)
-    write_report(order.out, report, *store.reported(report))
-    return report
+    with held(order.out):
+        return _run(order, todo, Store(order.out, watcher.warned), watcher)
 
 
-def rewrite(out: Path) -> Run:
+def rewrite(out: Path, warn: Callable[[str], None] = lambda _: None) -> Run:
     """Derive every table and report of a folder from its records again."""
-    store = Store(out)
+    store = Store(out, warn)
     report = store.read_run()
     if report is None:
         raise InputError(f"There is no run in {out}: it has no run.json.")
-    write_report(out, report, *store.reported(report))
+    _report(store, report)
     return report
 
 
-def _measure(todo: list[Cell], store: Store, order: Order, watcher: Watcher) -> None:
-    """Measure the throughput of every cell's model, one at a time, where it is not yet known."""
-    with computing_alone():
-        for index, cell in enumerate(todo):
-            watcher.measured(index, len(todo))
-            trained = any(record.status is Status.OK for record in store.read(cell) or ())
-            if trained and store.read_throughput(cell) is None:
-                job = job_of(cell)
-                assert not isinstance(job, Skip)
-                names = cell.architecture.name, cell.task.name
-                store.write_throughput(cell, throughput(job, names, device_name(order.device)))
+def _run(order: Order, todo: list[Cell], store: Store, watcher: Watcher) -> Run:
+    started = time.monotonic()
+    before = store.read_run()
+    found = _present(todo, store, order.retry_failed, watcher)
+    missing = [cell for cell in todo if cell not in found]
+    watcher.planned(missing, list(found.values()))
+    _tell_of_failures(found, watcher)
+    report = _described(order, todo, store, before)
+    slow = unmeasured(found, store)
+    if before is not None and not missing and not slow and _says_the_same(before, report, store):
+        return before
+    store.write_run(report)
+    trials = sum(len(cell.pairs) for cell in todo)
+    with SuiteRuns(order.tracking, order.suite.name, trials) as runs:
+        found |= _trained(order, missing, store, watcher, runs)
+        runs.settle()
+        measure(unmeasured(found, store), store, order.device, watcher.measured, watcher.warned)
+        seconds = report.seconds + time.monotonic() - started
+        report = report.model_copy(update={"seconds": seconds, "reported": True})
+        runs.finish(report, _report(store, report))
+    for warning in runs.warnings:
+        watcher.warned(warning)
+    store.write_run(report)
+    return report
 
 
-def _described(
-    order: Order, todo: list[Cell], store: Store, before: Run | None, seconds: float
-) -> Run:
+def _trained(
+    order: Order, missing: list[Cell], store: Store, watcher: Watcher, runs: SuiteRuns
+) -> dict[Cell, list[Record]]:
+    """The records of what was missing, kept as soon as they are there."""
+    setting = Setting(order.suite.name, store.cache, order.device)
+    setup = Setup(setting, order.tracking, order.plugins, order.limits)
+    longest_first = sorted(missing, key=lambda cell: cell.cost, reverse=True)
+    found = {}
+    with closing(order.executor.execute(longest_first, setup, watcher.heard)) as finished:
+        for done in finished:
+            for key, packed in done.weights.items():
+                store.write_weights(key, packed)
+            store.write(done.records)
+            found[done.cell] = done.records
+            runs.ended(done.cell, done.records)
+            watcher.finished(done)
+    return found
+
+
+def _present(
+    todo: list[Cell], store: Store, retry_failed: bool, watcher: Watcher
+) -> dict[Cell, list[Record]]:
+    """The records of the cells that are there, but for those that are to be trained again."""
+    found = {cell: records for cell in todo if (records := store.read(cell)) is not None}
+    whole = {cell: records for cell, records in found.items() if _kept(cell, records, store)}
+    watcher.weightless(len(found) - len(whole))
+    return {cell: own for cell, own in whole.items() if not (retry_failed and _failed(own))}
+
+
+def _kept(cell: Cell, records: list[Record], store: Store) -> bool:
+    """Whether there is all that the recipe keeps of a cell that is done."""
+    scored = [record for record in records if record.selected and record.score is not None]
+    return cell.recipe.keep == "none" or all(map(store.has_weights, scored))
+
+
+def _failed(records: list[Record]) -> bool:
+    return any(record.status in FAILURES for record in records)
+
+
+def _tell_of_failures(found: dict[Cell, list[Record]], watcher: Watcher) -> None:
+    count = sum(map(_failed, found.values()))
+    if count:
+        told = "1 cell" if count == 1 else f"{count} cells"
+        watcher.warned(f"{told} failed before and stay so; --retry-failed trains them again.")
+
+
+def _says_the_same(before: Run, now: Run, store: Store) -> bool:
+    """Whether the report that is there would be written again, but for when and how long."""
+    chance = {"started", "seconds", "reported", "command"}
+    same = before.model_dump(exclude=chance) == now.model_dump(exclude=chance)
+    return before.reported and same and all((store.out / name).is_file() for name in WRITTEN)
+
+
+def _report(store: Store, report: Run) -> list[Path]:
+    """Write all that is derived from the records; returns the paths of tables and pages."""
+    from bench.report.page import write_report  # seconds: not where nothing is reported
+
+    with accessing(store.out):
+        return write_report(store.out, report, *store.reported(report))
+
+
+def _described(order: Order, todo: list[Cell], store: Store, before: Run | None) -> Run:
     """How the folder came about, cells of earlier runs that these do not replace included."""
-    places = {cell.place for cell in todo}
-    kept: tuple[str, ...] = ()
-    if before is not None:
-        records, _ = store.reported(before)
-        older = {r.cell: (r.architecture, r.task, r.length) for r in records}
-        kept = tuple(key for key in before.cells if key in older and older[key] not in places)
     return Run(
         suite=order.suite.name,
         description=order.suite.description,
         command=shlex.join(order.command),
         started=datetime.now(UTC).isoformat(timespec="seconds"),
-        seconds=seconds + (before.seconds if before is not None else 0),
+        seconds=before.seconds if before is not None else 0,
         versions=versions(),
         commit=commit(),
         machine=device_name(order.device),
-        workers=order.workers,
-        cells=(*kept, *(cell.key for cell in todo)),
+        workers=order.executor.workers,
+        cells=(*_older(todo, store, before), *(cell.key for cell in todo)),
     )
+
+
+def _older(todo: list[Cell], store: Store, before: Run | None) -> list[str]:
+    """The cells of earlier runs that none of these replaces."""
+    keys, places = {cell.key for cell in todo}, {cell.place for cell in todo}
+    if before is None or keys.issuperset(before.cells):
+        return []
+    records, _ = store.reported(before)
+    older = {record.cell: record.place for record in records}
+    return [key for key in before.cells if key in older and older[key] not in places]

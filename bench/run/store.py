@@ -1,31 +1,52 @@
 """The results of a run on disk: every file is whole or not there.
 
-`OUT/trials/<key>/result.json` holds a trial, `OUT/throughput/<key>.json` the speed of a cell,
-`OUT/run.json` how it all came about. A file that cannot be read is set aside, never deleted.
+`OUT/trials/<key>/result.json` holds a trial, `weights.safetensors` beside it its model where
+weights are kept, `OUT/throughput/<key>.json` the speed of a cell, `OUT/run.json` how it all came
+about. A file that is damaged, of another format, or not what its name says is set aside with a
+warning, never deleted.
 """
 
 import os
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import TypeVar
 from uuid import uuid4
 
+import safetensors.torch
 from pydantic import BaseModel, ValidationError
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
 
 from bench.contract import InputError
-from bench.record import FORMAT, Record, Run, Throughput
+from bench.record import Record, Run, Throughput
 from bench.run.trial import Cell
 
 Model = TypeVar("Model", bound=BaseModel)
 
 
-class Store:
-    """A folder of results."""
+@dataclass(frozen=True)
+class Weights:
+    """The parameters of a model by name, and texts that say which model it is."""
 
-    def __init__(self, out: Path) -> None:
-        self.out = out
-        self.set_aside: list[Path] = []  # unreadable files found, for a warning
+    tensors: dict[str, Tensor]
+    facts: dict[str, str]
+
+    def packed(self) -> bytes:
+        """As the file that holds them, and as they come from where a trial was trained."""
+        return safetensors.torch.save(self.tensors, self.facts)
+
+
+class Store:
+    """A folder of results.
+
+    warn: told, in a sentence, of every file that is set aside.
+    """
+
+    def __init__(self, out: Path, warn: Callable[[str], None] = lambda _: None) -> None:
+        self.out, self.warn = out, warn
 
     @property
     def cache(self) -> Path:
@@ -35,7 +56,7 @@ class Store:
     def read(self, cell: Cell) -> list[Record] | None:
         """The records of a cell, in the order of its pairs; None unless all are there."""
         records = [
-            self._read(self._trial(cell.trial_key(seed, rate)), Record) for seed, rate in cell.pairs
+            self._record(self._trial(cell.trial_key(seed, rate))) for seed, rate in cell.pairs
         ]
         present = [record for record in records if record is not None]
         return present if len(present) == len(records) else None
@@ -44,6 +65,24 @@ class Store:
         """Keep records, each whole or not at all."""
         for record in records:
             write_whole(self._trial(record.trial), record.model_dump_json(indent=1))
+
+    def has_weights(self, record: Record) -> bool:
+        """Whether the weights of a trial are kept."""
+        return self._weights(record.trial).is_file()
+
+    def read_weights(self, record: Record) -> Weights:
+        """The weights of a trial; `InputError` where there are none, or they cannot be read."""
+        path = self._weights(record.trial)
+        try:
+            with safe_open(path, framework="pt") as file:
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+                return Weights(tensors, file.metadata() or {})
+        except (OSError, SafetensorError) as error:
+            raise InputError(f"There are no weights to be read in {path}: {error}.") from error
+
+    def write_weights(self, key: str, packed: bytes) -> None:
+        """Keep the weights of a trial."""
+        write_whole(self._weights(key), packed)
 
     def read_throughput(self, cell: Cell) -> Throughput | None:
         """The speed of a cell's model, where it was measured."""
@@ -64,7 +103,7 @@ class Store:
     def reported(self, run: Run) -> tuple[list[Record], list[Throughput]]:
         """The records and speeds of the cells that a run reports."""
         cells = set(run.cells)
-        found = (self._read(path, Record) for path in self.out.glob("trials/*/result.json"))
+        found = (self._record(path) for path in self.out.glob("trials/*/result.json"))
         records = [record for record in found if record is not None and record.cell in cells]
         speeds = (self._read(self._throughput(key), Throughput) for key in run.cells)
         return records, [speed for speed in speeds if speed is not None]
@@ -72,37 +111,63 @@ class Store:
     def _trial(self, key: str) -> Path:
         return self.out / "trials" / key / "result.json"
 
+    def _weights(self, key: str) -> Path:
+        return self.out / "trials" / key / "weights.safetensors"
+
     def _throughput(self, key: str) -> Path:
         return self.out / "throughput" / f"{key}.json"
 
-    def _read(self, path: Path, model: type[Model]) -> Model | None:
-        if not path.is_file():
-            return None
-        try:
-            found = model.model_validate_json(path.read_text(encoding="utf-8"))
-            if getattr(found, "format", FORMAT) == FORMAT:
-                return found
-        except (ValidationError, UnicodeDecodeError):
-            pass
-        aside = path.with_name(f"{path.name}.unreadable")
-        path.replace(aside)
-        self.set_aside.append(aside)
+    def _record(self, path: Path) -> Record | None:
+        record = self._read(path, Record)
+        if record is None or record.trial == path.parent.name:
+            return record
+        self._set_aside(path, f"it is the record of the trial {record.trial}")
         return None
 
+    def _read(self, path: Path, model: type[Model]) -> Model | None:
+        with accessing(path, "read"):
+            if not path.is_file():
+                return None
+            text = path.read_bytes()
+        try:
+            return model.model_validate_json(text)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"]))
+            self._set_aside(path, f"{where}: {first['msg']}" if where else first["msg"])
+        return None
 
-def write_whole(path: Path, text: str) -> None:
-    """Write a file so that it is whole or not there, also when the machine stops midway."""
-    partial = path.with_name(f".{path.name}-{uuid4().hex}")
+    def _set_aside(self, path: Path, reason: str) -> None:
+        names = (path.with_name(f"{path.name}.unreadable-{number}") for number in count(1))
+        aside = next(name for name in names if not name.exists())
+        with accessing(aside):
+            path.replace(aside)
+        self.warn(f"{path} was set aside as {aside.name}: {reason.removesuffix('.')}.")
+
+
+@contextmanager
+def accessing(path: Path, how: str = "written") -> Iterator[None]:
+    """Make what the system refuses an `InputError` that names the file."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("x", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except BaseException as error:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            raise InputError(f"{path} cannot be written: {error.strerror}.") from error
-        raise
+        yield
+    except OSError as error:
+        name = error.filename or path
+        raise InputError(f"{name} cannot be {how}: {error.strerror or error}.") from error
+
+
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Write a file so that it is whole or not there, also when the machine stops midway."""
+    data = content.encode() if isinstance(content, str) else content
+    partial = path.with_name(f".{path.name}-{uuid4().hex}")
+    with accessing(path):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with partial.open("xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(path)
+        except BaseException:
+            with suppress(OSError):
+                partial.unlink(missing_ok=True)
+            raise

@@ -60,8 +60,9 @@ class Suite(_Strict):
 
 
 def built_in() -> dict[str, Path]:
-    """The suites that come with LagBench, by name."""
-    return {path.stem: path for path in sorted(BUILT_IN.glob("*.toml"))}
+    """The suites that come with LagBench, by name, such as `quick` and `claims/memory`."""
+    paths = sorted(BUILT_IN.rglob("*.toml"))
+    return {path.relative_to(BUILT_IN).with_suffix("").as_posix(): path for path in paths}
 
 
 def load(name: str, changes: Sequence[str] = ()) -> Suite:
@@ -76,7 +77,7 @@ def load(name: str, changes: Sequence[str] = ()) -> Suite:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"The suite {path} is not TOML: {error}.") from error
-    raw.setdefault("name", path.stem)
+    raw.setdefault("name", name if name in built_in() else path.stem)
     for change in changes:
         _change(raw, change)
     return validated(raw, f"the suite {name!r}")

@@ -7,6 +7,7 @@ rate is selected among them, and a cell stops when one of its rates has solved t
 import hashlib
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from bench.contract import Architecture, Task
@@ -14,7 +15,7 @@ from bench.model.budget import Budget
 from bench.registry import Named
 from bench.train.recipe import Recipe
 
-SCHEME = 1  # moves when the engine would give other numbers for the same cell
+SCHEME = 2  # moves when the engine would give other numbers for the same cell
 
 
 @dataclass(frozen=True)
@@ -47,12 +48,13 @@ class Cell:
     @property
     def key(self) -> str:
         """The hash of all that decides the cell."""
-        return _hash(self._identity())
+        return _hash(self._identity)
 
     def trial_key(self, seed: int, rate: float) -> str:
         """The hash of all that decides one of its trials."""
-        return _hash({"cell": self._identity(), "seed": seed, "rate": rate})
+        return _hash({"cell": self._identity, "seed": seed, "rate": rate})
 
+    @cached_property
     def _identity(self) -> dict[str, Any]:
         task = self.task.value
         return {
@@ -62,8 +64,8 @@ class Cell:
             "length": self.length,
             "seeds": self.seeds,
             "rates": self.rates,
-            "recipe": self.recipe.model_dump(mode="json"),
-            "budget": self.budget.model_dump(mode="json"),
+            "recipe": self.recipe.model_dump(mode="json", exclude={"keep"}),
+            "budget": self.budget.stated,
         }
 
 

@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
 from typing import Annotated
 
@@ -14,8 +15,11 @@ from bench import registry
 from bench.display import rows
 from bench.run.executor import WORKER_ENVIRONMENT, compute_alone
 from bench.run.machine import commit, device_name
-from bench.speed import engine
+from bench.speed import decoding, engine, layers, recall, replicas, sampling, scans, workers
 from bench.speed.comparison import compare
+from bench.speed.operations import peak
+
+GROUPS = (engine, replicas, layers, scans, workers, sampling, decoding, recall)
 
 
 def main(
@@ -29,10 +33,13 @@ def main(
     """
     compute_alone()
     registry.discover()
-    chosen = [case for case in engine.comparisons() if only in case.name]
+    fastest = peak()
+    typer.echo(f"one large matrix product: {fastest / 1e9:.1f} GFLOP/s")
     measured = []
-    for case in chosen:
-        measured.append(compare(case, rounds))
+    for case in chain.from_iterable(group.comparisons() for group in GROUPS):
+        if only not in case.name:
+            continue
+        measured.append(compare(case, rounds, fastest))
         typer.echo(f"{case.name}: {measured[-1].ratio:.3f}")
     table = pd.DataFrame([asdict(ratio) for ratio in measured])
     if not table.empty:
@@ -40,7 +47,8 @@ def main(
         out.mkdir(parents=True, exist_ok=True)
         table.to_csv(out / "speed.csv", index=False)
         machine = f"{device_name('cpu')}, torch {torch.__version__}, commit {commit()}"
-        (out / "machine.txt").write_text(machine + "\n", encoding="utf-8")
+        product = f"one large matrix product: {fastest / 1e9:.1f} GFLOP/s"
+        (out / "machine.txt").write_text(f"{machine}\n{product}\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

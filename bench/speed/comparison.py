@@ -16,6 +16,8 @@ class Comparison:
     theirs: Callable[[], object]
     target: float
     share: bool  # true: our time over theirs, at most the target; false: theirs over ours, at least
+    repeats: int = 1  # how many times as much work one call of ours does as one of theirs
+    flops: float | None = None  # of the products in one call of ours; None: not counted
 
 
 @dataclass(frozen=True)
@@ -29,25 +31,31 @@ class Ratio:
     high: float
     target: float
     met: bool
+    flops_per_second: float | None  # in the products of our way
+    share_of_peak: float | None  # of the machine's rate in one large product
 
 
-def compare(comparison: Comparison, rounds: int) -> Ratio:
+def compare(comparison: Comparison, rounds: int, peak: float) -> Ratio:
     """Time both ways in turn, after one round that is not counted.
 
     The order within a round changes from round to round, so that a drift favours neither.
+    peak: operations a second of one large matrix product on this machine.
     """
-    ratios = []
+    ratios, times = [], []
     for index in range(rounds + 1):
         calls = [comparison.ours, comparison.theirs]
         seconds = [_seconds(call) for call in (calls if index % 2 else calls[::-1])]
         ours, theirs = seconds if index % 2 else seconds[::-1]
+        times.append(ours)
+        ours /= comparison.repeats
         ratios.append(ours / theirs if comparison.share else theirs / ours)
     counted = ratios[1:]
     middle = median(counted)
     met = middle <= comparison.target if comparison.share else middle >= comparison.target
+    rate = None if comparison.flops is None else comparison.flops / median(times[1:])
     return Ratio(
         comparison.name, comparison.against, middle, min(counted), max(counted),
-        comparison.target, met,
+        comparison.target, met, rate, None if rate is None else rate / peak,
     )  # fmt: skip
 
 

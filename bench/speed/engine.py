@@ -1,6 +1,7 @@
 """The engine against a bare PyTorch loop on the same cell: what Lightning and replicas cost."""
 
 from collections.abc import Iterator
+from functools import partial
 
 import torch
 from torch.nn.utils import clip_grad_norm_
@@ -9,6 +10,7 @@ from bench import registry
 from bench.matching import Plan, match
 from bench.model.assembly import assemble
 from bench.speed.comparison import Comparison
+from bench.speed.operations import training_operations
 from bench.train.cell import Job, train
 from bench.train.data import training_batches
 from bench.train.objective import loss
@@ -25,14 +27,15 @@ SETTINGS = (  # architecture, width, length, batch, steps, at most
 def comparisons() -> Iterator[Comparison]:
     """One replica of several families, each a comparison."""
     for architecture, width, length, batch, steps, target in SETTINGS:
-        job = _job(architecture, width, length, batch, steps)
+        job = small_job(architecture, width, length, batch, steps)
         yield Comparison(
             name=f"engine, one replica: {architecture} h{width} T{length} B{batch}",
             against="bare PyTorch loop",
-            ours=lambda job=job: train(job),  # type: ignore[misc]
-            theirs=lambda job=job: bare(job),  # type: ignore[misc]
+            ours=partial(train, job),
+            theirs=partial(bare, job),
             target=target,
             share=True,
+            flops=training_operations(job),
         )
 
 
@@ -52,11 +55,25 @@ def bare(job: Job) -> None:
         optimiser.step()
 
 
-def _job(architecture: str, width: int, length: int, batch: int, steps: int) -> Job:
-    task = registry.task("recall")
-    plan = match(registry.architecture(architecture).value, task.value.signature(length))
+def small_job(
+    architecture: str,
+    width: int,
+    length: int,
+    batch: int,
+    steps: int,
+    task: str = "recall",
+    replicas: int = 1,
+    validation: int = 1,
+) -> Job:
+    """A job of so many steps with one evaluation, at their end."""
+    named = registry.task(task)
+    plan = match(registry.architecture(architecture).value, named.value.signature(length))
     assert isinstance(plan, Plan)
     recipe = Recipe(
-        steps=steps, batch_size=batch, evaluate_every=steps, validation_examples=1, stop="never"
+        steps=steps,
+        batch_size=batch,
+        evaluate_every=steps,
+        validation_examples=validation,
+        stop="never",
     )
-    return Job(plan, width, task, length, (0,), (1e-3,), recipe)
+    return Job(plan, width, named, length, tuple(range(replicas)), (1e-3,), recipe)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytorch_lightning as lightning
 import torch
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from torch.utils.data import DataLoader
 
 from bench.contract import Batch, Split, Task
@@ -74,18 +75,19 @@ def train(
     device: torch.device | None = None,
     watch: Callable[[dict[int, Point]], None] = lambda _: None,
     way: Way | None = None,
-    chunk: int = CHUNK,
+    chunk: int | None = None,
 ) -> Trained:
     """Train all replicas and choose the learning rate on validation.
 
     watch: called after every evaluation with the new points, by replica. way: None lets the
-    rule choose. chunk: optimiser steps in a Lightning step, which changes speed alone.
+    rule choose. chunk: optimiser steps in a Lightning step, which changes speed alone; None: the
+    usual.
     """
     device = device or torch.device("cpu")
     way = way or way_for(job.plan, len(job.pairs), job.recipe.batch_size, device)
     replicas = replicate([initialised(job, seed) for seed, _ in job.pairs], way, device)
     module = CellModule(replicas, job.pairs, job.recipe, job.scale, watch).to(device)
-    _fit(module, job, cache, device, chunk)
+    _fit(module, job, cache, device, chunk or CHUNK)
     finite = module.finite
     rate = selected_rate(job.pairs, module.curves, finite)
     selected = [i for i, (_, own) in enumerate(job.pairs) if own == rate]
@@ -124,7 +126,7 @@ def _fit(
     validation: DataLoader[Batch] = DataLoader(batches, batch_size=None)  # type: ignore[arg-type]
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="pytorch_lightning")
-        lightning.Trainer(
+        trainer = lightning.Trainer(
             accelerator="cpu" if device.type == "cpu" else "gpu",
             devices=1 if device.index is None else [device.index],
             max_epochs=1,
@@ -135,4 +137,11 @@ def _fit(
             enable_checkpointing=False,
             enable_progress_bar=False,
             enable_model_summary=False,
-        ).fit(module, train_dataloaders=chunks, val_dataloaders=validation)
+            plugins=[LightningEnvironment()],  # one process, also where SLURM has started it
+        )
+        try:
+            trainer.fit(module, train_dataloaders=chunks, val_dataloaders=validation)
+        except SystemExit as end:  # how Lightning passes an interruption on
+            if isinstance(end.__context__, KeyboardInterrupt):
+                raise end.__context__ from None
+            raise

@@ -16,10 +16,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.contract import Batch, Split, Task
+from bench.contract import Batch, Frames, InputError, Reals, Signature, Space, Split, Task, Tokens
 from bench.registry import Named
 
-BLOCK = 16  # training batches drawn in one call of a sampler
+BLOCK, BLOCK_BYTES = 16, 2**25  # training batches drawn in one call of a sampler, at most
+
+
+class CacheError(InputError):
+    """A split cannot be kept where it should be, or is damaged there."""
 
 
 def derived_seed(*names: object) -> int:
@@ -36,10 +40,36 @@ def generator(*names: object) -> torch.Generator:
 def training_batches(task: Named[Task], length: int, seed: int, size: int) -> Iterator[Batch]:
     """The endless stream of training batches that belongs to a task, a length and a seed."""
     source = generator("data", task.name, task.value.version, length, Split.TRAIN, seed)
+    count = size * block_batches(task.value.signature(length), size)
     while True:
-        block = task.value.sample(length, BLOCK * size, source, Split.TRAIN)
-        for start in range(0, BLOCK * size, size):
-            yield select(block, slice(start, start + size))
+        yield from _parted(task.value.sample(length, count, source, Split.TRAIN), count, size)
+
+
+def _parted(block: Batch, count: int, size: int) -> Iterator[Batch]:
+    """The batches of a block, which is let go before the next one is drawn."""
+    for start in range(0, count, size):
+        yield select(block, slice(start, start + size))
+
+
+def block_batches(signature: Signature, size: int) -> int:
+    """How many training batches are drawn at once: as many as fit in `BLOCK_BYTES`, at least one.
+
+    Which examples a stream has depends on it, so it is a rule of their shapes alone.
+    """
+    example = signature.steps * _bytes(signature.source)
+    example += signature.target_steps * _bytes(signature.target)
+    return max(1, min(BLOCK, BLOCK_BYTES // (size * example)))
+
+
+def _bytes(space: Space) -> int:
+    """How large a step is."""
+    match space:
+        case Tokens():
+            return 8
+        case Reals(width):
+            return 4 * width
+        case Frames(channels, height, width):
+            return 4 * channels * height * width
 
 
 def fixed_split(
@@ -49,6 +79,7 @@ def fixed_split(
 
     cache: a folder that keeps each split as a Hugging Face data set (Arrow), named by a
     fingerprint of all that decides it; None: it is drawn anew.
+    Raises `CacheError` where it cannot be written, or read again.
     """
     count = min(count, task.value.examples(length, split) or count)
     content = task.value.version, task.value.fingerprint()
@@ -57,8 +88,15 @@ def fixed_split(
         return _drawn(task, length, split, count)
     folder = cache / f"{task.preset}-{length}-{split}-{derived_seed(*identity):016x}"
     if not folder.exists():
-        _save(_drawn(task, length, split, count), folder)
-    return _load(folder)
+        drawn = _drawn(task, length, split, count)
+        try:
+            _save(drawn, folder)
+        except OSError as error:
+            raise CacheError(f"{folder} cannot be written: {error.strerror or error}.") from error
+    try:
+        return _load(folder)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CacheError(f"{folder} is damaged ({error}): move it away.") from error
 
 
 def _drawn(task: Named[Task], length: int, split: Split, count: int) -> Batch:
@@ -107,8 +145,8 @@ def _save(batch: Batch, folder: Path) -> None:
     )
     folder.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".partial-"))
-    dataset.save_to_disk(str(partial))
     try:
+        dataset.save_to_disk(str(partial))
         partial.rename(folder)
     except OSError:
         shutil.rmtree(partial)

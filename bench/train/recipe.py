@@ -10,7 +10,7 @@ from bench.model.decoding import Decoding
 
 
 class Recipe(BaseModel):
-    """Optimisation, evaluation and stopping; part of what decides a trial."""
+    """Optimisation, evaluation and stopping: with one exception, part of what decides a trial."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -32,6 +32,9 @@ class Recipe(BaseModel):
     """What models that write their answer read of it as they go on: `own`, the symbol before (the
     true one in training, their own in a test), or `none`, to show what reading it is worth."""
     decoding: Decoding = Decoding()  # how they choose the symbols in a test
+    keep: Literal["none", "best"] = "none"
+    """`best`: the weights of the trials that are scored are kept, so that they can be probed
+    again. This one decides no number, and is no part of a trial's key."""
 
     drop_behind: float | None = Field(default=None, gt=0)
     """After a quarter and after half of the steps, a learning rate whose mean validation score over

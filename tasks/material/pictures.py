@@ -2,7 +2,7 @@
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
+from torch.nn.functional import embedding, pad
 
 
 def moved(glyphs: Tensor, play: int) -> Tensor:
@@ -15,9 +15,28 @@ def moved(glyphs: Tensor, play: int) -> Tensor:
     ])  # fmt: skip
 
 
-def joined(cells: Tensor) -> Tensor:
-    """Cells `(B, rows, columns, h, w)` as one picture `(B, rows h, columns w)`."""
-    return cells.transpose(2, 3).flatten(3, 4).flatten(1, 2)
+class Stamps:
+    """Glyphs `(N, h, w)` to paint pictures of, in cells larger by `play`.
+
+    They are kept as lines of pixels, everywhere from left to right, with `play` empty lines between
+    two glyphs: a cell is `h + play` lines that follow each other, the sooner the lower its glyph.
+    """
+
+    def __init__(self, glyphs: Tensor, play: int) -> None:
+        self.number, self.height, self.play = len(glyphs), glyphs.shape[1] + play, play
+        shifted = [pad(glyphs, (x, play - x, play, 0)).flatten(0, 1) for x in range(play + 1)]
+        self.lines = torch.cat([*shifted, torch.zeros(play, glyphs.shape[2] + play)])
+
+    def painted(self, glyph: Tensor, place: Tensor) -> Tensor:
+        """A picture `(B, rows h', columns w')` of cells; each line is looked up and written once.
+
+        glyph, place: `(B, rows, columns)`; place `y (play + 1) + x` is so far down and right.
+        """
+        y, x = place // (self.play + 1), place % (self.play + 1)
+        start = (x * self.number + glyph) * self.height + self.play - y
+        down = torch.arange(self.height, dtype=torch.int32)  # int64 would be more to read
+        line = start.int()[:, :, None] + down[:, None]
+        return embedding(line, self.lines).flatten(3).flatten(1, 2)
 
 
 def parted(picture: Tensor, rows: int, columns: int) -> Tensor:

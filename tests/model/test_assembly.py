@@ -175,3 +175,12 @@ def test_without_feeding_only_the_embedding_of_targets_is_idle(build, name):
     )
     idle = {n for n, gradient in zip(named, gradients, strict=True) if gradient is None}
     assert idle == {"embed_target.embed.weight"}
+
+
+@pytest.mark.parametrize("name", TRANSDUCER)
+def test_a_target_of_one_step_is_embedded_by_nothing(build, name):
+    model = build(name, alignment=Alignment.POOLED, target_steps=1)
+    of_targets = {n for n, _ in model.named_parameters() if n.startswith("embed_target")}
+    assert of_targets == {"embed_target.first"}
+    source = drawn(Tokens(5), 4, 6)
+    assert torch.equal(model(source, MASK, None), model(source, MASK, drawn(Tokens(4), 4, 1)))

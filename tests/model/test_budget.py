@@ -1,15 +1,17 @@
 """Budgets against every width tried in turn."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
 
+from bench import registry
 from bench.contract import Alignment, Architecture, InputError, Mixer, Pool, Signature, Tokens
 from bench.matching import match
-from bench.model.budget import TOLERANCE, Budget, parameter_count, width_for
+from bench.model.budget import TOLERANCE, Budget, budget_error, parameter_count, width_for
+from bench.model.state import state_at_end
 
 SIGNATURE = Signature(Tokens(5), Tokens(3), Alignment.POOLED, steps=4)
 
@@ -74,6 +76,56 @@ def test_the_width_is_the_closest(multiple, wanted):
             width_for(plan, Budget(parameters=wanted))
 
 
+def multiplied(width):
+    """Twice as many operations as products: `W x` at four steps, and the head at one."""
+    return 2 * (4 * width**2 + 3 * width)
+
+
+def carried(width):
+    """All four inputs: what has no state of its own reads them again."""
+    return 4 * width
+
+
+@pytest.mark.parametrize("multiple", [1, 4])
+@pytest.mark.parametrize(("measure", "closed"), [("flops", multiplied), ("state", carried)])
+@pytest.mark.parametrize("wanted", [*range(3, 400, 29), 2_468])
+def test_the_width_is_the_closest_in_operations_and_in_state(multiple, measure, closed, wanted):
+    plan, budget = match(Squares(multiple), SIGNATURE), Budget(**{measure: wanted})
+    grid = range(multiple, 1000, multiple)
+    closest = min(grid, key=lambda width: abs(closed(width) - wanted))
+    error = (closed(closest) - wanted) / wanted
+    if abs(error) <= TOLERANCE:
+        width = width_for(plan, budget)
+        assert abs(closed(width) - wanted) == abs(closed(closest) - wanted)
+        assert budget_error(plan, width, budget) == (closed(width) - wanted) / wanted
+    else:
+        with pytest.raises(InputError, match=f"no width comes within 10% of {wanted} "):
+            width_for(plan, budget)
+
+
+def test_a_state_that_there_is_not_or_that_does_not_grow_is_refused():
+    bidirectional = match(registry.architecture("bigru").value, SIGNATURE)
+    with pytest.raises(InputError, match="carries no state from step to step"):
+        width_for(bidirectional, Budget(state=100))
+    modes = match(registry.architecture("lru").value, SIGNATURE)
+    with pytest.raises(InputError, match="numbers of state do not grow with its width"):
+        width_for(modes, Budget(state=1000))
+
+
+def test_a_width_has_no_error():
+    assert budget_error(match(Squares(), SIGNATURE), 12, Budget(width=12)) is None
+
+
+def test_the_count_of_a_state_is_of_all_that_is_read_and_written():
+    gru, cached = (registry.architecture(name).value for name in ("gru", "transformer_causal"))
+    free = replace(SIGNATURE, alignment=Alignment.FREE, target_steps=5)
+    assert state_at_end(match(gru, free), 8).numbers == 8
+    assert (
+        state_at_end(match(cached, SIGNATURE), 8).numbers == 2 * 2 * 4 * 8
+    )  # layers, keys and values
+    assert state_at_end(match(cached, free), 8).numbers == 2 * 2 * (4 + 5) * 8
+
+
 def test_a_budget_below_the_smallest_model_is_refused():
     with pytest.raises(InputError, match="no width comes within 10% of 3 parameters"):
         width_for(match(Squares(), SIGNATURE), Budget(parameters=3))
@@ -85,7 +137,9 @@ def test_a_width_is_taken_as_it_is_where_it_is_possible():
         width_for(match(Squares(4), SIGNATURE), Budget(width=13))
 
 
-@pytest.mark.parametrize("fields", [{}, {"parameters": 10, "width": 2}, {"width": 0}])
+@pytest.mark.parametrize(
+    "fields", [{}, {"parameters": 10, "width": 2}, {"width": 0}, {"flops": 1, "state": 1}]
+)
 def test_a_budget_is_one_positive_number(fields):
     with pytest.raises(ValidationError):
         Budget(**fields)

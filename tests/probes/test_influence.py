@@ -1,6 +1,7 @@
 """Influence of models that are wired by hand to one lag, or to remember one input."""
 
 import math
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -10,16 +11,20 @@ from wired import First, LookBack, subject_of
 from bench import registry
 from bench.probes import probed
 from bench.probes.influence import (
+    FEWEST,
     INFLUENCE,
     INFLUENCE_ORACLE,
+    between_logits,
     by_lag,
     exchanges,
     influence,
     influence_oracle,
+    moved_by,
     reach,
     thinned,
 )
 from bench.registry import Named
+from bench.train.data import select
 
 
 @pytest.mark.parametrize("aligned", [False, True])
@@ -43,11 +48,37 @@ def test_the_oracle_of_a_written_answer_looks_where_the_task_says(untrained):
         assert (value.value > 0.5) if value.x in deciding else (value.value == 0)
 
 
-def test_reach_is_the_largest_lag_with_half_of_the_largest():
-    counts = torch.ones(4)
-    means = torch.tensor([0.1, 0.8, 0.4, 0.39])
-    assert reach([0, 1, 4, 9], means, counts) == {"influence_reach": 4.0}
-    assert reach([0, 1, 4, 9], 0 * means, counts) == {}
+@pytest.mark.parametrize(
+    ("own", "should", "expected"),
+    [
+        ([1, 1, 1, 1], [1, 1, 1, 1], 9.0),
+        ([1, 1, 0.4, 1], [1, 1, 1, 1], 1.0),  # what lies beyond a gap does not count
+        ([0.2, 0.1, 0.1, 0.2], [0.4, 0.2, 0.2, 0.5], 4.0),  # half of the oracle's, however flat
+        ([0, 0, 0, 0.6], [0, 0, 0, 1], 9.0),  # only where anything should move
+        ([1, 1, 1, 0.4], [0, 0, 0, 1], 0.0),
+        ([0.4, 1, 1, 1], [1, 1, 1, 1], 0.0),
+        ([1, 1, 1, 1], [0, 0, 0, 0], None),
+    ],
+)
+def test_reach_goes_as_far_as_the_model_follows_the_oracle(delayed, own, should, expected):
+    found = reach(*influences(delayed(), own, should))
+    assert found == ({} if expected is None else {"influence_reach": expected})
+
+
+def influences(subject, own, should, count=FEWEST):
+    """`count` exchanges at each of four lags, which move model and oracle so far in the mean."""
+    place = torch.arange(4).repeat_interleave(count)
+    pool = exchanges(subject, subject.test)
+    spread = torch.linspace(0.5, 1.5, count).repeat(4)
+    wanted, moved = (torch.tensor(means).double()[place] * spread for means in (should, own))
+    return replace(pool, place=place, should=wanted, lags=[0, 1, 4, 9]), moved
+
+
+def test_a_lag_with_too_few_exchanges_that_matter_says_nothing(delayed):
+    made, moved = influences(delayed(), [1, 0, 1, 1], [1, 1, 1, 1])
+    assert reach(made, moved) == {"influence_reach": 0.0}
+    made.should[made.place == 1] *= torch.tensor([1.0] * (FEWEST - 1) + [0.0])
+    assert reach(made, moved) == {"influence_reach": 9.0}
 
 
 def test_those_that_are_kept_stand_for_all(untrained):
@@ -55,7 +86,7 @@ def test_those_that_are_kept_stand_for_all(untrained):
     subject = untrained("min_gru", "recall", 6, examples=400)
     pool = exchanges(subject, subject.test)
     moved = pool.batch.source.eq(pool.before.source[pool.example]).all(1, keepdim=True).mT.double()
-    made = thinned(pool, moved[0] > 0)
+    made = thinned(replace(pool, should=moved[0]), 64)
     kept = made.batch.source.eq(made.before.source[made.example]).all(1, keepdim=True).mT.double()
     assert len(made.example) < len(pool.example)
     (means, counts), (expected, _) = by_lag(made, kept), by_lag(pool, moved)
@@ -88,7 +119,28 @@ def test_an_oracle_that_cannot_read_what_is_broken_costs_its_own_values_alone(de
 
     found = probed(delayed(task=Strict()), [INFLUENCE, INFLUENCE_ORACLE])
     assert found.refused == {"influence_oracle": "ValueError: no such sentence"}
-    assert found.numbers == [{"influence_reach": 5.0}] * 2
+    assert found.numbers == [{}] * 2  # nobody knows how far it should reach
+    curve = {value.x: value.value for value in found.values[0]}
+    assert curve == {lag: float(lag == 5) for lag in (*range(9), 11, 16, 19)}
+
+
+def test_answers_before_and_after_belong_together(untrained):
+    """Whatever is cut and put in order between: each exchange against answering it alone."""
+    subject = untrained("gru", "copy:shortest=0.3", 6, examples=40)
+    pool = exchanges(subject, subject.test)
+    made = thinned(replace(pool, should=(pool.example % 3).double()), 5)
+
+    def answer(batch):
+        return subject.replicas.predict(batch, forced=True)
+
+    found = moved_by(subject, made, answer, between_logits)
+    for row in range(len(made.example)):
+        before = answer(select(made.before, made.example[row : row + 1]))
+        after = answer(select(made.batch, slice(row, row + 1)))
+        place = made.target[row]
+        alone = between_logits(before[:, 0, place], after[:, 0, place])
+        torch.testing.assert_close(found[:, row], alone, atol=1e-6, rtol=0)
+    assert found.max() > 0.01
 
 
 def gates_by_hand(model):
@@ -132,6 +184,14 @@ def test_an_lstm_with_gates_set_by_hand_keeps_the_first_input():
         for value, should in zip(found.values, wanted.values, strict=True):
             assert value.value == pytest.approx(should.value, abs=1e-5)
         assert found.numbers == {"influence_reach": length - 1}
+
+
+def test_what_has_faded_is_not_reached():
+    reached = [
+        at_the_first_step("rnn", fading, length)[0].numbers["influence_reach"]
+        for length in range(2, 12)
+    ]
+    assert reached == [1, *[0] * 9]
 
 
 def test_in_a_simple_recurrent_network_it_fades_step_by_step():

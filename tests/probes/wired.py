@@ -27,6 +27,7 @@ from bench.train.recipe import Recipe
 from bench.train.replicas import Way, replicate
 
 SYMBOLS = 8
+ENOUGH = 10**6  # updates: training has cost so much that every probe may look at its most
 
 
 class Linear(Mixer):
@@ -146,7 +147,7 @@ def subject_of(
     replicas = replicate(models, Way.IN_TURN, torch.device("cpu"))
     split = job.split(Split.TEST, None)
     _, answers = evaluate(replicas, split, job.scale.metric)
-    return Subject(job, tuple(seeds), replicas, split, answers)
+    return Subject(job, tuple(seeds), replicas, split, answers, ENOUGH)
 
 
 def sharp(model: Model) -> None:

@@ -1,5 +1,6 @@
 """Synthetic records, of which only what a test is about is said."""
 
+import re
 from collections.abc import Callable, Iterable
 from itertools import product
 from typing import Any
@@ -72,7 +73,7 @@ def _record(**changes: Any) -> Record:
         "device": "cpu",
     } | changes
     key = [fields[name] for name in ("architecture", "task", "length", "seed", "learning_rate")]
-    fields.setdefault("trial", "-".join(map(str, key)))
+    fields.setdefault("trial", re.sub(r"[^\w-]", "_", "-".join(map(str, key))))
     return Record.model_validate(fields)
 
 

@@ -60,7 +60,10 @@ def hostile(record: Any) -> list[Record]:
 
 def test_the_files_of_a_report(tmp_path: Path, run: Run, grid: list[Record]) -> None:
     paths = write_report(tmp_path, run, grid, [])
-    tables = {"trials", "curves", "probes", "summary", "horizons", "refusals"}
+    tables = {
+        *("trials", "curves", "probes", "summary", "horizons"),
+        *("comparisons", "ranks", "windows", "refusals"),
+    }
     assert {path.name for path in paths} == {
         *(f"{table}.csv" for table in tables),
         "report.md",
@@ -145,7 +148,7 @@ def test_names_do_not_break_markdown_tables(
 
 
 def test_only_the_cells_of_the_run_are_reported(tmp_path: Path, run: Run, record: Any) -> None:
-    records = [record(score=0.9), record(score=0.1, cell="of an older recipe", seed=1)]
+    records = [record(score=0.9), record(score=0.1, cell="of-an-older-recipe", seed=1)]
     write_report(tmp_path, run, records, [])
     assert pd.read_csv(tmp_path / "trials.csv")["score"].tolist() == [0.9]
 
@@ -171,9 +174,9 @@ def test_a_crowded_report_says_what_it_leaves_out(
 
 def test_figures_of_an_earlier_report_go(tmp_path: Path, run: Run, grid: list[Record]) -> None:
     write_report(tmp_path, run, grid, [])
-    assert (tmp_path / "figures" / "learning_2_recall.svg").exists()
+    assert (tmp_path / "figures" / "learning_recall.svg").exists()
     write_report(tmp_path, run, [record for record in grid if record.task == "adding"], [])
-    assert not (tmp_path / "figures" / "learning_2_recall.svg").exists()
+    assert not (tmp_path / "figures" / "learning_recall.svg").exists()
 
 
 def test_a_run_without_trials(tmp_path: Path, run: Run) -> None:

@@ -13,6 +13,11 @@ from bench.record import Record, Status, Throughput
 from bench.report import tables
 from bench.report.tables import derive, write_tables
 
+NAMES = [
+    *("trials", "curves", "probes", "summary", "horizons"),
+    *("comparisons", "ranks", "windows", "refusals"),
+]
+
 
 def only(frame: pd.DataFrame, **where: Any) -> pd.Series:
     for column, value in where.items():
@@ -83,7 +88,7 @@ def test_all_failed(record: Any) -> None:
 
 def test_empty_tables_have_the_columns_and_types_of_full_ones(grid: list[Record]) -> None:
     empty, full = derive([], []), derive(grid, [])
-    for name in ("trials", "curves", "probes", "summary", "horizons", "refusals"):
+    for name in NAMES:
         assert getattr(empty, name).empty
         pd.testing.assert_series_equal(getattr(empty, name).dtypes, getattr(full, name).dtypes)
 
@@ -161,9 +166,7 @@ def test_the_same_records_give_the_same_bytes_in_any_order(
         paths = write_tables(tmp_path / name, derive(records, speeds))
         written.append({path.name: path.read_bytes() for path in paths})
     assert written[0] == written[1]
-    assert set(written[0]) == {
-        f"{name}.csv" for name in ("trials", "curves", "probes", "summary", "horizons", "refusals")
-    }
+    assert set(written[0]) == {f"{name}.csv" for name in NAMES}
 
 
 def test_floats_read_back_to_the_same_number(record: Any, tmp_path: Path) -> None:

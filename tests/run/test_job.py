@@ -12,10 +12,10 @@ from bench.train.cell import Job
 from bench.train.recipe import Recipe
 
 
-def cell(architecture, task, decoding):
-    recipe = Recipe(decoding=decoding)
+def cell(architecture, task, decoding=None, **budget):
+    recipe = Recipe(decoding=decoding or Decoding())
     named = registry.architecture(architecture), registry.task(task)
-    return Cell(*named, 8, (0,), (1e-3,), recipe, Budget(width=8))
+    return Cell(*named, 8, (0,), (1e-3,), recipe, Budget(**budget or {"width": 8}))
 
 
 BEAM = Decoding(method="beam")
@@ -32,3 +32,18 @@ def test_what_can_be_trained_is_a_job(architecture, task, decoding):
 def test_values_that_would_have_to_be_searched_for_are_a_reason():
     reason = "it writes values, which are fed back as they are, and not by beam"
     assert job_of(cell("seq2seq", "adding", BEAM)) == Skip(reason)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "budget", "reason"),
+    [
+        ("transformer_seq2seq", {"parameters": 1000}, "no width comes within 10% of 1000 param"),
+        ("transformer_causal", {"state": 50}, "no width comes within 10% of 50 numbers of state"),
+        ("bigru", {"state": 50}, "it carries no state from step to step"),
+        ("gru", {"flops": 3}, "no width comes within 10% of 3 operations an example"),
+    ],
+)
+def test_a_budget_that_cannot_be_met_is_a_reason_and_no_other_size(architecture, budget, reason):
+    found = job_of(cell(architecture, "recall", **budget))
+    assert isinstance(found, Skip)
+    assert reason in found.reason

@@ -7,11 +7,16 @@ import pandas as pd
 import pytest
 
 from bench.record import Run, Status
+from bench.run.executors.inline import Inline
+from bench.run.executors.local import Local
 from bench.run.runner import Order, Watcher, rewrite, run
 from bench.run.suite import Selection, load, selected
 from bench.tracking import Tracking
 
-DECIDED = ["wall_seconds", "train_tokens_per_second", "inference_tokens_per_second"]  # not these
+TIMED = [  # not decided by the trial
+    *("wall_seconds", "train_tokens_per_second", "inference_tokens_per_second"),
+    "decode_ms_per_token",
+]
 
 
 class Recorder(Watcher):
@@ -30,12 +35,13 @@ class Recorder(Watcher):
 
 def order(suite, out, **changes):
     return Order(**{
-        "suite": suite, "out": out, "workers": 0, "tracking": Tracking("disabled"), **changes
+        "suite": suite, "out": out, "executor": Inline(), "tracking": Tracking("disabled"),
+        **changes,
     })  # fmt: skip
 
 
 def trials(out):
-    return pd.read_csv(out / "trials.csv").drop(columns=DECIDED)
+    return pd.read_csv(out / "trials.csv").drop(columns=TIMED)
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +65,7 @@ def test_every_trial_is_a_row(finished):
     trained = rows[rows.status == "ok"]
     assert (trained.steps == 8).all()
     assert trained.parameters.between(1800, 2200).all()
+    assert (trained.budget_error == (trained.parameters - 2000) / 2000).all()
 
 
 def test_test_is_scored_for_one_rate_only(finished):
@@ -75,7 +82,8 @@ def test_test_is_scored_for_one_rate_only(finished):
 
 def test_all_files_are_there(finished):
     _, out, _, _ = finished
-    for name in ("trials", "curves", "probes", "summary", "horizons", "refusals"):
+    names = ("trials", "curves", "probes", "summary", "horizons", "comparisons", "ranks", "windows")
+    for name in (*names, "refusals"):
         assert (out / f"{name}.csv").is_file()
     assert "<svg" in next((out / "figures").glob("*.svg")).read_text()
     assert "recall" in (out / "report.md").read_text()
@@ -109,7 +117,7 @@ def test_a_finished_run_trains_nothing_and_a_torn_one_only_what_is_missing(finis
 def test_workers_give_the_same_numbers_as_this_process(finished, tmp_path):
     suite, out, _, _ = finished
     recorder = Recorder()
-    run(order(suite, tmp_path / "out", workers=2), recorder)
+    run(order(suite, tmp_path / "out", executor=Local(2)), recorder)
     pd.testing.assert_frame_equal(trials(tmp_path / "out"), trials(out))
     assert len(recorder.trained) == 9
     assert any(event.points for event in recorder.events)
@@ -176,7 +184,7 @@ def test_a_broken_architecture_is_a_row_and_costs_no_other(tiny, tmp_path):
     registry.discover([plugin])
     names = ("gru", "broken", "broken:how=exit", "broken:how=die")
     suite = selected(load(str(tiny)), Selection(names, ("recall",), (4,)))
-    run(order(suite, tmp_path / "out", workers=2, plugins=(plugin,)), Recorder())
+    run(order(suite, tmp_path / "out", executor=Local(2), plugins=(plugin,)), Recorder())
     rows = trials(tmp_path / "out").groupby("architecture").first()
     assert rows.status.to_dict() == {
         "gru": Status.OK, "broken": Status.FAILED,

@@ -42,14 +42,36 @@ def test_a_cell_is_there_whole_or_not_at_all(kept):
     ],
 )
 def test_an_unreadable_file_is_set_aside_not_deleted(kept, spoil):
-    store, cell, records = kept
+    _, cell, records = kept
+    warnings = []
+    store = Store(kept[0].out, warnings.append)
     path = store.out / "trials" / records[0].trial / "result.json"
     spoilt = spoil(path.read_text())
     path.write_text(spoilt)
     assert store.read(cell) is None
-    (aside,) = store.set_aside
+    (aside,) = path.parent.glob("result.json.unreadable-*")
     assert aside.read_text() == spoilt
     assert not path.exists()
+    (warning,) = warnings
+    assert str(path) in warning
+    assert aside.name in warning
+
+
+def test_what_was_set_aside_before_stays(kept):
+    store, cell, records = kept
+    path = store.out / "trials" / records[0].trial / "result.json"
+    for text in ("one", "two"):
+        path.write_text(text)
+        store.read(cell)
+    assert {file.read_text() for file in path.parent.iterdir()} == {"one", "two"}
+
+
+def test_a_record_in_the_place_of_another_is_set_aside(kept):
+    store, cell, records = kept
+    first, second = (store.out / "trials" / r.trial / "result.json" for r in records[:2])
+    first.write_text(second.read_text())
+    assert store.read(cell) is None
+    assert not first.exists()
 
 
 def test_nothing_partial_is_left_where_writing_fails(tmp_path):

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from bench import registry
-from bench.contract import Split
-from bench.train.data import derived_seed, fixed_split, tensors, training_batches
+from bench.contract import Alignment, Frames, Reals, Signature, Split, Tokens
+from bench.train.data import block_batches, derived_seed, fixed_split, tensors, training_batches
 
 
 def take(task, seed, count, size=4):
@@ -30,6 +30,19 @@ def test_a_stream_repeats_by_seed_and_ignores_the_global_generator():
     assert all(torch.equal(a.source, b.source) for a, b in zip(first, again, strict=True))
     assert not torch.equal(first[0].source, other[0].source)
     assert not torch.equal(first[0].source, first[20].source)
+
+
+@pytest.mark.parametrize(
+    ("signature", "size", "batches"),
+    [
+        (Signature(Tokens(9), Tokens(9), Alignment.ALIGNED, 64, 64), 64, 16),
+        (Signature(Tokens(9), Tokens(9), Alignment.ALIGNED, 2**12, 2**12), 64, 8),  # 4 MiB each
+        (Signature(Reals(3), Reals(1), Alignment.POOLED, 2**20 // 3), 4, 2),  # just below 16 MiB
+        (Signature(Frames(1, 16, 16), Tokens(8), Alignment.POOLED, 1024), 64, 1),  # too large
+    ],
+)
+def test_a_block_holds_as_many_batches_as_fit(signature, size, batches):
+    assert block_batches(signature, size) == batches
 
 
 @pytest.mark.parametrize("name", ["recall", "adding", "copy"])

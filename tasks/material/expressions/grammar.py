@@ -74,7 +74,8 @@ def grow(
             nested = heads & ((1 << 2 * drawn) - 1)
             nested *= (tokens <= longest)[expression]
         levels.append((expression, drawn, nested))
-        expression = expression.repeat_interleave(_bits(nested))
+        parents = nested.nonzero().squeeze(1)
+        expression = expression[parents].repeat_interleave(_bits(nested[parents]))
     sizes = [len(level[0]) for level in levels]
     owners, drawn, nested = (torch.cat(parts) for parts in zip(*levels, strict=True))
     return Shapes(owners, drawn, nested, sizes), tokens
@@ -95,20 +96,21 @@ def write(shapes: Shapes, longest: int, generator: torch.Generator) -> tuple[Ten
     roots = shapes.sizes[0]
     parent = torch.nn.functional.pad(owner[within], (roots, 0))
     columns = DIGITS + 1  # nested arguments count in the last, until their values are known
-    cell = owner * columns + torch.where(nested > 0, DIGITS, digit)
+    digit[within] = DIGITS
+    cell = owner * columns + digit
     counts = torch.bincount(cell, minlength=len(operator) * columns).view(-1, columns)
     value, span = _evaluate(shapes, operator, counts[:, :DIGITS].contiguous(), parent)
 
     argument_span = torch.ones_like(owner)
     argument_span[within] = span[roots:]
     before = argument_span.cumsum(0) - argument_span
-    offset = before - (before[eldest] - 1)[owner]  # of an argument from its operator
-    start = torch.cat([shapes.expression[:roots] * longest, offset[within]])
+    first = before[eldest] - 1  # what to take from an argument's `before` for its operator's offset
+    start = torch.cat([shapes.expression[:roots] * longest, before[within] - first[owner[within]]])
     for level in shapes.levels()[1:]:
         start[level] += start[parent[level]]
     tokens = torch.zeros(roots * longest, dtype=torch.int64)
-    tokens[start[owner] + offset] = digit  # where an argument is nested, its operator follows
-    tokens[start] = operator
+    tokens.scatter_(0, before + (start - first)[owner], digit)
+    tokens[start] = operator  # also where an argument is nested
     tokens[start + span - 1] = END
     return tokens.view(roots, longest), value[:roots]
 
@@ -124,12 +126,13 @@ def _evaluate(
     low = torch.where(operator == MAX, shapes.arguments, 1)  # MIN, MAX, MED: the mean of two ranks
     low = torch.where(operator == MED, (shapes.arguments + 1) // 2, low)
     high = torch.where(operator == MED, shapes.arguments // 2 + 1, low)
-    digits, ones = torch.arange(DIGITS), torch.ones_like(operator)
+    ranks = torch.stack([low, high], dim=1)
+    ones = torch.ones_like(operator)
     for level in reversed(shapes.levels()):
         upto = counts[level].cumsum(1)
-        ranked = (upto < low[level, None]).sum(1) + (upto < high[level, None]).sum(1)
-        total = (counts[level] * digits).sum(1)
-        value[level] = torch.where(operator[level] == SM, total % DIGITS, ranked // 2)
+        ranked = torch.searchsorted(upto, ranks[level]).sum(1)
+        total = -upto.sum(1) % DIGITS  # modulo 10: an argument is at most `v` for 10 - value `v`s
+        value[level] = torch.where(operator[level] == SM, total, ranked // 2)
         if level.start > 0:  # not the roots: they are nobody's arguments
             cell = parent[level] * DIGITS + value[level]
             counts.view(-1).index_add_(0, cell, ones[level])

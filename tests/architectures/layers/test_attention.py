@@ -1,13 +1,14 @@
 """Attention against softmax(Q Kᵀ / √d + bias) V written out, alone and stacked under vmap."""
 
 from collections.abc import Callable
+from functools import reduce
 
 import pytest
 import torch
 from torch import Tensor
 from torch.func import vmap
 
-from architectures.layers.attention import Scope, attend, self_scope, weights
+from architectures.layers.attention import Scope, appended, attend, self_scope, weights
 from architectures.layers.positions import Positions
 
 R, B, H, T, S, d = 3, 4, 2, 5, 7, 6
@@ -134,3 +135,34 @@ def test_the_scope_says_who_sees_whom(encoding: str, causal: bool, masked: bool,
                 seen_ = not (causal and key > seen + query)
                 seen_ = seen_ and (mask is None or bool(mask[example, key]))
                 assert bool(shares[example, 0, query, key] > 0) is seen_
+
+
+@pytest.mark.parametrize("gradients", [False, True])
+def test_keys_that_grow_are_those_joined(gradients: bool) -> None:
+    pieces = [normal(R, B, H, steps, d) for steps in (3, 1, 1, 2, 1, 9, 1)]
+    whole = torch.cat(pieces, dim=3)
+    with torch.set_grad_enabled(gradients):
+        assert torch.equal(reduce(appended, (piece[0] for piece in pieces)), whole[0])
+        assert torch.equal(vmap(lambda *own: reduce(appended, own))(*pieces), whole)
+
+
+@torch.no_grad()
+def test_keys_grow_in_place() -> None:
+    keys, places = normal(B, H, 1, d), set()
+    for _ in range(100):
+        keys = appended(keys, normal(B, H, 1, d))
+        places.add(keys.data_ptr())
+    assert len(places) <= 7  # one for each doubling
+
+
+@torch.no_grad()
+def test_two_may_continue_the_same_keys() -> None:
+    past = appended(normal(B, H, 3, d), normal(B, H, 1, d))
+    some_rows = past[1:]
+    before = past.clone()
+    pieces = [normal(B, H, 1, d) for _ in range(4)]
+    first, second = appended(past, pieces[0]), appended(past, pieces[1])
+    third = appended(some_rows, pieces[2][1:])
+    assert torch.equal(appended(first, pieces[3]), torch.cat([before, pieces[0], pieces[3]], 2))
+    assert torch.equal(second, torch.cat([before, pieces[1]], 2))
+    assert torch.equal(third, torch.cat([before, pieces[2]], 2)[1:])

@@ -1,18 +1,28 @@
 """Pictures of cells: put together, taken apart, and read."""
 
+import pytest
 import torch
 
-from tasks.material.pictures import joined, moved, parted, recognise
+from tasks.material.pictures import Stamps, moved, parted, recognise
 
 
-def test_cells_stand_where_their_row_and_column_say():
-    cells = torch.arange(2 * 3 * 4 * 5 * 6).view(2, 3, 4, 5, 6).float()
-    picture = joined(cells)
-    assert picture.shape == (2, 15, 24)
+@pytest.mark.parametrize("play", [0, 1, 2])
+def test_cells_stand_where_their_row_and_column_say(play):
+    seeded = torch.Generator().manual_seed(0)
+    glyphs = torch.rand(7, 5, 6, generator=seeded)
+    glyph = torch.randint(7, (2, 3, 4), generator=seeded)
+    place = torch.randint((play + 1) ** 2, (2, 3, 4), generator=seeded)
+    picture = Stamps(glyphs, play).painted(glyph, place)
+    height, width = 5 + play, 6 + play
+    assert picture.shape == (2, 3 * height, 4 * width)
+    cells = moved(glyphs, play)[7 * place + glyph]
     for row in range(3):
         for column in range(4):
-            place = picture[:, 5 * row : 5 * row + 5, 6 * column : 6 * column + 6]
-            assert torch.equal(place, cells[:, row, column])
+            at = (
+                slice(height * row, height * (row + 1)),
+                slice(width * column, width * (column + 1)),
+            )
+            assert torch.equal(picture[:, *at], cells[:, row, column])
     assert torch.equal(parted(picture, 3, 4), cells)
 
 

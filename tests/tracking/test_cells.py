@@ -1,6 +1,5 @@
 """W&B runs, read back record by record from its offline files."""
 
-import os
 import time
 
 import pytest
@@ -52,36 +51,6 @@ def cell(tiny):
     return cell
 
 
-def test_every_trial_is_a_run_with_its_own_curve(cell, tmp_path):
-    runs = CellRuns(Tracking("offline", tmp_path / "a b", "proj"), "tiny", cell)
-    records = run_cell(cell, Setting("tiny", None), runs.log)
-    runs.finish(records)
-    assert runs.warning is None
-    found = {}
-    for path in (tmp_path / "a b" / "wandb").glob("offline-run-*/*.wandb"):
-        read = closed(path)
-        (run,) = [record.run for record in read if record.HasField("run")][:1]
-        config = {item.key: item.value_json for item in run.config.update}
-        found[config["trial"].strip('"')] = run, read
-    assert set(found) == {record.trial for record in records}
-    for record in records:
-        run, read = found[record.trial]
-        assert run.run_group == "gru"
-        assert run.project == "proj"
-        assert set(run.tags) == {"tiny", "recall", "length-4"}
-        rows = history(read)
-        assert [float(row["validation_loss"]) for row in rows] == [
-            pytest.approx(point.validation_loss) for point in record.curve
-        ]
-        summary = {
-            (item.key or item.nested_key[0]): item.value_json
-            for one in read if one.HasField("summary") for item in one.summary.update
-        }  # fmt: skip
-        assert summary["status"] == '"ok"'
-        assert ("score" in summary) == record.selected
-        assert [one.exit.exit_code for one in read if one.HasField("exit")] == [0]
-
-
 def test_a_failed_trial_ends_as_failed(cell, tmp_path):
     from bench.run.cell import ended
 
@@ -120,14 +89,6 @@ def test_wandb_down_is_a_warning_and_no_result_is_lost(cell, tmp_path, monkeypat
     runs.finish(records)
     assert {record.status for record in records} == {Status.OK}
     assert runs.warning == "W&B stopped tracking: ConnectionResetError: the service is gone"
-
-
-def test_online_without_a_key_is_a_warning(cell, tmp_path, monkeypatch):
-    monkeypatch.delenv("WANDB_API_KEY", raising=False)
-    monkeypatch.setenv("NETRC", os.devnull)
-    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
-    runs = CellRuns(Tracking("online", tmp_path), "tiny", cell)
-    assert "W&B stopped tracking" in runs.warning
 
 
 def point():

@@ -1,0 +1,173 @@
+"""Probes on stored models: what the records say of them is measured again, nothing is trained."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from bench import registry
+from bench.contract import InputError
+from bench.matching import Skip
+from bench.model.assembly import Model
+from bench.model.budget import Budget
+from bench.probes import PROBES, Probed, probed
+from bench.probes.attention_map import ATTENTION_MAP
+from bench.probes.measures import MEASURES
+from bench.probes.subject import Probe, Subject
+from bench.record import Record
+from bench.run.cell import job_of, scored
+from bench.run.executor import computing_alone
+from bench.run.lock import held
+from bench.run.runner import rewrite
+from bench.run.store import Store
+from bench.run.trial import Cell
+from bench.train.cell import Job, initialised
+from bench.train.recipe import Recipe
+from bench.train.replicas import Way, replicate
+
+_NAMES = [probe.name for probe in PROBES]
+
+
+@dataclass(frozen=True)
+class Probing:
+    """How far probing has come: a cell that was probed, or why it was not."""
+
+    architecture: str
+    task: str
+    length: int
+    reason: str | None = None
+
+
+def probe(
+    out: Path, names: Sequence[str] = (), deep: bool = False, device: str = "cpu"
+) -> Iterator[Probing]:
+    """Probe every cell of a run whose weights are kept; then write its tables and report again.
+
+    names: of probes; none: all. What others have found stays as it is. Each record is replaced
+    whole, when all probes of its cell are done. Raises `InputError` where there is no such run or
+    probe, no weights at all, or where a run goes on there.
+    """
+    probes = _named(names)
+    store = Store(out)
+    report = store.read_run()
+    if report is None:
+        raise InputError(f"There is no run in {out}: it has no run.json.")
+    selected = [r for r in store.reported(report)[0] if r.selected and r.score is not None]
+    if not any(map(store.has_weights, selected)):
+        raise InputError(
+            f"No weights are kept in {out}: run its suite with --set recipe.keep=best, which "
+            "trains its cells again, and every later probe needs no training."
+        )
+    with held(out), computing_alone():
+        for _, own in groupby(sorted(selected, key=_place), key=_place):
+            records = list(own)
+            yield _probed_cell(records, store, probes, deep, device)
+        rewrite(out)
+
+
+def _place(record: Record) -> tuple[str, int, str]:
+    return record.task, record.length, record.architecture
+
+
+def _named(names: Sequence[str]) -> tuple[Probe, ...]:
+    known = {probe.name: probe for probe in PROBES}
+    for name in names:
+        if name not in known:
+            raise InputError(f"There is no probe {name!r}; {registry.nearest(name, known)}")
+    return tuple(probe for probe in PROBES if not names or probe.name in names)
+
+
+def _probed_cell(
+    records: list[Record], store: Store, probes: tuple[Probe, ...], deep: bool, device: str
+) -> Probing:
+    """Probe the scored trials of one cell."""
+    first = records[0]
+    try:
+        subject, order = restored(records, store, deep, device)
+    except InputError as error:
+        return Probing(first.architecture, first.task, first.length, str(error))
+    found = probed(subject, probes)
+    store.write(remeasured(record, found, row, probes, deep) for row, record in enumerate(order))
+    return Probing(first.architecture, first.task, first.length)
+
+
+def restored(
+    records: list[Record], store: Store, deep: bool = False, device: str = "cpu"
+) -> tuple[Subject, list[Record]]:
+    """The scored models of a cell as they were after training, and their records in that order.
+
+    Raises `InputError` where weights are missing, or the cell is not what it was.
+    """
+    stored = {record.seed: store.read_weights(record) for record in records}
+    cell = _cell(records[0], next(iter(stored.values())).facts)
+    job = job_of(cell) if cell.key == records[0].cell else None
+    neighbours = store.read(cell) if job is not None else None
+    if job is None or isinstance(job, Skip) or neighbours is None:
+        raise InputError("its task, its architecture or LagBench has changed since it was trained.")
+    order = [record for record in neighbours if record.seed in stored and record.selected]
+    models = [_filled(job, record, stored[record.seed].tensors) for record in order]
+    assert records[0].way is not None
+    replicas = replicate(models, Way(records[0].way), torch.device(device))
+    updates = sum(record.steps or 0 for record in neighbours)
+    seeds = tuple(record.seed for record in order)
+    _, subject = scored(job, seeds, replicas, updates, store.cache, deep)
+    return subject, order
+
+
+def _cell(record: Record, facts: dict[str, str]) -> Cell:
+    return Cell(
+        registry.architecture(record.architecture),
+        registry.task(record.task),
+        record.length,
+        tuple(json.loads(facts["seeds"])),
+        tuple(json.loads(facts["learning_rates"])),
+        Recipe.model_validate(record.recipe),
+        Budget.model_validate(record.budget),
+    )
+
+
+def _filled(job: Job, record: Record, weights: dict[str, torch.Tensor]) -> Model:
+    model = initialised(job, record.seed)
+    model.load_state_dict(weights, strict=False)
+    return model
+
+
+def remeasured(
+    record: Record, found: Probed, row: int, probes: tuple[Probe, ...], deep: bool
+) -> Record:
+    """The record with what some probes have found anew, all else as it was."""
+    again = {probe.name for probe in probes}
+    new = found.values[row]
+    replaced = {(value.probe, value.x) for value in new}
+    kept = [
+        value
+        for value in record.probes
+        if value.probe not in again and (value.probe, value.x) not in replaced
+    ]
+    values = sorted([*kept, *new], key=lambda value: (_rank(value.probe), value.x))
+    refused = {name: why for name, why in record.refused_probes.items() if name not in again}
+    refused |= found.refused
+    deeply = {name for name in record.deep_probes if name not in again} | (again if deep else set())
+    changes: dict[str, Any] = {
+        **{name: None for probe in probes for name in probe.numbers},
+        **found.numbers[row],
+        "probes": tuple(values),
+        "refused_probes": {name: refused[name] for name in _NAMES if name in refused},
+        "attention_maps": found.maps[row] if ATTENTION_MAP.name in again else record.attention_maps,
+        "deep_probes": tuple(name for name in _NAMES if name in deeply),
+    }
+    return record.model_copy(update=changes)
+
+
+def _rank(curve: str) -> int:
+    """Where among the probes the one stands that a curve is of.
+
+    Several may draw one curve, such as `extrapolation`; what a task measures has names of its own.
+    """
+    own = (place for place, name in enumerate(_NAMES) if name == curve)
+    shared = (place for place, name in enumerate(_NAMES) if name.startswith(f"{curve}_"))
+    return next(own, next(shared, _NAMES.index(MEASURES.name)))

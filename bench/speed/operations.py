@@ -1,0 +1,43 @@
+"""Floating-point operations: how many a model's products take, and how fast this machine is."""
+
+import math
+import time
+from dataclasses import replace
+
+import torch
+
+from bench.model.assembly import assemble
+from bench.model.operations import operations
+from bench.train.cell import Job
+from bench.train.data import tensors, training_batches
+from bench.train.objective import loss
+
+SIZE = 1024  # of the product that the peak is measured with
+ROUNDS = 20
+
+
+def peak() -> float:
+    """Operations a second of a large product in single precision: the best of some rounds."""
+    a, b = torch.randn(SIZE, SIZE), torch.randn(SIZE, SIZE)
+    out = a @ b
+    fastest = math.inf
+    for _ in range(ROUNDS):
+        start = time.perf_counter()
+        torch.mm(a, b, out=out)
+        fastest = min(fastest, time.perf_counter() - start)
+    return 2 * SIZE**3 / fastest
+
+
+def training_operations(job: Job) -> float:
+    """Of all training steps of all replicas of a job: forward and backward passes."""
+    batch = next(training_batches(job.task, job.length, job.seeds[0], job.recipe.batch_size))
+    batch = replace(batch, **{name: value.to("meta") for name, value in tensors(batch).items()})
+    with torch.device("meta"):
+        model = assemble(job.plan, job.width)
+
+    def step() -> None:
+        predicted = model(batch.source, batch.source_mask, batch.target)
+        total = loss(predicted, batch.target, batch.target_mask, job.plan.signature.target)
+        total.backward()  # type: ignore[no-untyped-call]
+
+    return operations(step) * job.recipe.steps * len(job.pairs)

@@ -1,0 +1,117 @@
+"""The script that an ordinary user of Lightning writes for one training, to be compared with."""
+
+import logging
+import os
+import tempfile
+import warnings
+from contextlib import ExitStack, redirect_stderr, redirect_stdout
+from pathlib import Path
+
+import pytorch_lightning as lightning
+import torch
+from pytorch_lightning.loggers import CSVLogger
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.data import DataLoader, TensorDataset
+from torchmetrics.classification import MulticlassAccuracy
+
+from bench.contract import Split, Tokens
+from bench.train.cell import Job
+from bench.train.data import generator
+
+logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+
+LAYERS = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
+
+
+class Network(nn.Module):
+    """An embedding, PyTorch's own layers, and a head on the last step."""
+
+    def __init__(self, architecture: str, symbols: int, width: int, steps: int) -> None:
+        super().__init__()
+        self.embed = nn.Embedding(symbols, width)
+        self.positions = nn.Parameter(torch.randn(steps, width))
+        self.recurrent = architecture in LAYERS
+        if self.recurrent:
+            self.core: nn.Module = LAYERS[architecture](width, width, batch_first=True)
+        else:
+            block = nn.TransformerEncoderLayer(
+                width, 2, 4 * width, 0.0, "gelu", batch_first=True, norm_first=True
+            )
+            last = nn.LayerNorm(width)
+            self.core = nn.TransformerEncoder(block, 2, last, enable_nested_tensor=False)
+        self.head = nn.Linear(width, symbols)
+
+    def forward(self, source: Tensor) -> Tensor:
+        """`(B, T)` symbols -> `(B, V)` logits."""
+        x = self.embed(source)
+        outputs = self.core(x)[0] if self.recurrent else self.core(x + self.positions)
+        logits: Tensor = self.head(outputs[:, -1])
+        return logits
+
+
+class Module(lightning.LightningModule):
+    """Loss and accuracy, logged at every step."""
+
+    def __init__(self, network: Network, symbols: int, rate: float) -> None:
+        super().__init__()
+        self.network, self.rate = network, rate
+        self.accuracy = MulticlassAccuracy(symbols, average="micro")
+        self.validation_accuracy = MulticlassAccuracy(symbols, average="micro")
+
+    def training_step(self, batch: list[Tensor], index: int) -> Tensor:
+        """Cross-entropy of a batch."""
+        source, target = batch
+        logits = self.network(source)
+        loss = F.cross_entropy(logits, target)
+        self.accuracy(logits, target)
+        self.log("loss", loss, prog_bar=True)
+        self.log("accuracy", self.accuracy, prog_bar=True)
+        return loss
+
+    def validation_step(self, batch: list[Tensor], index: int) -> None:
+        """Loss and accuracy of a validation batch."""
+        source, target = batch
+        logits = self.network(source)
+        self.validation_accuracy(logits, target)
+        self.log("validation_loss", F.cross_entropy(logits, target), prog_bar=True)
+        self.log("validation_accuracy", self.validation_accuracy, prog_bar=True)
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """AdamW as it comes."""
+        return torch.optim.AdamW(self.parameters(), lr=self.rate)
+
+
+def examples(job: Job, count: int, split: Split) -> TensorDataset:
+    """Examples of a job's task, drawn before anything is timed."""
+    batch = job.task.value.sample(job.length, count, generator("speed", split), split)
+    return TensorDataset(batch.source, batch.target[:, 0])
+
+
+def fit(
+    architecture: str, job: Job, training: TensorDataset, validation: TensorDataset, seed: int
+) -> None:
+    """Train one model for one epoch, the progress bar on but shown nowhere."""
+    lightning.seed_everything(seed, verbose=False)
+    signature, size = job.plan.signature, job.recipe.batch_size
+    assert isinstance(signature.source, Tokens)
+    network = Network(architecture, signature.source.size, job.width, signature.steps)
+    module = Module(network, signature.source.size, job.rates[0])
+    with ExitStack() as stack:
+        nowhere = stack.enter_context(Path(os.devnull).open("w"))
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        stack.enter_context(redirect_stdout(nowhere))
+        stack.enter_context(redirect_stderr(nowhere))
+        stack.enter_context(warnings.catch_warnings())
+        warnings.simplefilter("ignore")
+        lightning.Trainer(
+            accelerator="cpu",
+            max_epochs=1,
+            gradient_clip_val=1.0,
+            logger=CSVLogger(folder),
+            enable_checkpointing=False,
+        ).fit(
+            module,
+            DataLoader(training, batch_size=size, shuffle=True, drop_last=True),
+            DataLoader(validation, batch_size=size),
+        )

@@ -1,0 +1,25 @@
+"""Associative recall as in Zoology, where few positions are asked for, against a bare loop."""
+
+from collections.abc import Iterator
+from functools import partial
+
+from bench.speed.comparison import Comparison
+from bench.speed.engine import bare, small_job
+from bench.speed.operations import training_operations
+from bench.train.cell import train
+
+WIDTH, LENGTH, BATCH, STEPS = 64, 64, 64, 20
+
+
+def comparisons() -> Iterator[Comparison]:
+    """Two layers of attention (Arora et al. 2023); the loop's head answers at every position."""
+    job = small_job("transformer_causal", WIDTH, LENGTH, BATCH, STEPS, task="mqar")
+    yield Comparison(
+        name=f"mqar: transformer_causal d{WIDTH} T{LENGTH} B{BATCH}",
+        against="bare PyTorch loop, the head on every position",
+        ours=partial(train, job),
+        theirs=partial(bare, job),
+        target=1.25,
+        share=False,
+        flops=training_operations(job),
+    )

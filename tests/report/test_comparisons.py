@@ -1,0 +1,110 @@
+"""Who is compared with whom, on what they share."""
+
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bench.record import Record, Status
+from bench.report.comparisons import COLUMNS, Better, comparisons
+from bench.report.tables import trials
+
+
+def compared(records: list[Record]) -> pd.DataFrame:
+    return comparisons(trials(records, []))
+
+
+def runs(record: Any, architecture: str, scores: list[float], **more: Any) -> list[Record]:
+    return [
+        record(architecture=architecture, seed=seed, score=score, **more)
+        for seed, score in enumerate(scores)
+    ]
+
+
+def test_ten_seeds_decide(record: Any) -> None:
+    noise = np.random.default_rng(0).normal(0, 0.01, 10)
+    records = runs(record, "gru", list(0.8 + noise)) + runs(record, "rnn", list(0.3 - noise))
+    row = compared(records).iloc[0]
+    assert (row["architecture_a"], row["architecture_b"], row["length"]) == ("gru", "rnn", 16)
+    assert (row["lengths"], row["seeds"], row["verdict"]) == (1, 10, "a")
+    assert row["difference"] == pytest.approx(np.mean(0.5 + 2 * noise))
+    assert row["low"] < row["difference"] < row["high"]
+    assert row["p"] == row["p_holm"] == 2 / 2**10
+    assert 0 < row["minimum_detectable"] < row["difference"]
+
+
+def test_the_verdict_names_the_better_side(record: Any) -> None:
+    records = runs(record, "gru", [0.1] * 6) + runs(record, "rnn", [0.2] * 6)
+    assert compared(records)["verdict"].tolist() == [Better.B]
+
+
+def test_three_seeds_decide_nothing_at_one_length_and_something_over_four(record: Any) -> None:
+    records = [
+        one
+        for length in (16, 32, 64, 128)
+        for name, score in (("gru", 0.9), ("lstm", 0.9), ("rnn", 0.2))
+        for one in runs(record, name, [score, score - 0.01, score + 0.01], length=length)
+    ]
+    found = compared(records)
+    alone, together = found[found["length"].notna()], found[found["length"].isna()]
+    assert set(alone["verdict"]) == {Better.UNDECIDED}
+    assert np.isinf(alone["minimum_detectable"]).all()
+    assert together["verdict"].tolist() == [Better.UNDECIDED, Better.A, Better.A]
+    assert together["p_holm"].tolist() == [1, *[3 * 2 / 2**12] * 2]
+    assert set(together["lengths"]) == {4}
+    assert set(together["seeds"]) == {3}
+
+
+def test_one_seed_gives_no_interval_and_says_so(record: Any) -> None:
+    records = runs(record, "gru", [0.9]) + runs(record, "rnn", [0.1])
+    row = compared(records).iloc[0]
+    assert (row["seeds"], row["verdict"]) == (1, Better.NO_INTERVAL)
+    assert row["difference"] == pytest.approx(0.8)
+    for column in ("low", "high", "p", "p_holm", "minimum_detectable"):
+        assert math.isnan(row[column])
+
+
+def test_those_with_one_seed_do_not_weigh_on_the_family(record: Any) -> None:
+    records = runs(record, "gru", [0.9] * 6) + runs(record, "rnn", [0.1] * 6)
+    found = compared(records + runs(record, "lstm", [0.5]))
+    assert found["verdict"].tolist() == [Better.NO_INTERVAL, Better.A, Better.NO_INTERVAL]
+    assert found["p_holm"].dropna().tolist() == [2 / 2**6]
+
+
+def test_identical_scores_have_no_width_and_no_nan(record: Any) -> None:
+    records = runs(record, "gru", [0.1] * 3) + runs(record, "rnn", [0.1] * 3)
+    row = compared(records).iloc[0]
+    assert (row["difference"], row["low"], row["high"], row["p_holm"]) == (0, 0, 0, 1)
+    assert (row["probability_of_improvement"], row["verdict"]) == (0.5, Better.UNDECIDED)
+
+
+def test_only_seeds_that_both_have_are_compared(record: Any) -> None:
+    gru = runs(record, "gru", [0.9, 0.8, 0.7])
+    failed = record(architecture="rnn", seed=1, status=Status.FAILED, selected=False, reason="no")
+    rnn = [record(architecture="rnn", seed=seed, score=0.2) for seed in (0, 2, 7)]
+    row = compared([*gru, *rnn, failed]).iloc[0]
+    assert row["seeds"] == 2
+    assert row["difference"] == pytest.approx((0.7 + 0.5) / 2)
+
+
+def test_a_length_that_one_of_them_refuses_is_left_out(record: Any) -> None:
+    gru = [one for length in (16, 32) for one in runs(record, "gru", [0.9, 0.8], length=length)]
+    rnn = runs(record, "rnn", [0.2, 0.1], length=16)
+    refused = record(architecture="rnn", length=32, status=Status.SKIPPED, selected=False)
+    found = compared([*gru, *rnn, refused])
+    assert found["length"].tolist() == [16]
+
+
+def test_rates_that_were_not_selected_are_not_compared(record: Any) -> None:
+    gru = runs(record, "gru", [0.9, 0.8])
+    idle = runs(record, "gru", [0.0, 0.0], learning_rate=0.1, selected=False)
+    found = compared([*gru, *idle, *runs(record, "rnn", [0.2, 0.1])])
+    assert found["difference"].tolist() == pytest.approx([0.7])
+
+
+def test_one_architecture_is_compared_with_none(record: Any) -> None:
+    found = compared(runs(record, "gru", [0.9, 0.8]))
+    assert found.empty
+    assert list(found.columns) == COLUMNS

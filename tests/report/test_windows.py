@@ -1,0 +1,76 @@
+"""Windows of learning rates by hand."""
+
+import math
+
+import pytest
+
+from bench.record import Status
+from bench.report.tables import trials
+from bench.report.windows import windows
+
+
+@pytest.fixture
+def window(record):
+    """The row of rates with these mean validation scores, over two seeds; the best is selected."""
+
+    def make(scores, diverged=()):
+        best = max(scores, key=lambda rate: (rate not in diverged, scores[rate]))
+        records = [
+            record(
+                learning_rate=rate, seed=seed, selected=rate == best,
+                validation_score=scores[rate] + spread, score=0.5 if rate == best else None,
+                status=Status.DIVERGED if seed and rate in diverged else Status.OK,
+            )
+            for rate in scores
+            for seed, spread in enumerate((-0.01, 0.01))
+        ]  # fmt: skip
+        found = windows(trials(records, []))
+        assert len(found) == 1
+        return found.iloc[0]
+
+    return make
+
+
+def test_a_window_in_the_middle(window):
+    row = window({1e-4: 0.2, 1e-3: 0.93, 1e-2: 1.0, 1e-1: 0.5})
+    assert (row["rates"], row["best_rate"], row["best"]) == (4, 1e-2, pytest.approx(1.0))
+    assert row["interquartile_mean"] == pytest.approx((0.93 + 0.5) / 2)
+    assert (row["window_low"], row["window_high"]) == (1e-3, 1e-2)
+    assert row["window"] == pytest.approx(1)
+    assert (row["edge"], row["censored"]) == ("no", "no")
+
+
+def test_a_good_rate_beyond_a_bad_one_is_outside(window):
+    row = window({1e-4: 0.95, 1e-3: 0.2, 1e-2: 1.0, 1e-1: 0.1})
+    assert (row["window_low"], row["window_high"], row["window"]) == (1e-2, 1e-2, 0)
+    assert row["censored"] == "no"
+
+
+@pytest.mark.parametrize(
+    ("scores", "edge"),
+    [
+        ({1e-3: 1.0, 1e-2: 0.3}, "low"),
+        ({1e-3: 0.3, 1e-2: 1.0}, "high"),
+        ({1e-3: 1.0}, "only"),
+        ({1e-3: 0.95, 1e-2: 1.0, 1e-1: 0.1}, "no"),
+    ],
+)
+def test_a_window_that_reaches_the_first_or_last_rate_is_at_least_so_wide(window, scores, edge):
+    row = window(scores)
+    assert (row["edge"], row["censored"]) == (edge, "at least")
+
+
+def test_a_rate_at_which_a_seed_diverged_is_not_good(window):
+    row = window({1e-3: 0.3, 1e-2: 1.0, 1e-1: 1.0, 1.0: 0.1}, diverged={1e-1, 1.0})
+    assert (row["window_low"], row["window_high"]) == (1e-2, 1e-2)
+
+
+def test_where_nothing_is_learned_there_is_no_window(window):
+    row = window({1e-3: -0.2, 1e-2: 0.02, 1e-1: -0.5})
+    assert math.isnan(row["window"])
+    assert (row["best_rate"], row["edge"]) == (1e-2, "no")
+    assert row.isna()["censored"]
+
+
+def test_what_was_not_trained_has_no_row(record):
+    assert windows(trials([record(status=Status.SKIPPED, selected=False)], [])).empty

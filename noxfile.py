@@ -112,6 +112,15 @@ def notebook(session: nox.Session) -> None:
 
 
 @nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation into .nox/site, and check its links; `-- serve` shows it."""
+    install(session, "docs")
+    session.run(
+        "mkdocs", *(session.posargs or ["build", "--strict"]), env={"NO_MKDOCS_2_WARNING": "1"}
+    )
+
+
+@nox.session
 def package(session: nox.Session) -> None:
     """Build wheel and sdist into dist/, install the wheel and the example plugin, and use them."""
     dist = ROOT / "dist"

@@ -36,39 +36,46 @@ def windows(trials: pd.DataFrame) -> pd.DataFrame:
     rate is itself the first or the last.
     """
     trained = trials[trials["validation_score"].notna()]
+    best_rates = trained[trained["selected"]].groupby(KEY)["learning_rate"].first()
     found = [
-        dict(zip(KEY, place, strict=True)) | _window(rows)
-        for place, rows in trained.groupby(KEY)
-        if rows["selected"].any()
+        dict(zip(KEY, place, strict=True)) | _window(rates.droplevel(KEY), best_rates[place])
+        for place, rates in _rates(trained).groupby(KEY)
+        if place in best_rates.index
     ]
     return frame(found, COLUMNS, by=KEY)
 
 
-def _window(rows: pd.DataFrame) -> dict[str, Any]:
-    """Trials of one architecture on one task at one length -> what they say of its rates."""
-    tried = rows[rows["tuning"]] if rows["tuning"].any() else rows
-    rates = tried.groupby("learning_rate").agg(
-        score=("validation_score", "mean"),
-        diverged=("status", lambda status: (status == Status.DIVERGED).sum()),
+def _rates(trained: pd.DataFrame) -> pd.DataFrame:
+    """The mean score of each learning rate tried somewhere, and how many seeds diverged at it."""
+    tuned = trained.groupby(KEY)["tuning"].transform("any")
+    chose = trained[trained["tuning"] | ~tuned]
+    diverged = chose.assign(diverged=chose["status"] == Status.DIVERGED)
+    return diverged.groupby([*KEY, "learning_rate"]).agg(
+        score=("validation_score", "mean"), diverged=("diverged", "sum")
     )
-    best_rate = rows.loc[rows["selected"], "learning_rate"].iloc[0]
-    best = rates.loc[best_rate]
-    place, last = rates.index.to_list().index(best_rate), len(rates) - 1
+
+
+def _window(rates: pd.DataFrame, best_rate: float) -> dict[str, Any]:
+    """Learning rates of one architecture on one task at one length -> what they say."""
+    tried, scores = rates.index.to_list(), rates["score"].to_numpy(float)
+    diverged = rates["diverged"].to_numpy()
+    place, last = tried.index(best_rate), len(tried) - 1
+    best = scores[place]
     found = {
-        "rates": len(rates),
+        "rates": len(tried),
         "best_rate": best_rate,
-        "best": best["score"],
-        "interquartile_mean": float(centre(rates["score"])),
+        "best": best,
+        "interquartile_mean": float(centre(scores)),
         "edge": _edge(place == 0, place == last),
     }
-    if best["score"] < LEARNED:
+    if best < LEARNED:
         return found
-    good = (rates["score"] >= WITHIN * best["score"]) & (rates["diverged"] <= best["diverged"])
+    good = (scores >= WITHIN * best) & (diverged <= diverged[place])
     low, high = _around(place, good.tolist())
     return found | {
-        "window_low": rates.index[low],
-        "window_high": rates.index[high],
-        "window": math.log10(rates.index[high] / rates.index[low]),
+        "window_low": tried[low],
+        "window_high": tried[high],
+        "window": math.log10(tried[high] / tried[low]),
         "censored": Censored.AT_LEAST if low == 0 or high == last else Censored.NO,
     }
 

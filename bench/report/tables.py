@@ -4,6 +4,7 @@ Rows are sorted and columns stand in a fixed order, so that the same records giv
 An empty cell means: not measured.
 """
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from functools import reduce
@@ -108,7 +109,7 @@ def write_tables(out: Path, tables: Tables) -> list[Path]:
 
 def trials(records: Iterable[Record], throughputs: Iterable[Throughput]) -> pd.DataFrame:
     """A row for each trial, whatever became of it."""
-    rows = [{column: getattr(record, column) for column in MEASURES} for record in records]
+    rows = [{column: _flat(getattr(record, column)) for column in MEASURES} for record in records]
     joined = frame(rows, MEASURES, by=[*KEY, "seed", "learning_rate", "trial"]).merge(
         _speeds(throughputs), on=KEY, how="left", validate="many_to_one"
     )
@@ -238,6 +239,11 @@ def _speeds(throughputs: Iterable[Throughput]) -> pd.DataFrame:
     columns = [*KEY, *SPEEDS]
     rows = [{column: getattr(speed, column) for column in columns} for speed in throughputs]
     return frame(rows, columns, by=KEY)
+
+
+def _flat(value: Any) -> Any:
+    """What has parts, like a recipe, as JSON."""
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | tuple) else value
 
 
 def _key(record: Record, *more: str) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The tables of synthetic records against values worked out by hand."""
 
+import json
 import math
 import random
 from io import StringIO
@@ -173,3 +174,12 @@ def test_floats_read_back_to_the_same_number(record: Any, tmp_path: Path) -> Non
     write_tables(tmp_path, derive([record(score=0.1 + 0.2)], []))
     text = (tmp_path / "trials.csv").read_text()
     assert pd.read_csv(StringIO(text), float_precision="round_trip")["score"][0] == 0.1 + 0.2
+
+
+def test_what_has_parts_reads_back_as_json(record: Any, tmp_path: Path) -> None:
+    one = record(task_fields={"cue": "first", "noise": None}, deep_probes=("influence",))
+    write_tables(tmp_path, derive([one], []))
+    (row,) = pd.read_csv(tmp_path / "trials.csv").to_dict("records")
+    assert json.loads(row["task_fields"]) == {"cue": "first", "noise": None}
+    assert json.loads(row["recipe"]) == one.recipe
+    assert json.loads(row["deep_probes"]) == ["influence"]

@@ -364,6 +364,7 @@ def test_a_plan_says_what_would_be_done_and_does_nothing(tiny, tmp_path):
         (["compare", ".", "."], "There is no run in .: it has no run.json."),
         (["check", "absent.py"], "There is no plugin file "),
         (["check", "parrity"], "There is no 'parrity'; did you mean 'parity'?"),
+        (["run", "x" * 300], f"Error: {'x' * 300} cannot be used: File name too long."),
         (["run", "quik"], "There is no suite 'quik'; did you mean 'quick'?"),
         (["run", "claims"], "'claims' is a folder of suites, to be run one by one: claims/att"),
         (["claims", "--claim", "16"], "There is no claim 16; they are numbered 1 to 15."),

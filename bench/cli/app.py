@@ -28,11 +28,19 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tabl
 
 
 def main() -> None:
-    """Run the command line; bad input is one sentence on standard error and exit status 2."""
+    """Run the command line; bad input is one sentence on standard error and exit status 2.
+
+    So is a file that the system refuses, such as one whose name is too long.
+    """
     try:
         app()
     except InputError as error:
         say(f"Error: {error}")
+        sys.exit(2)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        say(f"Error: {error.filename} cannot be used: {error.strerror}.")
         sys.exit(2)
 
 

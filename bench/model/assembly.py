@@ -93,9 +93,16 @@ class PooledModel(Model):
 class AlignedModel(Model):
     """Many-to-many in step: every output of the mixer answers for its step."""
 
-    def forward(self, source: Tensor, source_mask: Tensor | None, target: Tensor | None) -> Tensor:
-        """`(B, T, V)` or `(B, T, W)`."""
-        predicted: Tensor = self.head(self.core(self.embed(source), source_mask))
+    def forward(
+        self,
+        source: Tensor,
+        source_mask: Tensor | None,
+        target: Tensor | None,
+        steps: Tensor | None = None,
+    ) -> Tensor:
+        """`(B, T, V)` or `(B, T, W)`; only at `steps` `(B, K)`, `(B, K, V)` or `(B, K, W)`."""
+        mixed = self.core(self.embed(source), source_mask)
+        predicted: Tensor = self.head(mixed if steps is None else _taken(mixed, steps))
         return predicted
 
 

@@ -36,11 +36,11 @@ def windows(trials: pd.DataFrame) -> pd.DataFrame:
     rate is itself the first or the last.
     """
     trained = trials[trials["validation_score"].notna()]
-    best_rates = trained[trained["selected"]].groupby(KEY)["learning_rate"].first()
+    best_rates = trained[trained["selected"]].groupby(KEY)["learning_rate"].first().to_dict()
     found = [
-        dict(zip(KEY, place, strict=True)) | _window(rates.droplevel(KEY), best_rates[place])
+        dict(zip(KEY, place, strict=True)) | _window(rates.reset_index(), best_rates[place])
         for place, rates in _rates(trained).groupby(KEY)
-        if place in best_rates.index
+        if place in best_rates
     ]
     return frame(found, COLUMNS, by=KEY)
 
@@ -57,7 +57,7 @@ def _rates(trained: pd.DataFrame) -> pd.DataFrame:
 
 def _window(rates: pd.DataFrame, best_rate: float) -> dict[str, Any]:
     """Learning rates of one architecture on one task at one length -> what they say."""
-    tried, scores = rates.index.to_list(), rates["score"].to_numpy(float)
+    tried, scores = rates["learning_rate"].to_list(), rates["score"].to_numpy(float)
     diverged = rates["diverged"].to_numpy()
     place, last = tried.index(best_rate), len(tried) - 1
     best = scores[place]

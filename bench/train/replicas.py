@@ -9,6 +9,7 @@ twice.
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from copy import deepcopy
+from dataclasses import replace
 from enum import StrEnum
 
 import torch
@@ -17,7 +18,7 @@ from torch.func import functional_call, vmap
 
 from bench.contract import Batch, Mixer, Transducer
 from bench.matching import Plan
-from bench.model.assembly import Model
+from bench.model.assembly import AlignedModel, Model
 from bench.train.data import select, tensors
 from bench.train.objective import loss
 
@@ -102,8 +103,8 @@ class InTurn(Replicas):
         assert self.flat.grad is not None
         losses = []
         for i, (model, row) in enumerate(zip(self.models, rows.tolist(), strict=True)):
-            batch = select(batches, row)
-            predicted = model(batch.source, batch.source_mask, batch.target)
+            batch, steps = counted(select(batches, row), model)
+            predicted = model(batch.source, batch.source_mask, batch.target, *steps)
             losses.append(self._loss(predicted, batch))
             gradients = _gradients(losses[-1], list(model.parameters()))
             torch.cat([gradient.flatten() for gradient in gradients], out=self.flat.grad[i])
@@ -133,11 +134,12 @@ class Stacked(Replicas):
         """As declared: one forward and backward pass for all."""
         assert self.flat.grad is not None
 
-        def one(leaves: dict[str, Tensor], columns: dict[str, Tensor]) -> Tensor:
+        def one(leaves: dict[str, Tensor], columns: dict[str, Tensor], *steps: Tensor) -> Tensor:
             batch = Batch(**columns)
-            return self._loss(self._call(leaves, batch, batch.target), batch)
+            return self._loss(self._call(leaves, batch, batch.target, *steps), batch)
 
-        losses: Tensor = vmap(one)(self.leaves, tensors(select(batches, rows)))
+        own, steps = counted(select(batches, rows), self.models[0])
+        losses: Tensor = vmap(one)(self.leaves, tensors(own), *steps)
         gradients = _gradients(losses.sum(), list(self.leaves.values()))
         torch.cat([gradient.flatten(1) for gradient in gradients], dim=1, out=self.flat.grad)
         return losses.detach()
@@ -149,10 +151,30 @@ class Stacked(Replicas):
         predicted: Tensor = vmap(lambda leaves: self._call(leaves, batch, target))(self.leaves)
         return predicted
 
-    def _call(self, leaves: dict[str, Tensor], batch: Batch, target: Tensor | None) -> Tensor:
-        given = batch.source, batch.source_mask, target
+    def _call(
+        self, leaves: dict[str, Tensor], batch: Batch, target: Tensor | None, *steps: Tensor
+    ) -> Tensor:
+        given = batch.source, batch.source_mask, target, *steps
         predicted: Tensor = functional_call(self.models[0], leaves, given)
         return predicted
+
+
+def counted(batch: Batch, model: Model) -> tuple[Batch, tuple[Tensor, ...]]:
+    """The batch with its counted targets alone, and their steps `(…, K)`: nobody asks for the rest.
+
+    `K` is the most that an example has. The batch as it was, and no steps: where more than half of
+    the targets count, where a model has to write them all, and on a GPU, which would be waited for.
+    """
+    mask = batch.target_mask
+    if mask is None or not isinstance(model, AlignedModel) or mask.device.type != "cpu":
+        return batch, ()
+    most = int(mask.sum(-1).max())
+    if 2 * most > mask.shape[-1]:
+        return batch, ()
+    steps = mask.byte().argsort(dim=-1, descending=True, stable=True)[..., : max(most, 1)]
+    index = steps[..., None] if batch.target.dim() > mask.dim() else steps
+    target = batch.target.take_along_dim(index, mask.dim() - 1)
+    return replace(batch, target=target, target_mask=mask.gather(-1, steps), lag=None), (steps,)
 
 
 def _gradients(total: Tensor, leaves: list[Tensor]) -> tuple[Tensor, ...]:

@@ -1,5 +1,7 @@
 """A replica trains as the same trial does alone: with torch's own optimiser, in a plain loop."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch.nn.utils import clip_grad_norm_
@@ -8,7 +10,7 @@ from bench.model.assembly import assemble
 from bench.train.data import select, stack, training_batches
 from bench.train.objective import loss
 from bench.train.optimiser import ReplicaAdamW
-from bench.train.replicas import Way, replicate, way_for
+from bench.train.replicas import Way, counted, replicate, way_for
 
 STEPS = 50
 CPU = torch.device("cpu")
@@ -79,6 +81,44 @@ def test_single_precision(job, architecture, way):
     torch.testing.assert_close(
         losses_together(one, way, torch.float32), expected, rtol=0, atol=1e-6
     )
+
+
+@pytest.mark.parametrize("way", Way)
+@pytest.mark.parametrize("task", ["associative_recall:pairs=3,vocabulary=12", "disambiguation"])
+def test_steps_that_nobody_asks_for_cost_nothing_and_change_nothing(job, way, task):
+    one = job("gru", task, length=16)
+    batch, steps = counted(batches(one)[0], initialised(one, 0, torch.float64))
+    assert batch.target.shape[-1] == steps[0].shape[-1] <= 16 // 2
+    expected = losses_alone(one, torch.float64)
+    torch.testing.assert_close(
+        losses_together(one, way, torch.float64), expected, rtol=0, atol=1e-12
+    )
+
+
+def test_examples_may_have_other_numbers_of_counted_steps(job):
+    one = job("gru", "associative_recall:pairs=3,vocabulary=12", length=16)
+    model = initialised(one, 0, torch.float64)
+    whole = select(batches(one)[0], 0)
+    mask = torch.zeros_like(whole.target_mask)
+    mask[0, [2, 5, 11]] = True
+    mask[1, 15] = True  # and two examples have none
+    whole = replace(whole, target_mask=mask)
+    batch, steps = counted(whole, model)
+    assert steps[0].shape == (4, 3)
+    found = model(batch.source, batch.source_mask, batch.target, *steps)
+    every = model(whole.source, whole.source_mask, whole.target)
+    space = one.plan.signature.target
+    torch.testing.assert_close(
+        loss(found, batch.target, batch.target_mask, space),
+        loss(every, whole.target, whole.target_mask, space),
+    )
+
+
+@pytest.mark.parametrize("task", ["running_parity", "copy", "recall"])
+def test_where_all_count_nothing_is_picked(job, task):
+    one = job("gru", task, length=8)
+    whole = select(batches(one)[0], 0)
+    assert counted(whole, initialised(one, 0, torch.float64)) == (whole, ())
 
 
 @pytest.mark.parametrize("way", Way)

@@ -42,6 +42,7 @@ HOMES = {  # the only files that import it
     "pytorch_lightning": ("bench.train", "bench.speed.ordinary"),
     "lightning_fabric": ("bench.train",),
     "pebble": ("bench.run.executors.worker",),
+    "optuna": ("bench.run.search",),
     "ray": ("bench.run.executors.ray",),
     "typer": ("bench.cli", "bench.speed.__main__"),
     "rich": ("bench.cli", "bench.display", "bench.live", "bench.speed.__main__"),

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -53,6 +54,11 @@ def _root(
         typer.echo(__version__)
     elif context.invoked_subcommand is None:
         typer.echo(context.get_help())
+
+
+def options(name: str, values: Iterable[object]) -> list[str]:
+    """An option that is given once for each value, as words of a command."""
+    return [word for value in values for word in (name, str(value))]
 
 
 def print_json(found: Any) -> None:

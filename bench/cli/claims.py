@@ -2,8 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, redirect_stdout
+from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,8 +10,8 @@ import typer
 from rich.console import Console
 
 from bench import registry
-from bench.cli.app import AsJson, app, print_json, print_rows, say, warn
-from bench.cli.interruption import Interrupted, interruptible
+from bench.cli.app import AsJson, app, print_json, print_rows, warn
+from bench.cli.interruption import kept_when_interrupted
 from bench.cli.run import WandbMode, Where, executor_of
 from bench.contract import InputError
 
@@ -64,22 +63,12 @@ def claims(
         if plan:
             print_rows(_plan(suites, out), as_json)
             return
-        with _kept_when_interrupted(), redirect_stdout(sys.stderr) if as_json else nullcontext():
+        with kept_when_interrupted(), redirect_stdout(sys.stderr) if as_json else nullcontext():
             conduct.time_models(wanted, out)
             for one in suites:
                 _run(one, conduct.folder(out, one), executor_of(executor, workers), wandb)
     rulings = conduct.concluded(out, warn)
     _tell([ruling for ruling in rulings if ruling.claim in wanted], out, as_json)
-
-
-@contextmanager
-def _kept_when_interrupted() -> Iterator[None]:
-    try:
-        with interruptible():
-            yield
-    except Interrupted as interruption:
-        say("Interrupted; what is done is kept. The same command goes on from there.")
-        sys.exit(interruption.status)
 
 
 def _run(suite: "Suite", folder: Path, executor: "Executor", wandb: WandbMode) -> None:

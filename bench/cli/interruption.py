@@ -2,9 +2,12 @@
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+from bench.cli.app import say
 
 
 class Interrupted(KeyboardInterrupt):
@@ -35,3 +38,14 @@ def interruptible() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def kept_when_interrupted() -> Iterator[None]:
+    """Exit at the first signal, and say that what is done is kept."""
+    try:
+        with interruptible():
+            yield
+    except Interrupted as interruption:
+        say("Interrupted; what is done is kept. The same command goes on from there.")
+        sys.exit(interruption.status)

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from bench import registry
-from bench.cli.app import Plugins, app, warn
+from bench.cli.app import Plugins, app, options, warn
 
 SuiteName = Annotated[str, typer.Argument(help="A suite's name, or a TOML file.")]
 Changes = Annotated[list[str], typer.Option("--set", help="Change a setting: recipe.steps=500.")]
@@ -44,9 +44,8 @@ def sweep(
     registry.discover(plugin)
     chosen = load(suite, changes)
     where = destination(Wish(None, project, entity), chosen.wandb)
-    options = [part for change in changes for part in ("--set", change)]
-    options += [part for file in plugin for part in ("--plugin", str(file))]
-    command = ["lagbench", "agent", suite, *options]
+    same = [*options("--set", changes), *options("--plugin", plugin)]
+    command = ["lagbench", "agent", suite, *same]
     path = out or Path(f"{chosen.name}-sweep.yaml")
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(

@@ -79,36 +79,10 @@ def rewrite(out: Path, warn: Callable[[str], None] = lambda _: None) -> Run:
     return report
 
 
-def _run(order: Order, todo: list[Cell], store: Store, watcher: Watcher) -> Run:
-    started = time.monotonic()
-    before = store.read_run()
-    found = _present(todo, store, order.retry_failed, watcher)
-    missing = [cell for cell in todo if cell not in found]
-    watcher.planned(missing, list(found.values()))
-    _tell_of_failures(found, watcher)
-    report = _described(order, todo, store, before)
-    slow = unmeasured(found, store)
-    if before is not None and not missing and not slow and _says_the_same(before, report, store):
-        return before
-    store.write_run(report)
-    trials = sum(len(cell.pairs) for cell in todo)
-    with SuiteRuns(order.tracking, order.suite.name, trials) as runs:
-        found |= _trained(order, missing, store, watcher, runs)
-        runs.settle()
-        measure(unmeasured(found, store), store, order.device, watcher.measured, watcher.warned)
-        seconds = report.seconds + time.monotonic() - started
-        report = report.model_copy(update={"seconds": seconds, "reported": True})
-        runs.finish(report, _report(store, report))
-    for warning in runs.warnings:
-        watcher.warned(warning)
-    store.write_run(report)
-    return report
-
-
-def _trained(
+def trained(
     order: Order, missing: list[Cell], store: Store, watcher: Watcher, runs: SuiteRuns
 ) -> dict[Cell, list[Record]]:
-    """The records of what was missing, kept as soon as they are there."""
+    """Train what is missing; its records, each kept as soon as it is there."""
     setting = Setting(order.suite.name, store.cache, order.device)
     setup = Setup(setting, order.tracking, order.plugins, order.limits)
     longest_first = sorted(missing, key=lambda cell: cell.cost, reverse=True)
@@ -124,7 +98,7 @@ def _trained(
     return found
 
 
-def _present(
+def present(
     todo: list[Cell], store: Store, retry_failed: bool, watcher: Watcher
 ) -> dict[Cell, list[Record]]:
     """The records of the cells that are there, but for those that are to be trained again."""
@@ -132,6 +106,32 @@ def _present(
     whole = {cell: records for cell, records in found.items() if _kept(cell, records, store)}
     watcher.weightless(len(found) - len(whole))
     return {cell: own for cell, own in whole.items() if not (retry_failed and _failed(own))}
+
+
+def _run(order: Order, todo: list[Cell], store: Store, watcher: Watcher) -> Run:
+    started = time.monotonic()
+    before = store.read_run()
+    found = present(todo, store, order.retry_failed, watcher)
+    missing = [cell for cell in todo if cell not in found]
+    watcher.planned(missing, list(found.values()))
+    _tell_of_failures(found, watcher)
+    report = _described(order, todo, store, before)
+    slow = unmeasured(found, store)
+    if before is not None and not missing and not slow and _says_the_same(before, report, store):
+        return before
+    store.write_run(report)
+    trials = sum(len(cell.pairs) for cell in todo)
+    with SuiteRuns(order.tracking, order.suite.name, trials) as runs:
+        found |= trained(order, missing, store, watcher, runs)
+        runs.settle()
+        measure(unmeasured(found, store), store, order.device, watcher.measured, watcher.warned)
+        seconds = report.seconds + time.monotonic() - started
+        report = report.model_copy(update={"seconds": seconds, "reported": True})
+        runs.finish(report, _report(store, report))
+    for warning in runs.warnings:
+        watcher.warned(warning)
+    store.write_run(report)
+    return report
 
 
 def _kept(cell: Cell, records: list[Record], store: Store) -> bool:

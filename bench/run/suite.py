@@ -122,6 +122,14 @@ def validated(raw: dict[str, Any], where: str) -> Suite:
         raise InputError(_sentence(error, where, Suite)) from error
 
 
+def changed(suite: Suite, changes: Sequence[str]) -> Suite:
+    """The suite with `path.to.key=value` changes applied; `InputError` where it is none then."""
+    raw = suite.model_dump(exclude_unset=True)
+    for change in changes:
+        _change(raw, change)
+    return validated(raw, "the command")
+
+
 @dataclass(frozen=True)
 class Selection:
     """What a command asks for instead of what the suite says; empty: what the suite says."""

@@ -11,7 +11,7 @@ from rich.text import Text
 from bench.record import Record, Status
 from bench.report.wording import duration
 from bench.run.executor import Event, Finished, Place
-from bench.run.plan import foreseen, in_words, outlook
+from bench.run.outlook import foreseen, in_words, outlook
 from bench.run.runner import Watcher
 from bench.run.trial import Cell
 

@@ -109,7 +109,8 @@ def _tell(rulings: list["Ruling"], folder: Path, as_json: bool) -> None:
 def _plan(suites: list["Suite"], out: Path) -> list[dict[str, Any]]:
     """What each experiment would train, and how long it takes at most; the sum comes last."""
     from bench.claims import conduct
-    from bench.run.plan import Outcome, expected
+    from bench.run.outlook import Outcome
+    from bench.run.plan import expected
     from bench.run.store import Store
     from bench.run.suite import cells
 

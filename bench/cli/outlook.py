@@ -11,7 +11,7 @@ import typer
 from bench.cli.app import print_json, print_rows, warn
 
 if TYPE_CHECKING:
-    from bench.run.plan import Expected
+    from bench.run.outlook import Expected
     from bench.run.runner import Order
 
 
@@ -19,7 +19,8 @@ def print_plan(order: "Order", as_json: bool) -> None:
     """Print what the run would do and at most take; trains nothing and writes nothing."""
     import torch
 
-    from bench.run.plan import expected, in_words, outlook
+    from bench.run.outlook import in_words, outlook
+    from bench.run.plan import expected
     from bench.run.store import Glance
     from bench.run.suite import cells
 

@@ -11,7 +11,6 @@ from enum import StrEnum
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
 HOLDS = 0.5
 """An architecture holds at a length where its score is at least this."""
@@ -106,6 +105,8 @@ def bootstrapped(
     samples: `(..., n)` each. statistic: takes samples and an axis. confidence: the share of the
     resamples that lies within. NaN where a sample has fewer than two values.
     """
+    from scipy import stats  # a second to import, which commands without an interval need not wait
+
     if min((sample.shape[-1] for sample in samples), default=0) < 2:
         unknown = np.full(samples[0].shape[:-1] if samples else (), np.nan)
         return unknown, unknown

@@ -8,6 +8,8 @@ from inputs import KINDS, tried
 from kills import Attack
 from resumption import finish, resumed
 
+from bench import registry
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
@@ -15,6 +17,7 @@ def main() -> None:
     parser.add_argument("--inputs", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
+    registry.discover()
     with tempfile.TemporaryDirectory(prefix="lagbench faults ü ") as folder:
         if asked.kills:
             Attack(Path(folder), asked.kills, asked.seed).run(tell)

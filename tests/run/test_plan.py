@@ -8,7 +8,8 @@ import pytest
 from bench import registry
 from bench.contract import Architecture
 from bench.run.cell import Setting, run_cell
-from bench.run.plan import Outcome, expected, foreseen, in_words, outlook
+from bench.run.outlook import Outcome, foreseen, in_words, outlook
+from bench.run.plan import expected
 from bench.run.store import Glance, Store
 from bench.run.suite import Selection, cells, load, selected
 

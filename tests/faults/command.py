@@ -48,8 +48,9 @@ class Command:
 
 
 def _text(file: IO[bytes]) -> str:
-    file.seek(0)
-    return file.read().decode()
+    with file:
+        file.seek(0)
+        return file.read().decode()
 
 
 def wait(happened: Callable[[], object]) -> None:

@@ -4,7 +4,7 @@ import json
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -14,6 +14,9 @@ from bench.contract import InputError
 from bench.display import rows
 from bench.secrets import redacted
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 app = typer.Typer(
     name="lagbench",
     help="Which sequence architecture reaches how far back, and at what price.",
@@ -21,6 +24,19 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+SuiteName = Annotated[str, typer.Argument(help="A suite's name, or a TOML file.")]
+Changes = Annotated[list[str], typer.Option("--set", help="Change a setting: recipe.steps=500.")]
+Lengths = Annotated[list[int], typer.Option(help="These instead; may be given again.")]
+RetryFailed = Annotated[
+    bool, typer.Option("--retry-failed", help="Train cells again that failed before.")
+]
+Device = Annotated[str, typer.Option(help="cpu, or cuda:0 and the like.")]
+Project = Annotated[
+    str | None, typer.Option(help="$WANDB_PROJECT, what the suite says, or lagbench.")
+]
+Entity = Annotated[
+    str | None, typer.Option(help="$WANDB_ENTITY, what the suite says, or yourself.")
+]
 Plugins = Annotated[
     list[Path],
     typer.Option("--plugin", help="A Python file that registers more; may be given again."),
@@ -73,6 +89,12 @@ def print_rows(found: list[dict[str, Any]], as_json: bool = False) -> None:
     elif found:
         width = None if sys.stdout.isatty() else 200
         Console(width=width).print(rows(found[0], (one.values() for one in found)))
+
+
+def plain(frame: "pd.DataFrame") -> list[dict[str, Any]]:
+    """Rows of a frame as plain values; None: not known."""
+    found: list[dict[str, Any]] = json.loads(frame.to_json(orient="records"))
+    return found
 
 
 def say(sentence: str) -> None:

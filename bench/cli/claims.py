@@ -1,6 +1,5 @@
 """`lagbench claims`: the sentences of the lectures, put to the test."""
 
-import os
 import sys
 from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
@@ -12,7 +11,7 @@ from rich.console import Console
 from bench import registry
 from bench.cli.app import AsJson, app, print_json, print_rows, warn
 from bench.cli.interruption import kept_when_interrupted
-from bench.cli.run import WandbMode, Where, executor_of
+from bench.cli.run import CORES, Executed, WandbMode, Where, Workers, executor_of
 from bench.contract import InputError
 
 if TYPE_CHECKING:
@@ -37,12 +36,8 @@ def claims(
         list[str], typer.Option("--set", help="Change a setting of all: recipe.steps=500.")
     ] = [],
     seeds: Annotated[int | None, typer.Option(min=1, help="How many seeds.")] = None,
-    executor: Annotated[
-        Where, typer.Option(help="Worker processes here, this process itself, or a Ray cluster.")
-    ] = Where.LOCAL,
-    workers: Annotated[int, typer.Option(min=1, help="How many cells at once.")] = (
-        os.cpu_count() or 1
-    ),
+    executor: Executed = Where.LOCAL,
+    workers: Workers = CORES,
     wandb: Annotated[WandbMode, typer.Option(help="Where W&B runs go.")] = WandbMode.OFFLINE,
     as_json: AsJson = False,
 ) -> None:

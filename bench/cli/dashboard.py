@@ -1,21 +1,13 @@
 """`lagbench dashboard`: what W&B draws of a suite."""
 
-from typing import Annotated
-
-import typer
-
-from bench.cli.app import AsJson, app, print_json, print_rows
+from bench.cli.app import AsJson, Entity, Project, SuiteName, app, print_json, print_rows
 
 
 @app.command()
 def dashboard(
-    suite: Annotated[str, typer.Argument(help="A suite's name, or a TOML file.")] = "quick",
-    project: Annotated[
-        str | None, typer.Option(help="$WANDB_PROJECT, what the suite says, or lagbench.")
-    ] = None,
-    entity: Annotated[
-        str | None, typer.Option(help="$WANDB_ENTITY, what the suite says, or yourself.")
-    ] = None,
+    suite: SuiteName = "quick",
+    project: Project = None,
+    entity: Entity = None,
     as_json: AsJson = False,
 ) -> None:
     """Save a W&B workspace and a W&B report of a suite's runs; needs the extra `dashboard`.

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from bench import registry
-from bench.cli.app import AsJson, Plugins, app, print_json, print_rows, say
+from bench.cli.app import AsJson, Device, Plugins, app, print_json, print_rows, say
 
 _NUMBERS = ["gradient_half_life", "influence_reach", "extrapolation_score"]
 
@@ -21,7 +21,7 @@ def probe(
     deep: Annotated[
         bool, typer.Option("--deep", help="More examples, longer sequences, every lag.")
     ] = False,
-    device: Annotated[str, typer.Option(help="cpu, or cuda:0 and the like.")] = "cpu",
+    device: Device = "cpu",
     plugin: Plugins = [],
     as_json: AsJson = False,
 ) -> None:

@@ -1,12 +1,11 @@
 """`lagbench report`: every table and picture again, from the records; and the leaderboard."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import typer
 
-from bench.cli.app import AsJson, app, print_json, print_rows, warn
+from bench.cli.app import AsJson, app, plain, print_json, print_rows, warn
 
 TASKS = 5
 """As many tasks stand side by side in one table."""
@@ -30,16 +29,17 @@ def summarise(folder: Path, as_json: bool) -> None:
 
     summary = pd.read_csv(folder / "summary.csv")
     if as_json:
-        print_json({"out": str(folder), "summary": _plain(summary)})
+        print_json({"out": str(folder), "summary": plain(summary)})
         return
     shown = ["architecture", "task", "length", "score", "score_low", "score_high", "accuracy",
              "chance", "seeds", "learning_rate", "parameters", "train_relative"]  # fmt: skip
-    print_rows(_plain(summary[shown]))
+    print_rows(plain(summary[shown]))
 
 
 def show_results(folder: Path, as_json: bool) -> None:
     """Print who reaches how far in a folder of results, from its records."""
-    from bench.report.leaderboard import leaderboard, plain
+    from bench.report.leaderboard import leaderboard
+    from bench.report.leaderboard import plain as plain_standing
     from bench.report.verdict import verdict
     from bench.run.results import results
 
@@ -47,7 +47,7 @@ def show_results(folder: Path, as_json: bool) -> None:
     run, tables = found.run, found.tables
     board = leaderboard(tables)
     if as_json:
-        rows = [plain(standing) for standing in board.standings]
+        rows = [plain_standing(standing) for standing in board.standings]
         print_json({"suite": run.suite, "command": run.command, "leaderboard": rows})
         return
     said = verdict(tables)
@@ -82,9 +82,4 @@ def _standings(board: Any, tasks: list[str]) -> list[dict[str, Any]]:
         if board.weighed:
             row["memory"] = amounts(size, standing.memory)
         found.append(row | {"parameters": amounts(whole, standing.parameters)})
-    return found
-
-
-def _plain(frame: Any) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = json.loads(frame.to_json(orient="records"))
     return found

@@ -13,7 +13,20 @@ import typer
 from rich.console import Console
 
 from bench import registry
-from bench.cli.app import AsJson, Plugins, app, say, warn
+from bench.cli.app import (
+    AsJson,
+    Changes,
+    Device,
+    Entity,
+    Lengths,
+    Plugins,
+    Project,
+    RetryFailed,
+    SuiteName,
+    app,
+    say,
+    warn,
+)
 from bench.cli.interruption import Interrupted, interruptible
 from bench.cli.outlook import print_plan
 from bench.cli.report import summarise
@@ -41,27 +54,28 @@ class Where(StrEnum):
     RAY = "ray"
 
 
+CORES = os.cpu_count() or 1
+Executed = Annotated[
+    Where, typer.Option(help="Worker processes here, this process itself, or a Ray cluster.")
+]
+Workers = Annotated[int, typer.Option(min=1, help="How many cells at once.")]
+
+
 @app.command()
 def run(
-    suite: Annotated[str, typer.Argument(help="A suite's name, or a TOML file.")] = "quick",
+    suite: SuiteName = "quick",
     out: Annotated[Path | None, typer.Option(help="Folder of results; results/SUITE.")] = None,
-    changes: Annotated[
-        list[str], typer.Option("--set", help="Change a setting: recipe.steps=500.")
-    ] = [],
+    changes: Changes = [],
     architecture: Annotated[
         list[str], typer.Option(help="These instead: lstm:layers=2; may be given again.")
     ] = [],
     task: Annotated[
         list[str], typer.Option(help="These instead: recall:cue=first; may be given again.")
     ] = [],
-    length: Annotated[list[int], typer.Option(help="These instead; may be given again.")] = [],
+    length: Lengths = [],
     seeds: Annotated[int | None, typer.Option(min=1, help="How many seeds.")] = None,
-    executor: Annotated[
-        Where, typer.Option(help="Worker processes here, this process itself, or a Ray cluster.")
-    ] = Where.LOCAL,
-    workers: Annotated[int, typer.Option(min=1, help="How many cells at once.")] = (
-        os.cpu_count() or 1
-    ),
+    executor: Executed = Where.LOCAL,
+    workers: Workers = CORES,
     address: Annotated[
         str, typer.Option(help="The Ray cluster: that of this machine, or HOST:PORT.")
     ] = "auto",
@@ -75,19 +89,13 @@ def run(
     plan: Annotated[
         bool, typer.Option("--plan", help="Only say what would be done, and at most how long.")
     ] = False,
-    retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="Train cells again that failed before.")
-    ] = False,
-    device: Annotated[str, typer.Option(help="cpu, or cuda:0 and the like.")] = "cpu",
+    retry_failed: RetryFailed = False,
+    device: Device = "cpu",
     wandb: Annotated[
         WandbMode | None, typer.Option(help="Where W&B runs go; $WANDB_MODE, or offline.")
     ] = None,
-    project: Annotated[
-        str | None, typer.Option(help="$WANDB_PROJECT, what the suite says, or lagbench.")
-    ] = None,
-    entity: Annotated[
-        str | None, typer.Option(help="$WANDB_ENTITY, what the suite says, or yourself.")
-    ] = None,
+    project: Project = None,
+    entity: Entity = None,
     plugin: Plugins = [],
     as_json: AsJson = False,
 ) -> None:

@@ -1,6 +1,5 @@
 """`lagbench search`: Optuna over an architecture's fields and its suite's settings."""
 
-import os
 import shlex
 import sys
 from contextlib import nullcontext, redirect_stdout
@@ -11,9 +10,23 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bench import registry
-from bench.cli.app import AsJson, Plugins, app, options, print_json, print_rows, say, warn
+from bench.cli.app import (
+    AsJson,
+    Changes,
+    Device,
+    Lengths,
+    Plugins,
+    RetryFailed,
+    SuiteName,
+    app,
+    options,
+    print_json,
+    print_rows,
+    say,
+    warn,
+)
 from bench.cli.interruption import kept_when_interrupted
-from bench.cli.run import Where, executor_of
+from bench.cli.run import CORES, Executed, Where, Workers, executor_of
 from bench.contract import InputError
 
 if TYPE_CHECKING:
@@ -24,30 +37,22 @@ if TYPE_CHECKING:
 
 @app.command()
 def search(
-    suite: Annotated[str, typer.Argument(help="A suite's name, or a TOML file.")],
+    suite: SuiteName,
     architecture: Annotated[str, typer.Option(help="Whose configurations are tried.")],
     vary: Annotated[
         list[str],
         typer.Option(help="layers=1,2,3 or recipe.weight_decay=0.001..0.1; may be given again."),
     ],
     task: Annotated[list[str], typer.Option(help="These instead; may be given again.")] = [],
-    length: Annotated[list[int], typer.Option(help="These instead; may be given again.")] = [],
+    length: Lengths = [],
     trials: Annotated[int, typer.Option(min=1, help="How many configurations at most.")] = 20,
     seed: Annotated[int, typer.Option(min=0, help="Of what Optuna chooses.")] = 0,
-    changes: Annotated[
-        list[str], typer.Option("--set", help="Change a setting: recipe.steps=500.")
-    ] = [],
+    changes: Changes = [],
     out: Annotated[Path | None, typer.Option(help="Folder; results/SUITE-search.")] = None,
-    executor: Annotated[
-        Where, typer.Option(help="Worker processes here, this process itself, or a Ray cluster.")
-    ] = Where.LOCAL,
-    workers: Annotated[int, typer.Option(min=1, help="How many cells at once.")] = (
-        os.cpu_count() or 1
-    ),
-    retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="Train cells again that failed before.")
-    ] = False,
-    device: Annotated[str, typer.Option(help="cpu, or cuda:0 and the like.")] = "cpu",
+    executor: Executed = Where.LOCAL,
+    workers: Workers = CORES,
+    retry_failed: RetryFailed = False,
+    device: Device = "cpu",
     plugin: Plugins = [],
     as_json: AsJson = False,
 ) -> None:

@@ -1,6 +1,5 @@
 """`lagbench speed`: what architectures cost, and how it grows with the length."""
 
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +9,7 @@ import typer
 from rich.console import Console
 
 from bench import registry
-from bench.cli.app import AsJson, Plugins, app, print_json, print_rows, say
+from bench.cli.app import AsJson, Device, Plugins, app, plain, print_json, print_rows, say
 from bench.cli.interruption import Interrupted, interruptible
 from bench.contract import InputError
 
@@ -50,7 +49,7 @@ def speed(
     out: Annotated[Path, typer.Option(help="Folder of tables and pictures.")] = Path(
         "results/throughput"
     ),
-    device: Annotated[str, typer.Option(help="cpu, or cuda:0 and the like.")] = "cpu",
+    device: Device = "cpu",
     plugin: Plugins = [],
     as_json: AsJson = False,
 ) -> None:
@@ -79,7 +78,7 @@ def speed(
     fitted = exponent_table(scaling.exponents(found, orders))
     write_prices(out, table, fitted)
     if as_json:
-        print_json({"out": str(out), "throughput": _plain(table), "exponents": _plain(fitted)})
+        print_json({"out": str(out), "throughput": plain(table), "exponents": plain(fitted)})
     else:
         _print(table, fitted)
         typer.echo(f"In {out}: throughput.csv, exponents.csv, figures/")
@@ -142,11 +141,5 @@ def _refusal(case: "Case", reason: str) -> dict[str, Any]:
 def _print(table: "pd.DataFrame", fitted: "pd.DataFrame") -> None:
     measured = table[table["reason"].isna()]
     columns = ["architecture", "task", "length", *SHOWN]
-    print_rows(_plain(measured[columns].rename(columns=SHOWN)))
-    print_rows(_plain(fitted))
-
-
-def _plain(frame: "pd.DataFrame") -> list[dict[str, Any]]:
-    """Rows of plain values; None: not known."""
-    rows: list[dict[str, Any]] = json.loads(frame.to_json(orient="records"))
-    return rows
+    print_rows(plain(measured[columns].rename(columns=SHOWN)))
+    print_rows(plain(fitted))

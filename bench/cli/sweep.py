@@ -9,10 +9,7 @@ from typing import Annotated
 import typer
 
 from bench import registry
-from bench.cli.app import Plugins, app, options, warn
-
-SuiteName = Annotated[str, typer.Argument(help="A suite's name, or a TOML file.")]
-Changes = Annotated[list[str], typer.Option("--set", help="Change a setting: recipe.steps=500.")]
+from bench.cli.app import Changes, Device, Entity, Plugins, Project, SuiteName, app, options, warn
 
 
 class Method(StrEnum):
@@ -29,8 +26,8 @@ def sweep(
     out: Annotated[Path | None, typer.Option(help="The file; SUITE-sweep.yaml.")] = None,
     method: Annotated[Method, typer.Option(help="How W&B chooses.")] = Method.GRID,
     changes: Changes = [],
-    project: Annotated[str | None, typer.Option(help="The W&B project.")] = None,
-    entity: Annotated[str | None, typer.Option(help="The W&B entity.")] = None,
+    project: Project = None,
+    entity: Entity = None,
     plugin: Plugins = [],
 ) -> None:
     """Write a W&B sweep over a suite; `wandb sweep FILE`, then `wandb agent` on any machines.
@@ -59,7 +56,7 @@ def agent(
     suite: SuiteName = "quick",
     out: Annotated[Path | None, typer.Option(help="Folder; results/SUITE-sweep.")] = None,
     changes: Changes = [],
-    device: Annotated[str, typer.Option(help="cpu, or cuda:0 and the like.")] = "cpu",
+    device: Device = "cpu",
     plugin: Plugins = [],
 ) -> None:
     """Train what W&B's agent asks for; the sweep that `lagbench sweep` writes starts this.

@@ -102,7 +102,7 @@ class AlignedModel(Model):
     ) -> Tensor:
         """`(B, T, V)` or `(B, T, W)`; only at `steps` `(B, K)`, `(B, K, V)` or `(B, K, W)`."""
         mixed = self.core(self.embed(source), source_mask)
-        predicted: Tensor = self.head(mixed if steps is None else _taken(mixed, steps))
+        predicted: Tensor = self.head(mixed if steps is None else taken(mixed, steps))
         return predicted
 
 
@@ -162,7 +162,7 @@ class WritingModel(Model, ABC):
 
         steps = self.write(source, source_mask, choose)
         whole = torch.cat(predictions, dim=1), torch.cat(written, dim=1)
-        return _taken(whole[0], steps), _taken(whole[1], steps)
+        return taken(whole[0], steps), taken(whole[1], steps)
 
     def write(
         self, source: Tensor, source_mask: Tensor | None, choose: Choose, copies: int = 1
@@ -208,7 +208,7 @@ class PrefixModel(WritingModel):
         ends = source_mask.sum(1, keepdim=True)
         order = _closed_up(source_mask, prefix.shape[1])
         steps = ends + torch.arange(prefix.shape[1], device=embedded.device)
-        return _taken(self.core(_taken(joined, order)), steps)
+        return taken(self.core(taken(joined, order)), steps)
 
     def opening(self, embedded: Tensor, source_mask: Tensor | None) -> Opening:
         """As declared: all steps but those that some examples lack."""
@@ -282,7 +282,7 @@ def pooled(mixed: Tensor, mask: Tensor | None, pool: Pool) -> Tensor:
             return mixed.mean(1, keepdim=True)
         weight = mask[..., None].to(mixed.dtype)
         return (mixed * weight).sum(1, keepdim=True) / weight.sum(1, keepdim=True)
-    last = mixed[:, -1:] if mask is None else _taken(mixed, mask.sum(1, keepdim=True) - 1)
+    last = mixed[:, -1:] if mask is None else taken(mixed, mask.sum(1, keepdim=True) - 1)
     return last if pool is Pool.LAST else torch.cat([mixed[:, :1], last], dim=-1)
 
 
@@ -304,10 +304,10 @@ def tensors(state: State) -> list[Tensor]:
     return [tensor for part in state for tensor in tensors(part)]
 
 
-def _taken(sequence: Tensor, steps: Tensor) -> Tensor:
-    """`sequence` `(B, T, D)` or `(B, T)` at `steps` `(B, S)`, as `(B, S, D)` or `(B, S)`."""
-    index = steps[..., None] if sequence.dim() == 3 else steps
-    return torch.take_along_dim(sequence, index, dim=1)
+def taken(sequence: Tensor, steps: Tensor) -> Tensor:
+    """`sequence` `(…, T, D)` or `(…, T)` at `steps` `(…, S)`, as `(…, S, D)` or `(…, S)`."""
+    index = steps[..., None] if sequence.dim() > steps.dim() else steps
+    return torch.take_along_dim(sequence, index, dim=steps.dim() - 1)
 
 
 def _closed_up(source_mask: Tensor, target_steps: int) -> Tensor:

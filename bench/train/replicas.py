@@ -18,7 +18,7 @@ from torch.func import functional_call, vmap
 
 from bench.contract import Batch, Mixer, Transducer
 from bench.matching import Plan
-from bench.model.assembly import AlignedModel, Model
+from bench.model.assembly import AlignedModel, Model, taken
 from bench.train.data import select, tensors
 from bench.train.objective import loss
 
@@ -101,10 +101,11 @@ class InTurn(Replicas):
     def backward(self, batches: Batch, rows: Tensor) -> Tensor:
         """As declared: one forward and backward pass for each replica."""
         assert self.flat.grad is not None
+        batches, steps = counted(batches, self.models[0])
         losses = []
         for i, (model, row) in enumerate(zip(self.models, rows.tolist(), strict=True)):
-            batch, steps = counted(select(batches, row), model)
-            predicted = model(batch.source, batch.source_mask, batch.target, *steps)
+            batch, own = select(batches, row), [each[row] for each in steps]
+            predicted = model(batch.source, batch.source_mask, batch.target, *own)
             losses.append(self._loss(predicted, batch))
             gradients = _gradients(losses[-1], list(model.parameters()))
             torch.cat([gradient.flatten() for gradient in gradients], out=self.flat.grad[i])
@@ -138,8 +139,9 @@ class Stacked(Replicas):
             batch = Batch(**columns)
             return self._loss(self._call(leaves, batch, batch.target, *steps), batch)
 
-        own, steps = counted(select(batches, rows), self.models[0])
-        losses: Tensor = vmap(one)(self.leaves, tensors(own), *steps)
+        batches, steps = counted(batches, self.models[0])
+        own = [each[rows] for each in steps]
+        losses: Tensor = vmap(one)(self.leaves, tensors(select(batches, rows)), *own)
         gradients = _gradients(losses.sum(), list(self.leaves.values()))
         torch.cat([gradient.flatten(1) for gradient in gradients], dim=1, out=self.flat.grad)
         return losses.detach()
@@ -172,9 +174,8 @@ def counted(batch: Batch, model: Model) -> tuple[Batch, tuple[Tensor, ...]]:
     if 2 * most > mask.shape[-1]:
         return batch, ()
     steps = mask.byte().argsort(dim=-1, descending=True, stable=True)[..., : max(most, 1)]
-    index = steps[..., None] if batch.target.dim() > mask.dim() else steps
-    target = batch.target.take_along_dim(index, mask.dim() - 1)
-    return replace(batch, target=target, target_mask=mask.gather(-1, steps), lag=None), (steps,)
+    target, mask = taken(batch.target, steps), taken(mask, steps)
+    return replace(batch, target=target, target_mask=mask, lag=None), (steps,)
 
 
 def _gradients(total: Tensor, leaves: list[Tensor]) -> tuple[Tensor, ...]:

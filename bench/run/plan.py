@@ -1,7 +1,6 @@
 """At most how long a suite takes, found out by a few steps of each cell."""
 
 import math
-import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from statistics import median
@@ -17,6 +16,7 @@ from bench.run.executor import computing_alone
 from bench.run.outlook import Expected, Outcome, foreseen
 from bench.run.store import Store
 from bench.run.trial import Cell
+from bench.speed import timing
 from bench.train.cell import Job, initialised
 from bench.train.data import generator, select, stack, training_batches
 from bench.train.module import evaluation_batches
@@ -79,18 +79,13 @@ def seconds(job: Job, device: torch.device) -> float:
     examples = job.task.value.sample(job.length, count, draws, Split.VALIDATION)
     batches = evaluation_batches(examples, len(replicas))
     first = select(batches[0], slice(None))
-    evaluation = _duration(lambda: replicas.predict(first, forced=True)) * len(batches)
-    return recipe.steps * _duration(step) + math.ceil(recipe.steps / recipe.evaluate_every) * (
-        evaluation
-    )
+    evaluation = _duration(lambda: replicas.predict(first, forced=True), device) * len(batches)
+    return recipe.steps * _duration(step, device) + math.ceil(
+        recipe.steps / recipe.evaluate_every
+    ) * (evaluation)
 
 
-def _duration(call: Callable[[], object]) -> float:
+def _duration(call: Callable[[], object], device: torch.device) -> float:
     """The median seconds of a call."""
     call()
-    durations = []
-    for _ in range(TIMED):
-        start = time.perf_counter()
-        call()
-        durations.append(time.perf_counter() - start)
-    return median(durations)
+    return median(timing.seconds(call, device) for _ in range(TIMED))

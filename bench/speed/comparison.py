@@ -1,9 +1,10 @@
 """Two ways to do the same work, timed in turn in one process."""
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import median
+
+from bench.speed.timing import seconds
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,8 @@ def compare(comparison: Comparison, rounds: int, peak: float) -> Ratio:
     ratios, times = [], []
     for index in range(rounds + 1):
         calls = [comparison.ours, comparison.theirs]
-        seconds = [_seconds(call) for call in (calls if index % 2 else calls[::-1])]
-        ours, theirs = seconds if index % 2 else seconds[::-1]
+        took = [seconds(call) for call in (calls if index % 2 else calls[::-1])]
+        ours, theirs = took if index % 2 else took[::-1]
         times.append(ours)
         ours /= comparison.repeats
         ratios.append(ours / theirs if comparison.share else theirs / ours)
@@ -57,9 +58,3 @@ def compare(comparison: Comparison, rounds: int, peak: float) -> Ratio:
         comparison.name, comparison.against, middle, min(counted), max(counted),
         comparison.target, met, rate, None if rate is None else rate / peak,
     )  # fmt: skip
-
-
-def _seconds(call: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    call()
-    return time.perf_counter() - start

@@ -1,13 +1,14 @@
 """Floating-point operations: how many a model's products take, and how fast this machine is."""
 
 import math
-import time
 from dataclasses import replace
+from functools import partial
 
 import torch
 
 from bench.model.assembly import assemble
 from bench.model.operations import operations
+from bench.speed.timing import seconds
 from bench.train.cell import Job
 from bench.train.data import tensors, training_batches
 from bench.train.objective import loss
@@ -22,9 +23,7 @@ def peak() -> float:
     out = a @ b
     fastest = math.inf
     for _ in range(ROUNDS):
-        start = time.perf_counter()
-        torch.mm(a, b, out=out)
-        fastest = min(fastest, time.perf_counter() - start)
+        fastest = min(fastest, seconds(partial(torch.mm, a, b, out=out)))
     return 2 * SIZE**3 / fastest
 
 

@@ -1,8 +1,8 @@
 """Pace: how long a training step takes for each token that it reads."""
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 
@@ -11,6 +11,7 @@ from bench.contract import Batch, InputError, Split
 from bench.matching import Skip, match
 from bench.model.assembly import Model, assemble
 from bench.record import Pace
+from bench.speed import timing
 from bench.speed.throughput import train_once
 from bench.train.data import generator
 
@@ -36,7 +37,7 @@ def paces(shapes: Sequence[Shape], rounds: int, device_name: str) -> list[Pace]:
     seconds: list[list[float]] = [[] for _ in shapes]
     for _ in range(rounds + 1):
         for subject, own in zip(subjects, seconds, strict=True):
-            own.append(min(_seconds(*subject) for _ in range(PASSES)))
+            own.append(min(timing.seconds(partial(train_once, *subject)) for _ in range(PASSES)))
     return [
         Pace(
             architecture=shape.architecture,
@@ -61,9 +62,3 @@ def _subject(shape: Shape) -> tuple[Model, Batch]:
         raise InputError(f"{shape.architecture} cannot be timed: {plan.reason}.")
     batch = task.sample(shape.length, shape.batch, generator("pace"), Split.TRAIN)
     return assemble(plan, shape.width), batch
-
-
-def _seconds(model: Model, batch: Batch) -> float:
-    start = time.perf_counter()
-    train_once(model, batch)
-    return time.perf_counter() - start

@@ -10,6 +10,7 @@ import torch
 WARM_UP = 2  # rounds that are not counted
 ROUNDS = 5
 SECONDS = 0.3  # for each call, beyond the first rounds
+CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
@@ -24,12 +25,12 @@ class Timing:
 def in_turn(calls: Sequence[Callable[[], object]], device: torch.device) -> list[Timing]:
     """Time each call in every round, after a warm-up."""
     for call in [*calls] * WARM_UP:
-        _seconds(call, device)
+        seconds(call, device)
     times: list[list[float]] = [[] for _ in calls]
     begun = time.perf_counter()
     while len(times[0]) < ROUNDS or time.perf_counter() - begun < SECONDS:
         for call, own in zip(calls, times, strict=True):
-            own.append(_seconds(call, device))
+            own.append(seconds(call, device))
         if time.perf_counter() - begun > 10 * SECONDS and len(times[0]) >= 2:
             break
     return [_timing(own) for own in times]
@@ -40,7 +41,8 @@ def _timing(times: list[float]) -> Timing:
     return Timing(median(times), low, high)
 
 
-def _seconds(call: Callable[[], object], device: torch.device) -> float:
+def seconds(call: Callable[[], object], device: torch.device = CPU) -> float:
+    """What a call takes, until the device has done what it was given to do."""
     start = time.perf_counter()
     call()
     if device.type == "cuda":

@@ -35,7 +35,8 @@ def write_report(
     Only records of the cells that the run names are reported. Returns the paths of the tables and
     of the two pages. Nothing is fetched from anywhere, now or when the page is opened.
     """
-    reported = [record for record in records if record.cell in set(run.cells)]
+    cells = set(run.cells)
+    reported = [record for record in records if record.cell in cells]
     tables = derive(reported, throughputs)
     drawn = [*figures(tables), *attention.figures(reported)]
     context = _context(run, reported, tables) | {"figures": drawn}

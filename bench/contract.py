@@ -219,6 +219,15 @@ class Mixer(nn.Module):
         """
         raise NotImplementedError
 
+    def look_up(self, table: Tensor, symbols: Tensor, mask: Tensor | None = None) -> Tensor:
+        """The same for symbols `(B, T)` that stand for rows of a table `(V, D)`.
+
+        The engine calls it where the core is stacked. A core that begins with a linear map may map
+        the table in place of every step.
+        """
+        mixed: Tensor = self(torch.nn.functional.embedding(symbols, table), mask)
+        return mixed
+
     def extend(self, x: Tensor, state: State = None) -> tuple[Tensor, State]:
         """Read `t` further steps `x` `(B, t, D)` after those in `state`; None: at the beginning.
 

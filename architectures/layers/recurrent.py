@@ -50,13 +50,28 @@ class RecurrentLayer(Mixer):
 
     def extend(self, x: Tensor, state: State = None) -> tuple[Tensor, States]:
         """Outputs `(B, T, H)` and the state after them; a state of None is zeros."""
-        if state is None:
-            state = (x.new_zeros(x.shape[0], self.units),) * self.carried
-        return self.recur(x, state)
+        return self.recur(x, self.beginning(x) if state is None else state)
 
-    @abstractmethod
+    def beginning(self, x: Tensor) -> States:
+        """The state before the first step, as many zeros as there are examples in `x`."""
+        zeros = self.bias.new_zeros(len(x), self.units)
+        return (zeros,) * self.carried
+
     def recur(self, x: Tensor, state: States) -> tuple[Tensor, States]:
         """Outputs and state after `x` `(B, T, D)`, from the state before it."""
+        return self.run(self.project(x), state)
+
+    @abstractmethod
+    def run(self, projected: Tensor, state: States) -> tuple[Tensor, States]:
+        """Outputs and state by our own kernel, from `W x + b` `(B, T, G * H)`."""
+
+    def look_up(self, table: Tensor, symbols: Tensor, mask: Tensor | None = None) -> Tensor:
+        """As declared: the rows of the table are projected, if they are fewer than the steps."""
+        if 2 * len(table) > symbols.numel():
+            return super().look_up(table, symbols, mask)
+        rows = nn.functional.linear(table, self.weight_ih, self.bias)
+        projected = nn.functional.embedding(symbols.mT, rows).transpose(0, 1)
+        return self.run(projected, self.beginning(symbols))[0]
 
     def project(self, x: Tensor) -> Tensor:
         """`W x + b` `(B, T, G * H)`, time-major in memory as suits the kernels.
@@ -111,7 +126,11 @@ class RNNLayer(RecurrentLayer):
         if self.cudnn(x):
             library = torch.rnn_relu if self.relu else torch.rnn_tanh
             return _one_part(library, x, state, self.library_weights())
-        outputs = rnn(self.project(x), self.weight_hh, state[0], self.relu)
+        return super().recur(x, state)
+
+    def run(self, projected: Tensor, state: States) -> tuple[Tensor, States]:
+        """As declared."""
+        outputs = rnn(projected, self.weight_hh, state[0], self.relu)
         return outputs, (outputs[:, -1],)
 
 
@@ -129,7 +148,11 @@ class GRULayer(RecurrentLayer):
         if self.cudnn(x):
             second = nn.functional.pad(self.bias_hn, (2 * self.units, 0))
             return _one_part(torch.gru, x, state, self.library_weights(second))
-        outputs = gru(self.project(x), self.weight_hh, self.bias_hn, *state)
+        return super().recur(x, state)
+
+    def run(self, projected: Tensor, state: States) -> tuple[Tensor, States]:
+        """As declared."""
+        outputs = gru(projected, self.weight_hh, self.bias_hn, *state)
         return outputs, (outputs[:, -1],)
 
 
@@ -138,9 +161,9 @@ class OriginalGRULayer(RecurrentLayer):
 
     gates = 3
 
-    def recur(self, x: Tensor, state: States) -> tuple[Tensor, States]:
+    def run(self, projected: Tensor, state: States) -> tuple[Tensor, States]:
         """As declared."""
-        outputs = gru_original(self.project(x), self.weight_hh, *state)
+        outputs = gru_original(projected, self.weight_hh, *state)
         return outputs, (outputs[:, -1],)
 
 
@@ -149,9 +172,9 @@ class MinimalGRULayer(RecurrentLayer):
 
     gates = 2
 
-    def recur(self, x: Tensor, state: States) -> tuple[Tensor, States]:
+    def run(self, projected: Tensor, state: States) -> tuple[Tensor, States]:
         """As declared."""
-        outputs = gru_minimal(self.project(x), self.weight_hh, *state)
+        outputs = gru_minimal(projected, self.weight_hh, *state)
         return outputs, (outputs[:, -1],)
 
 
@@ -173,7 +196,12 @@ class LSTMLayer(RecurrentLayer):
             first = (h.unsqueeze(0).contiguous(), c.unsqueeze(0).contiguous())
             outputs, h, c = torch.lstm(x, first, self.library_weights(), *_ONE_LAYER)
             return outputs, (h[0], c[0])
-        outputs, c = lstm(self.project(x), self.weight_hh, h, c, self.peepholes)
+        return super().recur(x, state)
+
+    def run(self, projected: Tensor, state: States) -> tuple[Tensor, States]:
+        """As declared."""
+        h, c = state
+        outputs, c = lstm(projected, self.weight_hh, h, c, self.peepholes)
         return outputs, (outputs[:, -1], c)
 
     def onednn(self, x: Tensor) -> bool:

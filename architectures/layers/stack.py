@@ -21,6 +21,15 @@ class Stack(Mixer):
         """`(B, T, D) -> (B, T, H)`; causal, so that padding cannot matter."""
         return self.extend(x)[0]
 
+    def look_up(self, table: Tensor, symbols: Tensor, mask: Tensor | None = None) -> Tensor:
+        """As declared: by the first layer."""
+        first, *others = self.layers
+        assert isinstance(first, RecurrentLayer)
+        x = first.look_up(table, symbols, mask)
+        for layer in others:
+            x = layer(x)
+        return x
+
     def extend(self, x: Tensor, state: State = None) -> tuple[Tensor, State]:
         """Outputs `(B, T, H)` of the last layer, and the state after them."""
         states = []

@@ -13,10 +13,25 @@ from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
 from bench.check.calling import ROUNDING, Forward, InChunks, gap, real, run
-from bench.check.subject import LONG, Core, Inputs, core, inputs, lengthened, normal, padded, writes
-from bench.contract import Architecture, Signature
+from bench.check.subject import (
+    BATCH,
+    LONG,
+    Core,
+    Inputs,
+    core,
+    generator,
+    inputs,
+    lengthened,
+    normal,
+    padded,
+    width,
+    writes,
+)
+from bench.check.verdict import NotAsked
+from bench.contract import Architecture, Mixer, Signature
 
 REPLICAS = 3
+ROWS = 5  # of a table: fewer than the steps that look them up
 
 
 def stacked(architecture: Architecture, signature: Signature) -> str:
@@ -56,6 +71,27 @@ def stacked_evaluation(architecture: Architecture, signature: Signature) -> str:
             moved = gap(real(output, shared), real(run(subject, shared), shared))
             assert moved <= ROUNDING, f"Stacked {way}, outputs differ by {moved:.1e}."
     return ""
+
+
+def look_up(architecture: Architecture, signature: Signature) -> str:
+    """A mixer that looks its inputs up in a table does what it does with the rows."""
+    subject = core(architecture, signature)
+    if not isinstance(subject, Mixer) or type(subject).look_up is Mixer.look_up:
+        return NotAsked("it has no way of its own to look symbols up")
+    assert architecture.reads is None, "What it reads is raw, so it is never asked to look up."
+    table = normal((ROWS, width(architecture)), 0).requires_grad_()
+    symbols = torch.randint(ROWS, (BATCH, signature.steps), generator=generator(0))
+    given = padded(Inputs(symbols))
+    leaves = dict(subject.named_parameters()) | {"the table": table}
+    read = real(subject(table[symbols], given.mask), given)
+    found = real(subject.look_up(table, symbols, given.mask), given)
+    moved = gap(found, read)
+    assert moved <= ROUNDING, f"Looked up, outputs differ by {moved:.1e}."
+    gradients = _gradients([found], leaves)
+    for name, gradient in _gradients([read], leaves).items():
+        moved = gap(gradients[name], gradient)
+        assert moved <= ROUNDING, f"Looked up, the gradient of {name} differs by {moved:.1e}."
+    return f"{ROWS} rows for {symbols.numel()} steps"
 
 
 def _trained(subject: Core, given: Inputs) -> tuple[Tensor, dict[str, Tensor]]:

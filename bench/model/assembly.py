@@ -54,6 +54,14 @@ class Model(nn.Module):
         """Predict the targets: `(B, U, V)` logits or `(B, U, W)` values."""
         raise NotImplementedError
 
+    def mixed(self, source: Tensor, source_mask: Tensor | None) -> Tensor:
+        """A mixer's outputs `(B, T, D)`."""
+        assert isinstance(self.core, Mixer)
+        if self.core.stacked and isinstance(self.embed, nn.Embedding):
+            return self.core.look_up(self.embed.weight, source, source_mask)
+        outputs: Tensor = self.core(self.embed(source), source_mask)
+        return outputs
+
 
 def _as_long_and_wide(width: int) -> Callable[[nn.Module, tuple[Any, ...], Any], None]:
     """A hook that holds a core to its shape: what is too short could still be pooled, and trained.
@@ -85,7 +93,7 @@ class PooledModel(Model):
 
     def forward(self, source: Tensor, source_mask: Tensor | None, target: Tensor | None) -> Tensor:
         """`(B, 1, V)` or `(B, 1, W)`."""
-        mixed = self.core(self.embed(source), source_mask)
+        mixed = self.mixed(source, source_mask)
         predicted: Tensor = self.head(pooled(mixed, source_mask, self.pool))
         return predicted
 
@@ -101,7 +109,7 @@ class AlignedModel(Model):
         steps: Tensor | None = None,
     ) -> Tensor:
         """`(B, T, V)` or `(B, T, W)`; only at `steps` `(B, K)`, `(B, K, V)` or `(B, K, W)`."""
-        mixed = self.core(self.embed(source), source_mask)
+        mixed = self.mixed(source, source_mask)
         predicted: Tensor = self.head(mixed if steps is None else taken(mixed, steps))
         return predicted
 

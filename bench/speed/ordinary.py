@@ -1,11 +1,14 @@
 """The script that an ordinary user of Lightning writes for one training, to be compared with."""
 
 import logging
+import multiprocessing
 import os
 import tempfile
 import warnings
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, redirect_stderr, redirect_stdout
 from pathlib import Path
+from unittest.mock import patch
 
 import pytorch_lightning as lightning
 import torch
@@ -15,7 +18,9 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 from torchmetrics.classification import MulticlassAccuracy
 
+from bench import registry
 from bench.contract import Split, Tokens
+from bench.run.executor import WORKER_ENVIRONMENT, compute_alone
 from bench.train.cell import Job
 from bench.train.data import generator
 
@@ -86,6 +91,55 @@ def examples(job: Job, count: int, split: Split) -> TensorDataset:
     """Examples of a job's task, drawn before anything is timed."""
     batch = job.task.value.sample(job.length, count, generator("speed", split), split)
     return TensorDataset(batch.source, batch.target[:, 0])
+
+
+class Fits:
+    """A fit for each seed of a job, one after another, in a process as an ordinary user has it.
+
+    It has one thread and one core, as ours has, and the C library's own settings: those of our
+    workers are part of what is compared. Denormal numbers are flushed to zero there too, though an
+    ordinary user's are not: gradients that vanish over 256 steps would cost it another factor of 4.
+    """
+
+    def __init__(self, architecture: str, job: Job, validation: int) -> None:
+        """validation: examples, evaluated once."""
+        self.prepared = architecture, job, validation
+        self.process: ProcessPoolExecutor | None = None
+
+    def __call__(self) -> None:
+        """Train all of them; the process is started, and its data drawn, by the first call."""
+        if self.process is None:
+            self.process = _ordinary_process(self.prepared)
+        self.process.submit(_fit_all).result()
+
+
+def _ordinary_process(prepared: tuple[str, Job, int]) -> ProcessPoolExecutor:
+    context = multiprocessing.get_context("spawn")
+    process = ProcessPoolExecutor(1, context, initializer=_prepare, initargs=prepared)
+    with patch.dict(os.environ):
+        for name in WORKER_ENVIRONMENT:
+            if name.startswith("MALLOC_"):
+                os.environ.pop(name, None)
+        process.submit(int).result()  # starts it, while the environment is so
+    return process
+
+
+_prepared: tuple[str, Job, TensorDataset, TensorDataset]
+
+
+def _prepare(architecture: str, job: Job, validation: int) -> None:
+    global _prepared  # a process has this one
+    compute_alone()
+    registry.discover()
+    count = job.recipe.steps * job.recipe.batch_size
+    training = examples(job, count, Split.TRAIN)
+    _prepared = architecture, job, training, examples(job, validation, Split.VALIDATION)
+
+
+def _fit_all() -> None:
+    architecture, job, training, validation = _prepared
+    for seed in job.seeds:
+        fit(architecture, job, training, validation, seed)
 
 
 def fit(

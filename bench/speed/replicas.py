@@ -1,14 +1,13 @@
 """A cell of replicas against as many ordinary Lightning fits, one after another."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 
-from bench.contract import Split
-from bench.speed import ordinary
 from bench.speed.comparison import Comparison
 from bench.speed.engine import small_job
 from bench.speed.operations import training_operations
-from bench.train.cell import Job, train
+from bench.speed.ordinary import Fits
+from bench.train.cell import train
 
 REPLICAS = 8
 VALIDATION = 500  # examples, evaluated once
@@ -33,20 +32,8 @@ def comparisons() -> Iterator[Comparison]:
             name=f"{REPLICAS} replicas: {architecture} h{width} T{length} B{batch}",
             against=f"{REPLICAS} ordinary Lightning fits",
             ours=partial(train, job),
-            theirs=_one_after_another(architecture, job),
+            theirs=Fits(architecture, job, VALIDATION),
             target=target,
             share=False,
             flops=training_operations(job),
         )
-
-
-def _one_after_another(architecture: str, job: Job) -> Callable[[], None]:
-    count = job.recipe.steps * job.recipe.batch_size
-    training = ordinary.examples(job, count, Split.TRAIN)
-    validation = ordinary.examples(job, VALIDATION, Split.VALIDATION)
-
-    def fits() -> None:
-        for seed in job.seeds:
-            ordinary.fit(architecture, job, training, validation, seed)
-
-    return fits

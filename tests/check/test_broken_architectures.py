@@ -277,6 +277,20 @@ class Branching(RunningMean):
         return super().extend(x if x.sum().item() < 1e9 else -x, state)
 
 
+class OtherTable(RunningMean):
+    """It looks up another row than it is told."""
+
+    def look_up(self, table: Tensor, symbols: Tensor, mask: Tensor | None = None) -> Tensor:
+        return super().look_up(table.flip(0), symbols, mask)
+
+
+class FrozenTable(RunningMean):
+    """It learns nothing of what it looks up."""
+
+    def look_up(self, table: Tensor, symbols: Tensor, mask: Tensor | None = None) -> Tensor:
+        return super().look_up(table.detach(), symbols, mask)
+
+
 class OwnBuffer(RunningMean):
     """A buffer that is drawn for each replica, where replicas share buffers."""
 
@@ -337,6 +351,8 @@ FAULTS: list[tuple[type[Mixer], bool, set[str]]] = [
     (Detached, True, {"stacked"}),
     (Branching, True, {"stacked", "stacked_evaluation"}),
     (OwnBuffer, True, {"stacked", "stacked_evaluation"}),
+    (OtherTable, True, {"look_up"}),
+    (FrozenTable, True, {"look_up"}),
     (Upcast, True, {"shape"}),
     (EvenOnly, True, {"widths"}),
     (ManyOnly, False, {"one_step", "padding"}),  # an example of one step, without its padding
@@ -489,7 +505,11 @@ def test_every_check_is_a_finding_with_a_sentence() -> None:
     assert len({finding.name for finding in found}) == len(found) == 2 + len(OF_A_CORE)
     assert all(finding.sentence.endswith(".") for finding in found)
     unasked = {finding.name: finding.detail for finding in found if not finding.asked}
-    assert unasked == dict.fromkeys(["extension", "state"], "not causal: extend is not asked for")
+    assert unasked == {
+        "extension": "not causal: extend is not asked for",
+        "state": "not causal: extend is not asked for",
+        "look_up": "it has no way of its own to look symbols up",
+    }
 
 
 def test_failures_say_by_how_much() -> None:

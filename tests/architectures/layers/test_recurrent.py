@@ -113,3 +113,18 @@ def test_initialisation(name: str) -> None:
     if layer.gates == 4:
         biases[1] = 1
     torch.testing.assert_close(layer.bias.detach(), biases.flatten())
+
+
+@pytest.mark.parametrize("rows", [6, 60])  # fewer than half of the steps, or more
+@pytest.mark.parametrize("name", LAYERS)
+def test_looking_up_is_reading_the_rows(name: str, rows: int) -> None:
+    layer = made(name).double()
+    table = torch.randn(rows, 3, dtype=torch.float64, requires_grad=True)
+    symbols = torch.randint(rows, (4, 7))
+    found, read = layer.look_up(table, symbols), layer(table[symbols])
+    torch.testing.assert_close(found, read)
+    leaves = [table, *layer.parameters()]
+    weights = torch.randn_like(read)
+    torch.testing.assert_close(
+        torch.autograd.grad(found, leaves, weights), torch.autograd.grad(read, leaves, weights)
+    )

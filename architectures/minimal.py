@@ -30,7 +30,8 @@ class MinGRUMixer(Mixer):
     def extend(self, x: Tensor, state: State = None) -> tuple[Tensor, State]:
         """The state is `h` `(B, D)`."""
         gate, candidate = self.project(x).chunk(2, dim=-1)
-        h = scan((-gate).sigmoid(), gate.sigmoid() * candidate, state)
+        z = gate.sigmoid()
+        h = scan(1 - z, z * candidate, state)
         return h, h[:, -1]
 
 

@@ -98,8 +98,9 @@ def run(a: Tensor, b: Tensor, state: Tensor, states: Tensor, backwards: bool = F
     size = (chunks, len(steps) // chunks)
     a_, b_, states_ = (torch.unflatten(x[:, whole], 1, size) for x in (a, b, states))
     current = state[:, None] if chunks == 1 else _starts(a_, b_, state, backwards)
-    for i in range(size[1])[:: steps.step]:
-        current = torch.addcmul(b_[:, :, i], a_[:, :, i], current, out=states_[:, :, i])
+    each = (x.unbind(2)[:: steps.step] for x in (a_, b_, states_))
+    for a_t, b_t, states_t in zip(*each, strict=True):
+        current = torch.addcmul(b_t, a_t, current, out=states_t)
     state = current[:, 0 if backwards else -1]
     for t in steps[len(steps) - rest :]:
         state = torch.addcmul(b[:, t], a[:, t], state, out=states[:, t])
@@ -116,15 +117,17 @@ def run_back(a: Tensor, b: Tensor, state: Tensor, states: Tensor) -> None:
 
 def _starts(a: Tensor, b: Tensor, state: Tensor, backwards: bool) -> Tensor:
     """The state before each chunk, `(B, C, …)`, for `a` and `b` in chunks `(B, C, L, …)`."""
-    chunks, (first, *others) = (range(n)[:: -1 if backwards else 1] for n in a.shape[1:3])
-    ends, products = b[:, :, first].clone(), a[:, :, first].clone()
-    for i in others:
-        torch.addcmul(b[:, :, i], a[:, :, i], ends, out=ends)
-        products.mul_(a[:, :, i])
+    order = slice(None, None, -1 if backwards else 1)
+    (ends, products), *others = zip(b.unbind(2)[order], a.unbind(2)[order], strict=True)
+    ends, products = ends.clone(), products.clone()
+    for b_t, a_t in others:
+        torch.addcmul(b_t, a_t, ends, out=ends)
+        products.mul_(a_t)
     starts = torch.empty_like(ends)
-    for chunk in chunks:
-        starts[:, chunk] = state
-        state = torch.addcmul(ends[:, chunk], products[:, chunk], state)
+    each = (x.unbind(1)[order] for x in (starts, ends, products))
+    for start, end, product in zip(*each, strict=True):
+        start.copy_(state)
+        state = torch.addcmul(end, product, state)
     return starts
 
 

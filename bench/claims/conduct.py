@@ -14,7 +14,7 @@ from bench.claims.claim import Claim, Ruling, ruling
 from bench.claims.evidence import Evidence
 from bench.claims.page import write
 from bench.contract import InputError
-from bench.record import Paces, Record
+from bench.record import Paces, Record, Run
 from bench.report.wording import duration, number
 from bench.run.executor import computing_alone
 from bench.run.machine import device_name
@@ -24,6 +24,9 @@ from bench.speed.others import Others
 from bench.speed.pace import Shape, paces
 
 ROUNDS = 15  # of timing
+
+Ran = dict[str, tuple[Run, Sequence[Record]]]
+"""By experiment: its run, and the records of it."""
 
 
 def chosen(numbers: Sequence[int]) -> list[Claim]:
@@ -82,40 +85,51 @@ def shapes(claims: Sequence[Claim]) -> list[Shape]:
     return [shape for shape in found if shape is not None]
 
 
-def evidence(out: Path, warn: Callable[[str], None] = lambda _: None) -> Evidence:
-    """All that is stored of any experiment."""
-    found: dict[str, list[Record]] = {}
-    for name in _names(CLAIMS):
-        store = Store(out / name, warn)
-        report = store.read_run()
-        if report is not None:
-            found[name] = store.reported(report)[0]
-    timed = Store(out, warn).read_paces()
-    return Evidence(found, list(timed.paces) if timed is not None else [])
-
-
 def concluded(out: Path, warn: Callable[[str], None] = lambda _: None) -> list[Ruling]:
     """Judge every claim by what is stored in a folder, and write the tables and the page of it.
 
     warn: told, in a sentence, of every file that cannot be read.
     """
-    found = evidence(out, warn)
+    return judged(out, *stored(out, warn))
+
+
+def stored(out: Path, warn: Callable[[str], None] = lambda _: None) -> tuple[Ran, Paces | None]:
+    """All that is stored of any experiment, and what was timed."""
+    ran: Ran = {}
+    for name in _names(CLAIMS):
+        store = Store(out / name, warn)
+        run = store.read_run()
+        if run is not None:
+            ran[name] = run, store.reported(run)[0]
+    return ran, Store(out, warn).read_paces()
+
+
+def judged(out: Path, ran: Ran, timed: Paces | None, linked: bool = True) -> list[Ruling]:
+    """Judge every claim by these, and write the tables and the page of it.
+
+    linked: whether the experiments' own reports lie there.
+    """
+    found = evidence(ran, timed)
     rulings = [ruling(claim, found) for claim in CLAIMS]
-    write(out, rulings, _how(out))
+    write(out, rulings, _how(ran, timed), linked)
     return rulings
 
 
-def _how(out: Path) -> dict[str, str]:
+def evidence(ran: Ran, timed: Paces | None) -> Evidence:
+    """What claims are judged by."""
+    records = {name: list(own) for name, (_, own) in ran.items()}
+    return Evidence(records, list(timed.paces) if timed is not None else [])
+
+
+def _how(ran: Ran, timed: Paces | None) -> dict[str, str]:
     """How the experiments were run, for people."""
-    found = (Store(out / name).read_run() for name in _names(CLAIMS))
-    runs = [run for run in found if run is not None]
+    runs = [run for run, _ in ran.values()]
     told = {
         "experiments": ", ".join(run.suite for run in runs) or "none",
         "took": duration(sum(run.seconds for run in runs)),
     }
     for fact in ("machine", "commit", "workers"):
         told[fact] = " or ".join(dict.fromkeys(str(getattr(run, fact)) for run in runs))
-    timed = Store(out).read_paces()
     if timed is not None:
         told["cores that others kept busy during timings"] = number(timed.other_cores, 1)
     return told

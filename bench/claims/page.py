@@ -23,10 +23,13 @@ CLAIMS = (
 PARTS = ("claim", "part", "verdict", "effect", "low", "high", "threshold", "seeds", "reason")
 
 
-def write(out: Path, rulings: Sequence[Ruling], ran: dict[str, str]) -> list[Path]:
+def write(
+    out: Path, rulings: Sequence[Ruling], ran: dict[str, str], linked: bool = True
+) -> list[Path]:
     """Write `claims.csv`, `claim_parts.csv`, `report.md` and `report.html` into `out`.
 
-    ran: how the experiments were run, for people: facts by name.
+    ran: how the experiments were run, for people: facts by name. linked: whether the reports of
+    the experiments lie there; without them there is no `report.html`, which links them.
     """
     context = {
         "rulings": rulings,
@@ -42,8 +45,9 @@ def write(out: Path, rulings: Sequence[Ruling], ran: dict[str, str]) -> list[Pat
         "claims.csv": table(CLAIMS, map(claim_row, rulings)),
         "claim_parts.csv": table(PARTS, parts),
         "report.md": page.markdown("claims.md.j2", context),
-        "report.html": page.markup("claims.html.j2", context),
     }
+    if linked:
+        texts["report.html"] = page.markup("claims.html.j2", context)
     for name, text in texts.items():
         write_whole(out / name, text)
     return [out / name for name in texts]
@@ -58,7 +62,7 @@ def claim_row(ruling: Ruling) -> dict[str, Any]:
         "verdict": ruling.verdict.value,
         "part": judged.part.says,
         **_numbers(judged),
-        "evidence": " ".join(dict.fromkeys(map(report_of, ruling.claim.quantities))),
+        "evidence": " ".join(dict.fromkeys(map(source_of, ruling.claim.quantities))),
     }
 
 
@@ -71,6 +75,11 @@ def part_rows(ruling: Ruling) -> Iterable[dict[str, Any]]:
             "verdict": judged.verdict.value,
             **_numbers(judged),
         }
+
+
+def source_of(quantity: Quantity) -> str:
+    """What measured a quantity: a suite, or the timing."""
+    return f"claims/{quantity.experiment}" if quantity.experiment else "paces.json"
 
 
 def report_of(quantity: Quantity) -> str:

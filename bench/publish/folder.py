@@ -1,8 +1,10 @@
 """The folder of published results: what is added to it, and what is derived in it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from bench.claims import conduct
+from bench.claims.claim import Ruling
 from bench.contract import InputError
 from bench.publish import records
 from bench.publish.leaderboard import leaderboard
@@ -12,6 +14,7 @@ from bench.report.page import markdown, write_report
 from bench.run.store import Store, accessing, write_whole
 
 SMALL = 2 * 2**20  # bytes; a larger report.html is not kept
+CLAIMS = "claims"  # the folder of the claims, an experiment in each folder of it
 
 
 def add(run: Path, results: Path) -> Path:
@@ -38,21 +41,25 @@ def regenerate(results: Path) -> list[Path]:
     paths = sorted(results.rglob(records.NAME))
     if not paths:
         raise InputError(f"There are no published results in {results}: no {records.NAME}.")
-    suites = {path.parent.relative_to(results).as_posix(): records.read(path) for path in paths}
-    for path, published in zip(paths, suites.values(), strict=True):
-        with accessing(path.parent):
-            _report(path.parent, published)
+    found = {path.parent.relative_to(results).as_posix(): records.read(path) for path in paths}
+    suites = {name: one for name, one in found.items() if not name.startswith(f"{CLAIMS}/")}
+    for name, published in suites.items():
+        with accessing(results / name):
+            _report(results / name, published)
+    experiments = {name.removeprefix(f"{CLAIMS}/"): found[name] for name in {*found} - {*suites}}
+    rulings = _judged(results / CLAIMS, experiments) if experiments else []
     page = markdown(
         "results.md.j2",
         {
             "suites": suites,
+            "rulings": rulings,
             "pages": {name: (results / name / "report.html").is_file() for name in suites},
             "leaderboard": leaderboard(suites),
             "comparisons": against_literature(suites),
         },
     )
     write_whole(results / "README.md", page)
-    return [path.parent for path in paths]
+    return [results / name for name in (*suites, *([CLAIMS] if rulings else []))]
 
 
 def _report(folder: Path, published: Published) -> None:
@@ -62,8 +69,29 @@ def _report(folder: Path, published: Published) -> None:
         page.unlink()
 
 
+def _judged(folder: Path, experiments: Mapping[str, Published]) -> list[Ruling]:
+    """Judge the claims by their experiments, which have no page of their own, and write theirs."""
+    ran: conduct.Ran = {name: (one.run, one.records) for name, one in sorted(experiments.items())}
+    with accessing(folder):
+        return conduct.judged(folder, ran, Store(folder).read_paces(), linked=False)
+
+
 def publish(runs: Sequence[Path], results: Path) -> list[Path]:
-    """Add runs, then derive everything; returns the suites' folders."""
+    """Add runs, and those of claims with what was timed for them; then derive everything.
+
+    Returns the suites' folders.
+    """
     for run in runs:
-        add(run, results)
+        timed = Store(run).read_paces()
+        if timed is not None:
+            Store(results / CLAIMS).write_paces(timed)
+        for part in _parts(run):
+            add(part, results)
     return regenerate(results)
+
+
+def _parts(run: Path) -> list[Path]:
+    """The run in a folder; of a folder of claims, those of all their experiments."""
+    if (run / "run.json").is_file():
+        return [run]
+    return sorted(path.parent for path in run.glob("*/run.json")) or [run]

@@ -34,7 +34,7 @@ def test_tables_say_what_the_verdict_hangs_on(written):
     assert tuple(claim) == CLAIMS
     assert (claim["claim"], claim["statement"], claim["verdict"]) == ("1", NASTY, "undecided")
     assert (claim["seeds"], claim["threshold"], claim["evidence"]) == (
-        "2", "0.5", "future/report.html",
+        "2", "0.5", "claims/future",
     )  # fmt: skip
     assert float(claim["low"]) < float(claim["effect"]) == pytest.approx(0.775)
     (part,) = rows(files["claim_parts.csv"])

@@ -46,7 +46,7 @@ def test_what_is_there_is_judged(supporting):
     assert sixth["low"] <= sixth["effect"] <= sixth["high"]
     assert sixth["effect"] == pytest.approx(0.9)
     assert (sixth["threshold"], sixth["seeds"]) == (0.2, 4)
-    assert sixth["evidence"] == "future/report.html"
+    assert sixth["evidence"] == "claims/future"
     written = {str(path) for path in set(files(supporting)) - set(before)}
     assert written == {"claims.csv", "claim_parts.csv", "report.html", "report.md"}
 
@@ -122,7 +122,7 @@ def test_times_are_taken_once_where_a_claim_needs_them(tmp_path, monkeypatch):
     for _ in range(2):
         conduct.time_models([CLAIMS[12]], tmp_path, rounds=3)
     assert taken == [3]
-    found = conduct.evidence(tmp_path)
+    found = conduct.evidence(*conduct.stored(tmp_path))
     assert isinstance(found, Evidence)
     parts = [quantity.values(found) for claim in CLAIMS for quantity in claim.quantities]
     timed = [values for values in parts if values]

@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 
+from bench.claims import CLAIMS
 from bench.contract import InputError
 from bench.publish import folder
 from bench.publish.folder import SMALL, add, publish, regenerate
@@ -85,6 +86,28 @@ def test_a_large_page_is_not_kept(results, tmp_path, monkeypatch):
         regenerate(copy)
         assert page.exists() is kept
         assert ("to explore" in (copy / "README.md").read_text()) is kept
+
+
+def test_claims_are_judged_again_by_the_records_of_their_experiments(finished, tmp_path):
+    claims, copy = tmp_path / "claims", tmp_path / "results"
+    for name in ("memory", "space"):  # a run of their names, which has no cell that they ask for
+        shutil.copytree(finished, claims / name)
+        run = json.loads((finished / "run.json").read_text()) | {"suite": f"claims/{name}"}
+        (claims / name / "run.json").write_text(json.dumps(run))
+    (claims / "paces.json").write_text('{"paces": [], "other_cores": 0.25}')
+    assert publish([finished, claims], copy) == [copy / "tiny", copy / "claims"]
+    assert {path.name for path in (copy / "claims").iterdir()} == {
+        "claim_parts.csv", "claims.csv", "memory", "paces.json", "report.md", "space",
+    }  # fmt: skip
+    assert "claims/memory, claims/space" in (copy / "claims" / "report.md").read_text()
+    page = (copy / "README.md").read_text()
+    assert len(CLAIMS) == page.count("| undecided |") == 15
+    assert "claims/space" not in page, "an experiment is no suite of the leaderboard"
+    before = contents(copy)
+    for path in copy.rglob("*.md"):
+        path.unlink()
+    regenerate(copy)
+    assert contents(copy) == before
 
 
 def test_what_is_no_finished_run_is_refused(finished, tmp_path):

@@ -12,8 +12,8 @@ from tasks.material import digits
 def choose(classes: Tensor, split: Split, generator: torch.Generator) -> Tensor:
     """An image of the split, by number, for each class of a tensor, all of a class alike."""
     order, first, size = _by_class(split)
-    place = torch.rand(classes.shape, generator=generator) * size[classes]
-    return order[first[classes] + place.long()]
+    place = torch.rand(classes.shape, generator=generator).mul_(size[classes])
+    return order[place.int().add_(first[classes])]
 
 
 @cache
@@ -21,4 +21,5 @@ def _by_class(split: Split) -> tuple[Tensor, Tensor, Tensor]:
     """The images of a split in order of class, and where each class begins and how large it is."""
     classes = digits.labels(split)
     size = classes.bincount(minlength=digits.CLASSES)
-    return classes.argsort(stable=True), size.cumsum(0) - size, size
+    first = size.cumsum(0) - size
+    return classes.argsort(stable=True).int(), first.int(), size.float()

@@ -35,19 +35,21 @@ class Stamps:
     """
 
     def __init__(self, glyphs: Tensor, play: int) -> None:
-        self.number, self.height, self.play = len(glyphs), glyphs.shape[1] + play, play
+        self.number, self.height = len(glyphs), glyphs.shape[1] + play
         shifted = [pad(glyphs, (x, play - x, play, 0)).flatten(0, 1) for x in range(play + 1)]
         self.lines = torch.cat([*shifted, torch.zeros(play, glyphs.shape[2] + play)])
+        right = torch.arange(play + 1) * self.number * self.height
+        up = play - torch.arange(play + 1)
+        self.starts = (up[:, None] + right).flatten().int()  # the first line of glyph 0, by place
 
     def painted(self, glyph: Tensor, place: Tensor) -> Tensor:
         """A picture `(B, rows h', columns w')` of cells; each line is looked up and written once.
 
         glyph, place: `(B, rows, columns)`; place `y (play + 1) + x` is so far down and right.
         """
-        y, x = place // (self.play + 1), place % (self.play + 1)
-        start = (x * self.number + glyph) * self.height + self.play - y
+        start = torch.add(self.starts[place], glyph.int(), alpha=self.height)
         down = torch.arange(self.height, dtype=torch.int32)  # int64 would be more to read
-        line = start.int()[:, :, None] + down[:, None]
+        line = start[:, :, None] + down[:, None]
         return embedding(line, self.lines).flatten(3).flatten(1, 2)
 
 

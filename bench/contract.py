@@ -219,13 +219,13 @@ class Mixer(nn.Module):
         """
         raise NotImplementedError
 
-    def look_up(self, table: Tensor, symbols: Tensor, mask: Tensor | None = None) -> Tensor:
-        """The same for symbols `(B, T)` that stand for rows of a table `(V, D)`.
+    def read_raw(self, embed: nn.Module, source: Tensor, mask: Tensor | None = None) -> Tensor:
+        """The same for a raw source and the embedder that makes vectors `(B, T, D)` of it.
 
-        The engine calls it where the core is stacked. A core that begins with a linear map may map
-        the table in place of every step.
+        The engine calls it where the core is stacked. A core that begins with a linear map may join
+        it with the embedder's: with the table of an `nn.Embedding`, or with an `nn.Linear`.
         """
-        mixed: Tensor = self(torch.nn.functional.embedding(symbols, table), mask)
+        mixed: Tensor = self(embed(source), mask)
         return mixed
 
     def extend(self, x: Tensor, state: State = None) -> tuple[Tensor, State]:

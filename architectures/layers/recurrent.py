@@ -65,13 +65,30 @@ class RecurrentLayer(Mixer):
     def run(self, projected: Tensor, state: States) -> tuple[Tensor, States]:
         """Outputs and state by our own kernel, from `W x + b` `(B, T, G * H)`."""
 
-    def look_up(self, table: Tensor, symbols: Tensor, mask: Tensor | None = None) -> Tensor:
-        """As declared: the rows of the table are projected, if they are fewer than the steps."""
-        if 2 * len(table) > symbols.numel():
-            return super().look_up(table, symbols, mask)
-        rows = nn.functional.linear(table, self.weight_ih, self.bias)
-        projected = nn.functional.embedding(symbols.mT, rows).transpose(0, 1)
-        return self.run(projected, self.beginning(symbols))[0]
+    def read_raw(self, embed: nn.Module, source: Tensor, mask: Tensor | None = None) -> Tensor:
+        """As declared, both maps joined where that is less to compute."""
+        projected = self.project_embedded(embed, source)
+        if projected is None:
+            return super().read_raw(embed, source, mask)
+        return self.run(projected, self.beginning(source))[0]
+
+    def project_embedded(self, embed: nn.Module, source: Tensor) -> Tensor | None:
+        """`W embed(x) + b` without vectors for each step; None where these are less to compute.
+
+        Of symbols that are fewer than the steps, every row of the table is projected; values that
+        are narrower than the vectors are multiplied with the product of both weights.
+        """
+        match embed:
+            case nn.Embedding() if 2 * len(embed.weight) <= source.numel():
+                rows = embed.weight @ self.weight_ih.mT + self.bias
+                return nn.functional.embedding(source.mT, rows).transpose(0, 1)
+            case nn.Linear() if source.shape[2] < len(embed.weight):
+                weight = self.weight_ih @ embed.weight
+                bias = self.weight_ih @ embed.bias + self.bias
+                values = source.transpose(0, 1)
+                steps = values.flatten(0, 1) @ weight.mT + bias
+                return torch.unflatten(steps, 0, values.shape[:2]).transpose(0, 1)
+        return None
 
     def project(self, x: Tensor) -> Tensor:
         """`W x + b` `(B, T, G * H)`, time-major in memory as suits the kernels.

@@ -21,11 +21,11 @@ class Stack(Mixer):
         """`(B, T, D) -> (B, T, H)`; causal, so that padding cannot matter."""
         return self.extend(x)[0]
 
-    def look_up(self, table: Tensor, symbols: Tensor, mask: Tensor | None = None) -> Tensor:
+    def read_raw(self, embed: nn.Module, source: Tensor, mask: Tensor | None = None) -> Tensor:
         """As declared: by the first layer."""
         first, *others = self.layers
         assert isinstance(first, RecurrentLayer)
-        x = first.look_up(table, symbols, mask)
+        x = first.read_raw(embed, source, mask)
         for layer in others:
             x = layer(x)
         return x

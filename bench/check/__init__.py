@@ -54,7 +54,7 @@ OF_A_CORE: tuple[Check, ...] = (
     order.state,
     replica.stacked,
     replica.stacked_evaluation,
-    replica.look_up,
+    replica.read_raw,
 )
 """Checks of a configured architecture and a signature to build it for."""
 

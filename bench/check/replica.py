@@ -31,7 +31,7 @@ from bench.check.verdict import NotAsked
 from bench.contract import Architecture, Mixer, Signature
 
 REPLICAS = 3
-ROWS = 5  # of a table: fewer than the steps that look them up
+ROWS = 5  # of an embedding: fewer than the steps
 
 
 def stacked(architecture: Architecture, signature: Signature) -> str:
@@ -73,25 +73,34 @@ def stacked_evaluation(architecture: Architecture, signature: Signature) -> str:
     return ""
 
 
-def look_up(architecture: Architecture, signature: Signature) -> str:
-    """A mixer that looks its inputs up in a table does what it does with the rows."""
+def read_raw(architecture: Architecture, signature: Signature) -> str:
+    """A mixer that reads raw inputs with an embedder does what it does with the embedded ones."""
     subject = core(architecture, signature)
-    if not isinstance(subject, Mixer) or type(subject).look_up is Mixer.look_up:
-        return NotAsked("it has no way of its own to look symbols up")
-    assert architecture.reads is None, "What it reads is raw, so it is never asked to look up."
-    table = normal((ROWS, width(architecture)), 0).requires_grad_()
-    symbols = torch.randint(ROWS, (BATCH, signature.steps), generator=generator(0))
-    given = padded(Inputs(symbols))
-    leaves = dict(subject.named_parameters()) | {"the table": table}
-    read = real(subject(table[symbols], given.mask), given)
-    found = real(subject.look_up(table, symbols, given.mask), given)
-    moved = gap(found, read)
-    assert moved <= ROUNDING, f"Looked up, outputs differ by {moved:.1e}."
-    gradients = _gradients([found], leaves)
-    for name, gradient in _gradients([read], leaves).items():
-        moved = gap(gradients[name], gradient)
-        assert moved <= ROUNDING, f"Looked up, the gradient of {name} differs by {moved:.1e}."
-    return f"{ROWS} rows for {symbols.numel()} steps"
+    if not isinstance(subject, Mixer) or type(subject).read_raw is Mixer.read_raw:
+        return NotAsked("it has no way of its own to read raw inputs")
+    D, shape = width(architecture), (BATCH, signature.steps)
+    symbols = torch.randint(ROWS, shape, generator=generator(0))
+    for embed, source in (
+        (nn.Embedding(ROWS, D), symbols),
+        (nn.Embedding(2 * symbols.numel(), D), symbols),
+        (nn.Linear(2, D), normal((*shape, 2), 0)),
+        (nn.Linear(3 * D, D), normal((*shape, 3 * D), 0)),
+    ):
+        embed.double()
+        given = padded(Inputs(source))
+        leaves: dict[str, Tensor] = dict(subject.named_parameters())
+        leaves |= {f"the embedder's {name}": leaf for name, leaf in embed.named_parameters()}
+        embedded = real(subject(embed(source), given.mask), given)
+        found = real(subject.read_raw(embed, source, given.mask), given)
+        moved = gap(found, embedded)
+        assert moved <= ROUNDING, f"With {embed}, outputs differ by {moved:.1e}."
+        gradients = _gradients([found], leaves)
+        for name, gradient in _gradients([embedded], leaves).items():
+            moved = gap(gradients[name], gradient)
+            assert moved <= ROUNDING, (
+                f"With {embed}, the gradient of {name} differs by {moved:.1e}."
+            )
+    return "symbols, few and many; values, narrower and wider"
 
 
 def _trained(subject: Core, given: Inputs) -> tuple[Tensor, dict[str, Tensor]]:

@@ -57,8 +57,8 @@ class Model(nn.Module):
     def mixed(self, source: Tensor, source_mask: Tensor | None) -> Tensor:
         """A mixer's outputs `(B, T, D)`."""
         assert isinstance(self.core, Mixer)
-        if self.core.stacked and isinstance(self.embed, nn.Embedding):
-            return self.core.look_up(self.embed.weight, source, source_mask)
+        if self.core.stacked:
+            return self.core.read_raw(self.embed, source, source_mask)
         outputs: Tensor = self.core(self.embed(source), source_mask)
         return outputs
 

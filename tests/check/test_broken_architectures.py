@@ -277,18 +277,18 @@ class Branching(RunningMean):
         return super().extend(x if x.sum().item() < 1e9 else -x, state)
 
 
-class OtherTable(RunningMean):
-    """It looks up another row than it is told."""
+class Misreader(RunningMean):
+    """It reads symbols other than those that it is given."""
 
-    def look_up(self, table: Tensor, symbols: Tensor, mask: Tensor | None = None) -> Tensor:
-        return super().look_up(table.flip(0), symbols, mask)
+    def read_raw(self, embed: nn.Module, source: Tensor, mask: Tensor | None = None) -> Tensor:
+        return super().read_raw(embed, source.flip(0), mask)
 
 
-class FrozenTable(RunningMean):
-    """It learns nothing of what it looks up."""
+class FrozenReader(RunningMean):
+    """Its embedder learns nothing."""
 
-    def look_up(self, table: Tensor, symbols: Tensor, mask: Tensor | None = None) -> Tensor:
-        return super().look_up(table.detach(), symbols, mask)
+    def read_raw(self, embed: nn.Module, source: Tensor, mask: Tensor | None = None) -> Tensor:
+        return self(embed(source).detach(), mask)
 
 
 class OwnBuffer(RunningMean):
@@ -351,8 +351,8 @@ FAULTS: list[tuple[type[Mixer], bool, set[str]]] = [
     (Detached, True, {"stacked"}),
     (Branching, True, {"stacked", "stacked_evaluation"}),
     (OwnBuffer, True, {"stacked", "stacked_evaluation"}),
-    (OtherTable, True, {"look_up"}),
-    (FrozenTable, True, {"look_up"}),
+    (Misreader, True, {"read_raw"}),
+    (FrozenReader, True, {"read_raw"}),
     (Upcast, True, {"shape"}),
     (EvenOnly, True, {"widths"}),
     (ManyOnly, False, {"one_step", "padding"}),  # an example of one step, without its padding
@@ -508,7 +508,7 @@ def test_every_check_is_a_finding_with_a_sentence() -> None:
     assert unasked == {
         "extension": "not causal: extend is not asked for",
         "state": "not causal: extend is not asked for",
-        "look_up": "it has no way of its own to look symbols up",
+        "read_raw": "it has no way of its own to read raw inputs",
     }
 
 

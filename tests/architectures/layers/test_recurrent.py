@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from architectures.layers.recurrent import (
     GRULayer,
@@ -115,16 +115,29 @@ def test_initialisation(name: str) -> None:
     torch.testing.assert_close(layer.bias.detach(), biases.flatten())
 
 
-@pytest.mark.parametrize("rows", [6, 60])  # fewer than half of the steps, or more
+EMBEDDERS = {
+    "few symbols": lambda: nn.Embedding(6, 3),
+    "many symbols": lambda: nn.Embedding(60, 3),
+    "narrow values": lambda: nn.Linear(2, 3),
+    "wide values": lambda: nn.Linear(4, 3),
+}
+
+
+@pytest.mark.parametrize("kind", EMBEDDERS)
 @pytest.mark.parametrize("name", LAYERS)
-def test_looking_up_is_reading_the_rows(name: str, rows: int) -> None:
-    layer = made(name).double()
-    table = torch.randn(rows, 3, dtype=torch.float64, requires_grad=True)
-    symbols = torch.randint(rows, (4, 7))
-    found, read = layer.look_up(table, symbols), layer(table[symbols])
-    torch.testing.assert_close(found, read)
-    leaves = [table, *layer.parameters()]
-    weights = torch.randn_like(read)
+def test_reading_raw_inputs_is_reading_them_embedded(name: str, kind: str) -> None:
+    layer, embed = made(name).double(), EMBEDDERS[kind]().double()
+    source = (
+        torch.randint(embed.num_embeddings, (4, 7))
+        if isinstance(embed, nn.Embedding)
+        else torch.randn(4, 7, embed.in_features, dtype=torch.float64)
+    )
+    joined = layer.project_embedded(embed, source)
+    assert (joined is not None) == (kind in ("few symbols", "narrow values"))
+    found, expected = layer.read_raw(embed, source), layer(embed(source))
+    torch.testing.assert_close(found, expected)
+    leaves = [*embed.parameters(), *layer.parameters()]
+    weights = torch.randn_like(expected)
     torch.testing.assert_close(
-        torch.autograd.grad(found, leaves, weights), torch.autograd.grad(read, leaves, weights)
+        torch.autograd.grad(found, leaves, weights), torch.autograd.grad(expected, leaves, weights)
     )

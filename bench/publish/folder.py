@@ -2,6 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
+
+import pandas as pd
 
 from bench.claims import conduct
 from bench.claims.claim import Ruling
@@ -53,6 +56,7 @@ def regenerate(results: Path) -> list[Path]:
         {
             "suites": suites,
             "rulings": rulings,
+            "speed": _speed(results / "speed"),
             "pages": {name: (results / name / "report.html").is_file() for name in suites},
             "leaderboard": leaderboard(suites),
             "comparisons": against_literature(suites),
@@ -74,6 +78,22 @@ def _judged(folder: Path, experiments: Mapping[str, Published]) -> list[Ruling]:
     ran: conduct.Ran = {name: (one.run, one.records) for name, one in sorted(experiments.items())}
     with accessing(folder):
         return conduct.judged(folder, ran, Store(folder).read_paces(), linked=False)
+
+
+def _speed(folder: Path) -> dict[str, Any]:
+    """What `nox -s speed` has written: all cases but those of sampling, and how these stand."""
+    path = folder / "speed.csv"
+    if not path.is_file():
+        return {}
+    with accessing(path, "read"):
+        table = pd.read_csv(path)
+        machine = (folder / "machine.txt").read_text(encoding="utf-8").splitlines()
+    of_sampling = table["case"].str.startswith("sampling")
+    return {
+        "machine": machine,
+        "cases": table[~of_sampling].to_dict("records"),
+        "sampling": table[of_sampling].sort_values("ratio").to_dict("records"),
+    }
 
 
 def publish(runs: Sequence[Path], results: Path) -> list[Path]:

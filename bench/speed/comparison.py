@@ -31,6 +31,7 @@ class Ratio:
     low: float
     high: float
     target: float
+    share: bool  # as in `Comparison`
     met: bool
     flops_per_second: float | None  # in the products of our way
     share_of_peak: float | None  # of the machine's rate in one large product
@@ -56,5 +57,5 @@ def compare(comparison: Comparison, rounds: int, peak: float) -> Ratio:
     rate = None if comparison.flops is None else comparison.flops / median(times[1:])
     return Ratio(
         comparison.name, comparison.against, middle, min(counted), max(counted),
-        comparison.target, met, rate, None if rate is None else rate / peak,
+        comparison.target, comparison.share, met, rate, None if rate is None else rate / peak,
     )  # fmt: skip

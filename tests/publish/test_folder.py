@@ -88,6 +88,28 @@ def test_a_large_page_is_not_kept(results, tmp_path, monkeypatch):
         assert ("to explore" in (copy / "README.md").read_text()) is kept
 
 
+def test_our_own_speed_stands_on_the_page(results, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(results, copy)
+    assert "Our own speed" not in (copy / "README.md").read_text()
+    (copy / "speed").mkdir()
+    (copy / "speed" / "machine.txt").write_text("a machine, torch 2\na product: 9 GFLOP/s\n")
+    (copy / "speed" / "speed.csv").write_text(
+        "case,against,ratio,low,high,target,share,met\n"
+        "8 replicas: gru,8 fits,5.625,5.5,5.75,4.5,False,True\n"
+        "engine: rnn,bare loop,1.08,1.01,1.1,1.05,True,False\n"
+        '"sampling, copy T64",a step,0.002,0.001,0.003,0.025,True,True\n'
+        '"sampling, listops T64",a step,0.04,0.03,0.05,0.025,True,False\n'
+    )
+    regenerate(copy)
+    page = (copy / "README.md").read_text()
+    assert "| 8 replicas: gru | 8 fits | 5.62 | 5.50 | 5.75 | ≥ 4.5 | yes |" in page
+    assert "| engine: rnn | bare loop | 1.08 | 1.01 | 1.10 | ≤ 1.05 | no |" in page
+    assert "a machine, torch 2; a product: 9 GFLOP/s" in page
+    assert "1 of 2 tasks at a length keep to it" in page
+    assert page.index("listops T64 (0.040)") < page.index("copy T64 (0.002)")
+
+
 def test_claims_are_judged_again_by_the_records_of_their_experiments(finished, tmp_path):
     claims, copy = tmp_path / "claims", tmp_path / "results"
     for name in ("memory", "space"):  # a run of their names, which has no cell that they ask for

@@ -16,7 +16,7 @@ from bench.display import rows
 from bench.run.executor import WORKER_ENVIRONMENT, compute_alone
 from bench.run.machine import commit, device_name
 from bench.speed import decoding, engine, layers, recall, replicas, sampling, scans, workers
-from bench.speed.comparison import compare
+from bench.speed.comparison import Ratio, compare
 from bench.speed.operations import peak
 
 GROUPS = (engine, replicas, layers, scans, workers, sampling, decoding, recall)
@@ -35,20 +35,26 @@ def main(
     registry.discover()
     fastest = peak()
     typer.echo(f"one large matrix product: {fastest / 1e9:.1f} GFLOP/s")
-    measured = []
+    measured: list[Ratio] = []
     for case in chain.from_iterable(group.comparisons() for group in GROUPS):
         if only not in case.name:
             continue
         measured.append(compare(case, rounds, fastest))
         typer.echo(f"{case.name}: {measured[-1].ratio:.3f}")
-    table = pd.DataFrame([asdict(ratio) for ratio in measured])
-    if not table.empty:
+        table = _written(out, measured, fastest)
+    if measured:
         Console(width=200).print(rows(table.columns, table.itertuples(index=False, name=None)))
-        out.mkdir(parents=True, exist_ok=True)
-        table.to_csv(out / "speed.csv", index=False)
-        machine = f"{device_name('cpu')}, torch {torch.__version__}, commit {commit()}"
-        product = f"one large matrix product: {fastest / 1e9:.1f} GFLOP/s"
-        (out / "machine.txt").write_text(f"{machine}\n{product}\n", encoding="utf-8")
+
+
+def _written(out: Path, measured: list[Ratio], fastest: float) -> pd.DataFrame:
+    """What is measured so far, as a table that is kept even if the rest is interrupted."""
+    table = pd.DataFrame([asdict(ratio) for ratio in measured])
+    out.mkdir(parents=True, exist_ok=True)
+    table.to_csv(out / "speed.csv", index=False)
+    machine = f"{device_name('cpu')}, torch {torch.__version__}, commit {commit()}"
+    product = f"one large matrix product: {fastest / 1e9:.1f} GFLOP/s"
+    (out / "machine.txt").write_text(f"{machine}\n{product}\n", encoding="utf-8")
+    return table
 
 
 if __name__ == "__main__":

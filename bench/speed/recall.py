@@ -5,7 +5,6 @@ from functools import partial
 
 from bench.speed.comparison import Comparison
 from bench.speed.engine import bare, small_job
-from bench.speed.operations import training_operations
 from bench.train.cell import train
 
 WIDTH, LENGTH, BATCH, STEPS = 64, 64, 64, 20
@@ -21,5 +20,4 @@ def comparisons() -> Iterator[Comparison]:
         theirs=partial(bare, job),
         target=1.25,
         share=False,
-        flops=training_operations(job),
     )

@@ -22,7 +22,8 @@ LAYERS = (  # each may import what stands above it, and its own
     ("bench.run.trial",),
     ("bench.report", "bench.tracking", "bench.display"),
     ("bench.run",),
-    ("bench.live", "bench.speed.workers", "bench.publish", "bench.claims"),
+    ("bench.live", "bench.speed.workers", "bench.speed.ordinary", "bench.claims"),
+    ("bench.publish", "bench.speed.replicas"),
     ("bench.cli", "bench.speed.__main__"),
     ("bench.__main__",),
 )

@@ -6,7 +6,6 @@ from unittest.mock import patch
 import torch
 from torch import Tensor
 
-from architectures.layers.block import Residual
 from bench import registry
 from bench.contract import Mixer
 from bench.speed.comparison import Comparison
@@ -61,6 +60,8 @@ def selective_log_scan(
 
 
 def _mixer(name: str) -> Mixer:
-    architecture = registry.architecture(name).value
-    assert isinstance(architecture, Residual)
-    return architecture.mixer(WIDTH)
+    signature = registry.task("recall").value.signature(STEPS)
+    core = registry.architecture(f"{name}:layers=1").value.build(WIDTH, signature)
+    mixer = core.get_submodule("blocks.0.mixer")
+    assert isinstance(mixer, Mixer)
+    return mixer

@@ -85,20 +85,12 @@ class RecurrentLayer(Mixer):
             case nn.Linear() if source.shape[2] < len(embed.weight):
                 weight = self.weight_ih @ embed.weight
                 bias = self.weight_ih @ embed.bias + self.bias
-                values = source.transpose(0, 1)
-                steps = values.flatten(0, 1) @ weight.mT + bias
-                return torch.unflatten(steps, 0, values.shape[:2]).transpose(0, 1)
+                return _at_every_step(source, weight, bias)
         return None
 
     def project(self, x: Tensor) -> Tensor:
-        """`W x + b` `(B, T, G * H)`, time-major in memory as suits the kernels.
-
-        All steps stand in one matrix: under `vmap` a product with more dimensions copies the
-        weights for each of them.
-        """
-        B, T, _ = x.shape
-        steps = x.transpose(0, 1).flatten(0, 1)
-        return nn.functional.linear(steps, self.weight_ih, self.bias).view(T, B, -1).transpose(0, 1)
+        """`W x + b` `(B, T, G * H)`, time-major in memory as suits the kernels."""
+        return _at_every_step(x, self.weight_ih, self.bias)
 
     def cudnn(self, x: Tensor) -> bool:
         """Whether cuDNN runs this layer on these inputs."""
@@ -109,6 +101,17 @@ class RecurrentLayer(Mixer):
         second = torch.zeros_like(self.bias) if recurrent_bias is None else recurrent_bias
         parts = [self.weight_ih, self.weight_hh, self.bias, second]
         return in_one_piece(parts) if self.bias.is_cuda else parts
+
+
+def _at_every_step(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """`weight x + bias` `(B, T, N)` of `x` `(B, T, D)`, time-major in memory.
+
+    All steps stand in one matrix: under `vmap` a product with more dimensions copies the weights
+    for each of them.
+    """
+    B, T, _ = x.shape
+    steps = x.transpose(0, 1).flatten(0, 1)
+    return nn.functional.linear(steps, weight, bias).view(T, B, -1).transpose(0, 1)
 
 
 def in_one_piece(parts: list[Tensor]) -> list[Tensor]:

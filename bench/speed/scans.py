@@ -1,4 +1,4 @@
-"""Linear recurrences over long sequences, against the same cores with a scan over logarithms."""
+"""Linear recurrences over long sequences, against the same mixers with a scan over logarithms."""
 
 from collections.abc import Iterator
 from unittest.mock import patch

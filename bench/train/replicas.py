@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import replace
 from enum import StrEnum
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -21,6 +22,7 @@ from bench.matching import Plan
 from bench.model.assembly import AlignedModel, Model, taken
 from bench.train.data import select, tensors
 from bench.train.objective import loss
+from bench.train.tape import LONGEST, MOST_SHAPES, Tapes
 
 
 class Way(StrEnum):
@@ -31,7 +33,7 @@ class Way(StrEnum):
 
 
 class Replicas(ABC):
-    """`R` models of one plan in one buffer `flat` `(R, P)`, with their gradients in `flat.grad`."""
+    """`R` models of one plan in one buffer `flat` `(R, P)`; `backward` sets `flat.grad`."""
 
     way: Way
 
@@ -41,7 +43,9 @@ class Replicas(ABC):
         self.space = models[0].signature.target
         rows = [torch.cat([p.detach().flatten() for p in model.parameters()]) for model in models]
         self.flat = torch.stack(rows).requires_grad_()
-        self.flat.grad = torch.zeros_like(self.flat)
+        signature = models[0].signature
+        short = max(signature.steps, signature.target_steps) <= LONGEST
+        self.tapes = Tapes(MOST_SHAPES if short and device.type == "cpu" else 0)
         self._bind()
 
     def __len__(self) -> int:
@@ -100,16 +104,22 @@ class InTurn(Replicas):
 
     def backward(self, batches: Batch, rows: Tensor) -> Tensor:
         """As declared: one forward and backward pass for each replica."""
-        assert self.flat.grad is not None
         batches, steps = counted(batches, self.models[0])
-        losses = []
-        for i, (model, row) in enumerate(zip(self.models, rows.tolist(), strict=True)):
+        found = []
+        for model, row in zip(self.models, rows.tolist(), strict=True):
             batch, own = select(batches, row), [each[row] for each in steps]
-            predicted = model(batch.source, batch.source_mask, batch.target, *own)
-            losses.append(self._loss(predicted, batch))
-            gradients = _gradients(losses[-1], list(model.parameters()))
-            torch.cat([gradient.flatten() for gradient in gradients], out=self.flat.grad[i])
-        return torch.stack(losses).detach()
+            alone = partial(self._alone, model, batch, own)
+            weights = list(model.parameters())
+            found.append(self.tapes.run(alone, [*tensors(batch).values(), *own], weights))
+        losses, self.flat.grad = map(torch.stack, zip(*found, strict=True))
+        return losses
+
+    def _alone(self, model: Model, batch: Batch, steps: list[Tensor]) -> tuple[Tensor, Tensor]:
+        """One replica's loss, and its gradient `(P,)`."""
+        predicted = model(batch.source, batch.source_mask, batch.target, *steps)
+        value = self._loss(predicted, batch)
+        gradients = torch.autograd.grad(value, list(model.parameters()), materialize_grads=True)
+        return value.detach(), torch.cat([gradient.flatten() for gradient in gradients])
 
     @torch.no_grad()
     def predict(self, batch: Batch, forced: bool) -> Tensor:
@@ -133,18 +143,24 @@ class Stacked(Replicas):
 
     def backward(self, batches: Batch, rows: Tensor) -> Tensor:
         """As declared: one forward and backward pass for all."""
-        assert self.flat.grad is not None
+        batches, steps = counted(batches, self.models[0])
+        columns, own = tensors(select(batches, rows)), [each[rows] for each in steps]
+        together = partial(self._together, columns, own)
+        losses, self.flat.grad = self.tapes.run(together, [*columns.values(), *own])
+        return losses
+
+    def _together(self, columns: dict[str, Tensor], steps: list[Tensor]) -> tuple[Tensor, Tensor]:
+        """All losses, and all gradients `(R, P)`."""
 
         def one(leaves: dict[str, Tensor], columns: dict[str, Tensor], *steps: Tensor) -> Tensor:
             batch = Batch(**columns)
             return self._loss(self._call(leaves, batch, batch.target, *steps), batch)
 
-        batches, steps = counted(batches, self.models[0])
-        own = [each[rows] for each in steps]
-        losses: Tensor = vmap(one)(self.leaves, tensors(select(batches, rows)), *own)
-        gradients = _gradients(losses.sum(), list(self.leaves.values()))
-        torch.cat([gradient.flatten(1) for gradient in gradients], dim=1, out=self.flat.grad)
-        return losses.detach()
+        losses: Tensor = vmap(one)(self.leaves, columns, *steps)
+        leaves = list(self.leaves.values())
+        gradients = torch.autograd.grad(losses.sum(), leaves, materialize_grads=True)
+        rows = [gradient.reshape(len(self), -1) for gradient in gradients]  # some are numbers
+        return losses.detach(), torch.cat(rows, dim=1)
 
     @torch.no_grad()
     def predict(self, batch: Batch, forced: bool) -> Tensor:
@@ -176,10 +192,6 @@ def counted(batch: Batch, model: Model) -> tuple[Batch, tuple[Tensor, ...]]:
     steps = mask.byte().argsort(dim=-1, descending=True, stable=True)[..., : max(most, 1)]
     target, mask = taken(batch.target, steps), taken(mask, steps)
     return replace(batch, target=target, target_mask=mask, lag=None), (steps,)
-
-
-def _gradients(total: Tensor, leaves: list[Tensor]) -> tuple[Tensor, ...]:
-    return torch.autograd.grad(total, leaves, materialize_grads=True)
 
 
 def replicate(models: Sequence[Model], way: Way, device: torch.device) -> Replicas:

@@ -1,0 +1,257 @@
+"""A replayed pass gives the bits of the plain one, and what cannot be replayed is not."""
+
+import pytest
+import torch
+from torch import nn
+
+from bench.train import tape
+from bench.train.cell import initialised
+from bench.train.data import stack, training_batches
+from bench.train.module import CellModule
+from bench.train.replicas import Way, replicate
+from bench.train.tape import MOST_SHAPES, Tapes
+
+CPU = torch.device("cpu")
+# Masks, complex numbers, images, parameters that are single numbers, decoders, counted steps.
+JOBS = [
+    ("rnn", "recall"),
+    ("lstm", "adding"),
+    ("gru", "associative_recall:pairs=3,vocabulary=12"),
+    ("transformer", "sentiment"),
+    ("lru", "forecast"),
+    ("mamba", "recall"),
+    ("s4d", "recall"),
+    ("conv_lstm", "moving_digit"),
+    ("seq2seq_additive", "reverse"),
+    ("elmo", "disambiguation"),
+]
+
+
+def passes(run, inputs, tapes, count=4):
+    """The results of further and further passes over one input."""
+    return [tapes.run(lambda given=given: run(given), [given]) for given in inputs[:count]]
+
+
+def inputs(count=4, shape=(3, 5)):
+    generator = torch.Generator().manual_seed(0)
+    return [torch.randn(*shape, generator=generator) for _ in range(count)]
+
+
+def replays(tapes):
+    """How many tapes are trusted."""
+    return sum(made is not None and made.trusted for made in tapes._tapes.values())
+
+
+def assert_replayed(run, given=None):
+    given = inputs() if given is None else given
+    tapes = Tapes()
+    found = passes(run, given, tapes)
+    assert replays(tapes) == 1
+    for results, one in zip(found, given, strict=True):
+        for result, expected in zip(results, run(one), strict=True):
+            assert torch.equal(result, expected)
+
+
+def assert_plain(run, given=None):
+    """It is not replayed, and gives what it gives."""
+    given = inputs() if given is None else given
+    tapes = Tapes()
+    found = passes(run, given, tapes)
+    assert replays(tapes) == 0
+    return found
+
+
+WEIGHT = torch.linspace(-1, 1, 20).view(5, 4).requires_grad_()
+
+
+def test_a_pass_with_its_gradients():
+    def run(x):
+        value = (x @ WEIGHT).tanh().square().mean()
+        return value.detach(), *torch.autograd.grad(value, [WEIGHT])
+
+    assert_replayed(run)
+
+
+def test_weights_are_where_they_are_now():
+    weight = torch.ones(5, 2)
+
+    def run(x):
+        return ((x @ weight).sum(0),)
+
+    tapes = Tapes()
+    for one in inputs(5):
+        weight.mul_(1.5)  # in place, as the optimiser does
+        assert torch.equal(tapes.run(lambda one=one: run(one), [one])[0], run(one)[0])
+    assert replays(tapes) == 1
+
+
+def test_weights_of_several_models_share_a_tape():
+    models = [nn.Linear(5, 2) for _ in range(3)]
+    tapes = Tapes()
+    for one in inputs(3):
+        for model in models:
+            found = tapes.run(lambda m=model, x=one: (m(x).detach(),), [one], [*model.parameters()])
+            assert torch.equal(found[0], model(one))
+    assert replays(tapes) == 1
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        lambda x: (x.T.unsqueeze(0).expand(2, -1, -1).reshape(2, -1)[:, 2:] + 1,),
+        lambda x: ((x + 1).T.unfold(0, 2, 1).permute(2, 0, 1)[1] * 2,),
+        lambda x: tuple(part * 2 for part in (x * 3).split([2, 3], dim=1)),
+        lambda x: (torch.view_as_complex((x[:, :4] * 2).reshape(3, 2, 2)).conj().mul(1j).abs(),),
+        lambda x: ((x * 2).view(torch.int32).bitwise_and(255),),
+        lambda x: (torch.empty(3, 5).copy_(x)[1:].mul_(2).clone(),),
+        lambda x: ((x + 1).add_(1)[0].sub_(float("inf")),),
+        lambda x: (x * 2).max(dim=1),
+        lambda x: (torch.where(x > 0, x, torch.arange(5.0)),),
+        lambda x: (torch.zeros(5).index_add(0, torch.tensor([1, 2, 2]), x[:, 0]),),
+        lambda x: (torch.stack([row + 1 for row in x.unbind(0)]).sum(dim=1),),
+    ],
+)
+def test_views_in_place_and_several_results(run):
+    assert_replayed(lambda x: tuple(run(x)))
+
+
+def test_what_is_returned_lasts():
+    def run(x):
+        return torch.empty(3, 5).copy_(x), x[0], x
+
+    given = inputs()
+    tapes = Tapes()
+    found = passes(run, given, tapes)
+    assert replays(tapes) == 1
+    for (scratch, view, whole), one in zip(found, given, strict=True):
+        assert torch.equal(scratch, one)
+        assert torch.equal(view, one[0])
+        assert torch.equal(whole, one)
+    assert found[-1][2] is not given[-1]
+
+
+def test_dropout_draws_the_same_and_no_more():
+    dropout = nn.Dropout(0.5)
+    given = inputs(6)
+    torch.manual_seed(1)
+    expected = [dropout(one) for one in given]
+    torch.manual_seed(1)
+    tapes = Tapes()
+    found = [tapes.run(lambda one=one: (dropout(one),), [one])[0] for one in given]
+    assert replays(tapes) == 1
+    assert all(map(torch.equal, found, expected))
+
+
+def test_not_a_number_is_a_value_too():
+    tapes = Tapes()
+    found = passes(lambda x: (x * torch.nan,), inputs(), tapes)
+    assert replays(tapes) == 1
+    assert all(result.isnan().all() for (result,) in found)
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        lambda x: (x * x.max().item(),),
+        lambda x: (x * float(x[0, 0]),),
+        lambda x: (x * 2 if bool((x > 0).all()) else x * 3,),
+        lambda x: (x * x.tolist()[0][0],),
+        lambda x: (x * torch.from_numpy(x.numpy() * 2),),
+        lambda x: (x[x > 0],),
+        lambda x: (x.unique(),),
+        lambda x: (x.abs().nonzero().sum(),),
+    ],
+    ids=["item", "float", "bool", "tolist", "numpy", "mask", "unique", "nonzero"],
+)
+def test_values_on_the_host_are_read_each_time(run):
+    given = inputs()
+    for results, one in zip(assert_plain(run, given), given, strict=True):
+        assert torch.equal(results[0], run(one)[0])
+
+
+def test_what_is_given_is_written_to_once():
+    given = inputs()
+    before = [one.clone() for one in given]
+    assert_plain(lambda x: (x.add_(1),), given)
+    assert all(torch.equal(one, old + 1) for one, old in zip(given, before, strict=True))
+
+
+def test_what_stays_is_written_to_once():
+    total = torch.zeros(3, 5)
+    given = inputs()
+    assert_plain(lambda x: (total.add_(x).clone(),), given)
+    torch.testing.assert_close(total, sum(given))
+
+
+def test_running_means_move_once_a_pass():
+    norm, expected = nn.BatchNorm1d(5), nn.BatchNorm1d(5)
+    given = inputs()
+    assert_plain(lambda x: (norm(x).detach(),), given)
+    for one in given:
+        expected(one)
+    assert torch.equal(norm.running_mean, expected.running_mean)
+    assert norm.num_batches_tracked == len(given)
+
+
+def test_a_module_that_changes_from_pass_to_pass_is_noticed():
+    calls = []
+
+    def run(x):
+        calls.append(1)
+        return (x * len(calls),)
+
+    given = inputs()
+    found = assert_plain(run, given)
+    for number, (results, one) in enumerate(zip(found, given, strict=True), start=1):
+        assert torch.equal(results[0], one * number)
+
+
+def test_a_long_pass_is_not_recorded_to_its_end(monkeypatch):
+    monkeypatch.setattr(tape, "MOST_OPERATIONS", 10)
+    assert_replayed(lambda x: (x.exp().exp().exp(),))
+    assert_plain(lambda x: (sum(x * i for i in range(10)),))
+
+
+def test_tapes_keep_so_much_scratch_and_no_more(monkeypatch):
+    monkeypatch.setattr(tape, "MOST_SCRATCH", 3 * 5 * 4)
+    assert_replayed(lambda x: (torch.empty_like(x).copy_(x).exp(),))
+    assert_plain(lambda x: (torch.empty_like(x).copy_(x) + torch.empty_like(x).copy_(x),))
+
+
+def test_each_shape_has_its_tape_up_to_a_number():
+    tapes = Tapes()
+    for size in range(1, MOST_SHAPES + 3):
+        for one in inputs(3, (size, 2)):
+            (found,) = tapes.run(lambda one=one: (one.exp().sum(0),), [one])
+            assert torch.equal(found, one.exp().sum(0))
+    assert replays(tapes) == MOST_SHAPES
+
+
+def test_none_are_made_where_none_are_wanted():
+    tapes = Tapes(most=0)
+    passes(lambda x: (x.exp(),), inputs(), tapes)
+    assert replays(tapes) == 0
+
+
+@pytest.mark.parametrize("way", Way)
+@pytest.mark.parametrize(("architecture", "task"), JOBS)
+def test_training_has_the_same_bits(job, architecture, task, way):
+    """Ten optimiser steps of replicas with tapes, and of replicas without."""
+    one = job(architecture, task, length=12)
+    models = [[initialised(one, seed) for seed, _ in one.pairs] for _ in range(2)]
+    taped, plain = (replicate(each, way, CPU) for each in models)
+    plain.tapes = Tapes(most=0)
+    modules = [
+        CellModule(each, one.pairs, one.recipe, one.scale, lambda _: None)
+        for each in (taped, plain)
+    ]
+    streams = [training_batches(one.task, one.length, seed, 4) for seed in one.seeds]
+    for _ in range(10):
+        batch = stack([next(stream) for stream in streams])
+        losses = [module.replicas.backward(batch, module.rows) for module in modules]
+        assert torch.equal(*losses)
+        assert torch.equal(taped.flat.grad, plain.flat.grad)
+        for module in modules:
+            module.optimiser.step()
+    assert torch.equal(taped.flat, plain.flat)
+    assert replays(taped.tapes) > 0

@@ -2,10 +2,11 @@
 
 It is computed in linear space. (A scan over logarithms is a parallel one-liner, but rounds badly:
 at `T = 4096` with open gates its gradients are off by a fifth.) Step by step, Python would pay for
-each of `T` small operations, so time is cut into `√T` chunks that advance together:
+each of `T` small operations, so time is cut into `2 √T` chunks that advance together:
 
 1. every chunk runs from zero, keeping only where it ends and the product of its `a`;
-2. step from chunk to chunk to find the state in which each of them really starts;
+2. pairs of these are joined over 2, 4, 8, … chunks (Hillis and Steele 1986, "Data parallel
+   algorithms"): then all are known that start at the beginning, and so where each chunk starts;
 3. every chunk runs again from there and writes its states.
 
 Where one step is work enough already there is a single chunk: the plain loop, without a tape.
@@ -92,7 +93,7 @@ def run(a: Tensor, b: Tensor, state: Tensor, states: Tensor, backwards: bool = F
     a, b and states: `(B, T, …)`; state: `(B, …)`. Not recorded by autograd.
     """
     steps = range(b.shape[1])[:: -1 if backwards else 1]
-    chunks = 1 if state.numel() >= _BUSY else max(1, math.isqrt(len(steps)))
+    chunks = 1 if state.numel() >= _BUSY else _chunks(len(steps))
     rest = len(steps) % chunks  # steps after the chunks, one by one
     whole = slice(rest, None) if backwards else slice(len(steps) - rest)
     size = (chunks, len(steps) // chunks)
@@ -104,6 +105,11 @@ def run(a: Tensor, b: Tensor, state: Tensor, states: Tensor, backwards: bool = F
     state = current[:, 0 if backwards else -1]
     for t in steps[len(steps) - rest :]:
         state = torch.addcmul(b[:, t], a[:, t], state, out=states[:, t])
+
+
+def _chunks(steps: int) -> int:
+    """In how many parts to cut time."""
+    return max(1, min(steps, 2 * math.isqrt(steps)))
 
 
 def run_back(a: Tensor, b: Tensor, state: Tensor, states: Tensor) -> None:
@@ -123,12 +129,16 @@ def _starts(a: Tensor, b: Tensor, state: Tensor, backwards: bool) -> Tensor:
     for b_t, a_t in others:
         torch.addcmul(b_t, a_t, ends, out=ends)
         products.mul_(a_t)
-    starts = torch.empty_like(ends)
-    each = (x.unbind(1)[order] for x in (starts, ends, products))
-    for start, end, product in zip(*each, strict=True):
-        start.copy_(state)
-        state = torch.addcmul(end, product, state)
-    return starts
+    if backwards:
+        ends, products = ends.flip(1), products.flip(1)
+    ends[:, 0].addcmul_(products[:, 0], state)
+    reach = 1  # chunks that an end and a product cover
+    while reach < ends.shape[1]:
+        ends[:, reach:] += products[:, reach:] * ends[:, :-reach]
+        products[:, reach:] *= products[:, :-reach].clone()
+        reach *= 2
+    starts = torch.cat([state[:, None], ends[:, :-1]], dim=1)
+    return starts.flip(1) if backwards else starts
 
 
 def stack(

@@ -45,7 +45,8 @@ class Replicas(ABC):
         self.flat = torch.stack(rows).requires_grad_()
         signature = models[0].signature
         short = max(signature.steps, signature.target_steps) <= LONGEST
-        self.tapes = Tapes(MOST_SHAPES if short and device.type == "cpu" else 0)
+        recorded = short and device.type == "cpu"
+        self.tapes = Tapes(self.models[0], MOST_SHAPES if recorded else 0)
         self._bind()
 
     def __len__(self) -> int:

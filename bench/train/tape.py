@@ -8,9 +8,9 @@ is taken directly from the result it is a part of, and those of memory that stay
 weights of a stack; scratch memory, which a kernel fills) were taken when the tape was made.
 
 A pass that cannot be repeated so runs as it is: one that reads values on the host, whose shapes
-depend on values, that writes to what it was given, or that has too many operations. And before a
-tape is trusted, one more pass is run both ways and has to give the same bits, lest a module that
-changes from pass to pass go unnoticed.
+depend on values, that writes to what it was given, that leaves an attribute of a module changed, or
+that has too many operations. And before a tape is trusted, one more pass is run both ways and has
+to give the same bits.
 """
 
 import re
@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.random import fork_rng
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -54,8 +54,9 @@ Results = tuple[Tensor, ...]
 class Tapes:
     """The tapes of one pass, one for each shape of what it is given."""
 
-    def __init__(self, most: int = MOST_SHAPES) -> None:
-        """most: tapes that are made; 0: the pass is never recorded."""
+    def __init__(self, module: nn.Module | None = None, most: int = MOST_SHAPES) -> None:
+        """module: whose pass it is; most: tapes that are made; 0: the pass is never recorded."""
+        self.modules = [] if module is None else list(module.modules())
         self.most, self.room = most, MOST_SCRATCH
         self._tapes: dict[tuple[Any, ...], _Tape | None] = {}
 
@@ -71,8 +72,11 @@ class Tapes:
         inputs = [*given, *weights]
         if shapes not in self._tapes and len(self._tapes) < self.most:
             recorder = _Recorder(inputs, self.room)
+            before = [vars(module).copy() for module in self.modules]
             with recorder, _HostReads(recorder):
                 results = plain()
+            if not all(map(_unchanged, self.modules, before)):
+                recorder.steady = False
             self._tapes[shapes] = recorder.tape(results)
             if self._tapes[shapes] is None:
                 return results
@@ -284,6 +288,12 @@ def _retyped(source: Tensor, made: list[Tensor]) -> bool:
         != (source.dtype, source.is_conj(), source.is_neg())
         for each in made
     )
+
+
+def _unchanged(module: nn.Module, before: dict[str, Any]) -> bool:
+    """Whether all attributes of a module are the objects that they were."""
+    now = vars(module)
+    return now.keys() == before.keys() and all(now[name] is before[name] for name in now)
 
 
 def _same_bits(one: Tensor, other: Tensor) -> bool:

@@ -193,7 +193,7 @@ def test_running_means_move_once_a_pass():
     assert norm.num_batches_tracked == len(given)
 
 
-def test_a_module_that_changes_from_pass_to_pass_is_noticed():
+def test_what_changes_from_pass_to_pass_is_noticed():
     calls = []
 
     def run(x):
@@ -204,6 +204,28 @@ def test_a_module_that_changes_from_pass_to_pass_is_noticed():
     found = assert_plain(run, given)
     for number, (results, one) in enumerate(zip(found, given, strict=True), start=1):
         assert torch.equal(results[0], one * number)
+
+
+class WarmingUp(nn.Module):
+    """Another function from the fourth pass on."""
+
+    def __init__(self):
+        super().__init__()
+        self.passes = 0
+
+    def forward(self, x):
+        self.passes += 1
+        return x * 2 if self.passes > 3 else x
+
+
+def test_a_module_that_counts_its_passes_is_not_replayed():
+    module = WarmingUp()
+    tapes = Tapes(nn.Sequential(module))
+    given = inputs(6)
+    found = passes(lambda x: (module(x),), given, tapes, count=6)
+    assert replays(tapes) == 0
+    for number, ((result,), one) in enumerate(zip(found, given, strict=True)):
+        assert torch.equal(result, one * 2 if number >= 3 else one)
 
 
 def test_a_long_pass_is_not_recorded_to_its_end(monkeypatch):

@@ -6,7 +6,6 @@ from typing import cast
 
 import torch
 from torch import Tensor
-from torch.nn.utils import vector_to_parameters
 
 from bench.contract import Batch, InputError, Metric, Mixer, Tokens, Transducer
 from bench.model.assembly import Model, WritingModel
@@ -71,8 +70,8 @@ def _answering(replicas: Replicas, decoding: Decoding) -> Callable[[Batch, Tenso
 def alone(replicas: Replicas) -> list[Model]:
     """Each replica as a model that runs by itself; parameters are shared with the replicas."""
     models = [deepcopy(replicas.models[0]) for _ in range(len(replicas))]
-    for model, parameters in zip(models, replicas.flat.detach(), strict=True):
-        vector_to_parameters(parameters, model.parameters())
+    for row, model in enumerate(models):
+        replicas.lend(row, model)
         for module in model.modules():
             if isinstance(module, Mixer | Transducer):
                 module.stacked = False

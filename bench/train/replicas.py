@@ -16,6 +16,7 @@ from functools import partial
 import torch
 from torch import Tensor
 from torch.func import functional_call, vmap
+from torch.nn.functional import pad
 
 from bench.contract import Batch, Mixer, Transducer
 from bench.matching import Plan
@@ -41,7 +42,7 @@ class Replicas(ABC):
         """models: initialised alike in shape; their parameters are copied into the buffer."""
         self.models = [model.to(device) for model in models]
         self.space = models[0].signature.target
-        rows = [torch.cat([p.detach().flatten() for p in model.parameters()]) for model in models]
+        rows = [side_by_side([p.detach() for p in model.parameters()]) for model in models]
         self.flat = torch.stack(rows).requires_grad_()
         signature = models[0].signature
         short = max(signature.steps, signature.target_steps) <= LONGEST
@@ -77,13 +78,19 @@ class Replicas(ABC):
         forced: feed targets back (teacher forcing) rather than the replica's own answers.
         """
 
+    def lend(self, row: int, model: Model) -> None:
+        """Make the parameters of a model views of a row of the buffer."""
+        views = self._views(row)
+        for name, parameter in model.named_parameters():
+            parameter.data = views[name]
+
     def _views(self, row: int | slice) -> dict[str, Tensor]:
         """Each parameter by name: a view of one row of the buffer, or of all rows `(R, …)`."""
         views = {}
         start = 0
         for name, parameter in self.models[0].named_parameters():
             columns = slice(start, start + parameter.numel())
-            start = columns.stop
+            start = columns.stop + columns.stop % 2
             shape = parameter.shape if isinstance(row, int) else (len(self), *parameter.shape)
             views[name] = self.flat.detach()[row, columns].view(shape)
         return views
@@ -99,9 +106,7 @@ class InTurn(Replicas):
 
     def _bind(self) -> None:
         for row, model in enumerate(self.models):
-            views = self._views(row)
-            for name, parameter in model.named_parameters():
-                parameter.data = views[name]
+            self.lend(row, model)
 
     def backward(self, batches: Batch, rows: Tensor) -> Tensor:
         """As declared: one forward and backward pass for each replica."""
@@ -120,7 +125,7 @@ class InTurn(Replicas):
         predicted = model(batch.source, batch.source_mask, batch.target, *steps)
         value = self._loss(predicted, batch)
         gradients = torch.autograd.grad(value, list(model.parameters()), materialize_grads=True)
-        return value.detach(), torch.cat([gradient.flatten() for gradient in gradients])
+        return value.detach(), side_by_side(gradients)
 
     @torch.no_grad()
     def predict(self, batch: Batch, forced: bool) -> Tensor:
@@ -160,8 +165,7 @@ class Stacked(Replicas):
         losses: Tensor = vmap(one)(self.leaves, columns, *steps)
         leaves = list(self.leaves.values())
         gradients = torch.autograd.grad(losses.sum(), leaves, materialize_grads=True)
-        rows = [gradient.reshape(len(self), -1) for gradient in gradients]  # some are numbers
-        return losses.detach(), torch.cat(rows, dim=1)
+        return losses.detach(), side_by_side(gradients, len(self))
 
     @torch.no_grad()
     def predict(self, batch: Batch, forced: bool) -> Tensor:
@@ -193,6 +197,15 @@ def counted(batch: Batch, model: Model) -> tuple[Batch, tuple[Tensor, ...]]:
     steps = mask.byte().argsort(dim=-1, descending=True, stable=True)[..., : max(most, 1)]
     target, mask = taken(batch.target, steps), taken(mask, steps)
     return replace(batch, target=target, target_mask=mask, lag=None), (steps,)
+
+
+def side_by_side(tensors: Sequence[Tensor], *replicas: int) -> Tensor:
+    """Tensors, each flattened, in one row, or in a row for each of `R` replicas: `(R, P)`.
+
+    Each begins at an even place, so that an author may read pairs of numbers as complex ones.
+    """
+    flat = [tensor.reshape(*replicas, -1) for tensor in tensors]
+    return torch.cat([pad(each, (0, 1)) if each.shape[-1] % 2 else each for each in flat], dim=-1)
 
 
 def replicate(models: Sequence[Model], way: Way, device: torch.device) -> Replicas:

@@ -4,6 +4,8 @@ import pytest
 import torch
 from torch import nn
 
+from bench import registry
+from bench.matching import Plan, match
 from bench.train import tape
 from bench.train.cell import initialised
 from bench.train.data import stack, training_batches
@@ -12,19 +14,11 @@ from bench.train.replicas import Way, replicate
 from bench.train.tape import MOST_SHAPES, Tapes
 
 CPU = torch.device("cpu")
-# Masks, complex numbers, images, parameters that are single numbers, decoders, counted steps.
-JOBS = [
-    ("rnn", "recall"),
-    ("lstm", "adding"),
-    ("gru", "associative_recall:pairs=3,vocabulary=12"),
-    ("transformer", "sentiment"),
-    ("lru", "forecast"),
-    ("mamba", "recall"),
-    ("s4d", "recall"),
-    ("conv_lstm", "moving_digit"),
-    ("seq2seq_additive", "reverse"),
-    ("elmo", "disambiguation"),
-]
+# Real numbers, whose heads leave an odd number of parameters; symbols; written answers; images;
+# masks, counted steps.
+TASKS = ("adding", "recall", "reverse", "moving_digit")
+JOBS = [(name, None) for name in registry.architectures()]
+JOBS += [("gru", "associative_recall:pairs=3,vocabulary=12"), ("transformer", "sentiment")]
 
 
 def passes(run, inputs, tapes, count=4):
@@ -258,8 +252,8 @@ def test_none_are_made_where_none_are_wanted():
 @pytest.mark.parametrize("way", Way)
 @pytest.mark.parametrize(("architecture", "task"), JOBS)
 def test_training_has_the_same_bits(job, architecture, task, way):
-    """Ten optimiser steps of replicas with tapes, and of replicas without."""
-    one = job(architecture, task, length=12)
+    """Four optimiser steps of every architecture, of replicas with tapes and without."""
+    one = job(architecture, task or fitting(architecture), length=12)
     models = [[initialised(one, seed) for seed, _ in one.pairs] for _ in range(2)]
     taped, plain = (replicate(each, way, CPU) for each in models)
     plain.tapes = Tapes(most=0)
@@ -268,7 +262,7 @@ def test_training_has_the_same_bits(job, architecture, task, way):
         for each in (taped, plain)
     ]
     streams = [training_batches(one.task, one.length, seed, 4) for seed in one.seeds]
-    for _ in range(10):
+    for _ in range(4):
         batch = stack([next(stream) for stream in streams])
         losses = [module.replicas.backward(batch, module.rows) for module in modules]
         assert torch.equal(*losses)
@@ -276,4 +270,11 @@ def test_training_has_the_same_bits(job, architecture, task, way):
         for module in modules:
             module.optimiser.step()
     assert torch.equal(taped.flat, plain.flat)
-    assert replays(taped.tapes) > 0
+    assert replays(taped.tapes) == 1
+
+
+def fitting(architecture):
+    """The first of the tasks that an architecture can do."""
+    value = registry.architecture(architecture).value
+    signatures = {task: registry.task(task).value.signature(12) for task in TASKS}
+    return next(task for task in TASKS if isinstance(match(value, signatures[task]), Plan))

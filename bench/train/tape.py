@@ -48,6 +48,7 @@ _DIRECT = {f"aten::{name}": getattr(torch, name) for name in _FUNCTIONS}
 _DIRECT |= {f"aten::{name}": getattr(Tensor, name) for name in _METHODS}
 """Other names of operations, by which they are reached a microsecond sooner."""
 
+_STAYS = ""  # the base of what has none
 Results = tuple[Tensor, ...]
 
 
@@ -71,17 +72,8 @@ class Tapes:
         shapes = tuple((tensor.shape, tensor.stride(), tensor.dtype) for tensor in given)
         inputs = [*given, *weights]
         if shapes not in self._tapes and len(self._tapes) < self.most:
-            recorder = _Recorder(inputs, self.room)
-            before = [vars(module).copy() for module in self.modules]
-            with recorder, _HostReads(recorder):
-                results = plain()
-            if not all(map(_unchanged, self.modules, before)):
-                recorder.steady = False
-            self._tapes[shapes] = recorder.tape(results)
-            if self._tapes[shapes] is None:
-                return results
-            self.room = recorder.room
-            return tuple(result.clone() for result in results)  # they may lie in scratch
+            self._tapes[shapes], results = self._recorded(plain, inputs)
+            return results
         tape = self._tapes.get(shapes)
         if tape is None:
             return plain()
@@ -94,6 +86,21 @@ class Tapes:
         if not tape.trusted:
             self._tapes[shapes] = None
         return results
+
+    def _recorded(
+        self, plain: Callable[[], Results], inputs: list[Tensor]
+    ) -> tuple["_Tape | None", Results]:
+        """The tape of a pass, or None where it cannot be repeated; and what it returns."""
+        recorder = _Recorder(inputs, self.room)
+        before = [vars(module).copy() for module in self.modules]
+        with recorder, _HostReads(recorder):
+            results = plain()
+        if not (recorder.steady and all(map(_unchanged, self.modules, before))):
+            return None, results
+        self.room = recorder.room
+        return recorder.tape(results), tuple(
+            result.clone() for result in results
+        )  # off the scratch
 
 
 class _Tape:
@@ -125,9 +132,9 @@ class _HostReads(TorchFunctionMode):
 class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Writes down, as lines of Python, the operations that run below autograd and vmap.
 
-    names: what a line has called a tensor, `t0`, `t1`, …; or, if it stays, `c0`, `c1`, …
+    names: what a line has called a tensor, `t1`, `t2`, …; or, if it is always there, `c1`, `c2`, …
     bases: in whose memory a tensor is: the name of a result or an input, or None, scratch. One
-        without a base was there before the pass, and stays.
+        without a base was there before the pass, and stays where it is.
     moving: names of inputs and views of them, which are elsewhere at each replay.
     room: how many bytes of scratch the tape may keep.
     """
@@ -144,10 +151,8 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.moving: set[str | None] = set()
         self.inputs = [self._named(tensor, moving=True) for tensor in inputs]
 
-    def tape(self, results: Results) -> _Tape | None:
-        """The tape of a pass with these results; None where it cannot be repeated."""
-        if not self.steady:
-            return None
+    def tape(self, results: Results) -> _Tape:
+        """The tape of a pass with these results."""
         names = [self._lasting(result) for result in results]
         lines = [f"return {', '.join(names)},", *_freed(reversed(self.lines), {*names})]
         body = "".join(f"    {line}\n" for line in reversed(lines))
@@ -181,14 +186,14 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """Write down what makes new tensors; or, if these are views, note of what."""
         made = _tensors(result)
         source = next((each for each in _tensors((args, kwargs)) if _share(each, made)), None)
-        base = None if source is None else self.bases.get(source)
+        base = None if source is None else self.bases.get(source, _STAYS)
         moving = base in self.moving
-        if source is None or moving or (base is not None and _retyped(source, made)):
+        if source is None or moving or (base and _retyped(source, made)):
             call = self._called(func, args, kwargs)
             several = not isinstance(result, Tensor)
             names = [self._named(each, moving) for each in (result if several else [result])]
             self.lines.append(f"{', '.join(names)}{',' * several} = {call}")
-        elif source in self.bases:
+        elif base != _STAYS:
             for each in made:
                 self.bases[each] = base
 
@@ -210,23 +215,23 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _read(self, tensor: Tensor) -> str:
         """The name of a tensor; a view that has none is taken first."""
-        if tensor not in self.names:
+        name: str | None = self.names.get(tensor)
+        if name is None:
             base = self.bases.get(tensor)
-            if base is None:
-                self.names[tensor] = self._constant(tensor.detach())
-            else:
+            if base:
+                name = self._new_name()
                 where = tuple(tensor.shape), tensor.stride(), tensor.storage_offset()
-                self.names[tensor] = self._new_name()
-                view = f"as_strided({base}, {', '.join(map(str, where))})"
-                self.lines.append(f"{self.names[tensor]} = {view}")
-        name: str = self.names[tensor]
+                self.lines.append(f"{name} = as_strided({base}, {', '.join(map(str, where))})")
+            else:
+                name = self._constant(tensor.detach())
+            self.names[tensor] = name
         return name
 
     def _lasting(self, result: Tensor) -> str:
         """A result in memory of its own, which the next replay does not overwrite."""
         name = self._read(result)
         base = self.bases.get(result)
-        if base is not None and base not in self.moving:
+        if base and base not in self.moving:
             return name
         lasting = self._new_name()
         self.lines.append(f"{lasting} = {name}.clone()")
@@ -234,7 +239,8 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _may_change(self, tensor: Tensor) -> bool:
         """Whether it is the pass's own, so that nothing is left of what is written to it."""
-        return tensor in self.bases and self.bases[tensor] not in self.moving
+        base = self.bases.get(tensor, _STAYS)
+        return base != _STAYS and base not in self.moving
 
     def _named(self, result: Any, moving: bool) -> str:
         name = self._new_name()

@@ -40,7 +40,10 @@ def dangers(source):
 def test_nothing_that_is_read_can_run():
     assert len(SOURCES) > 100
     found = {path.relative_to(ROOT).as_posix(): dangers(path.read_text()) for path in SOURCES}
-    own = {"bench/check/configuration.py": ["pickle"]}  # reads back the bytes that it has written
+    own = {
+        "bench/check/configuration.py": ["pickle"],  # reads back the bytes that it has written
+        "bench/train/tape.py": ["exec(source, constants)"],  # operations that it has just recorded
+    }
     assert {path: lines for path, lines in found.items() if lines} == own
 
 

@@ -47,7 +47,10 @@ class Reals:
 
 @dataclass(frozen=True)
 class Frames:
-    """Images; a sequence is a float32 tensor `(B, T, channels, height, width)`."""
+    """Images; a sequence is a float32 or float16 tensor `(B, T, channels, height, width)`.
+
+    Half precision, where it is exact, keeps data small: a model reads either in single precision.
+    """
 
     channels: int
     height: int

@@ -88,7 +88,8 @@ class Digits(Task):
 def _pixels(length: int, order: str, split: Split | None) -> Tensor:
     """The images of a split as sequences of grey levels, `(N, length, 1)`."""
     side = isqrt(length)
-    scaled = interpolate(digits.images(split)[:, None], (side, side), mode="bilinear")
+    images = digits.images(split).float()[:, None]
+    scaled = interpolate(images, (side, side), mode="bilinear")
     pixels = scaled.reshape(-1, length, 1)
     if order == "permuted":
         pixels = pixels[:, torch.randperm(length, generator=torch.Generator().manual_seed(length))]

@@ -52,9 +52,9 @@ class FrameLabels(Task):
         shows = torch.rand(count, length, generator=generator) < self.shown / length
         shows[:, 0] = True
         classes = torch.randint(digits.CLASSES, (count, length), generator=generator)
-        source = torch.zeros(count, length, 1, 8, 8)
-        image = choose(classes[shows], split, generator)
-        source[shows] = digits.images(split)[image][:, None]
+        images = digits.images(split)
+        source = images.new_zeros(count, length, 1, 8, 8)
+        source[shows] = images[choose(classes[shows], split, generator)][:, None]
         last = self._last(shows)
         return Batch(source, classes.gather(1, last), lag=torch.arange(length) - last)
 

@@ -1,10 +1,12 @@
 """`moving_digit`: a real digit crosses the picture; which way, or which digit, was it?"""
 
 from dataclasses import dataclass
+from functools import cache
 from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
+from torch.nn.functional import embedding, pad
 
 from bench.contract import (
     Alignment,
@@ -22,6 +24,7 @@ from tasks.material import digits, lengths
 from tasks.material.pictures import dark
 
 SIDE = 16  # of a frame, a power of 2; a digit has 8
+FOUR = torch.int64  # as large as four pixels, which are copied at once
 # Pixels down and to the right at each frame: down, up, right, left, then the diagonals.
 WAYS = torch.tensor([(1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (1, -1), (-1, 1), (-1, -1)])
 WORDS = ("down", "up", "right", "left", "down right", "down left", "up right", "up left")
@@ -79,8 +82,7 @@ class MovingDigit(Task):
         first = torch.randint(length - shown + 1, (count, 1), generator=generator)
         places = place + torch.arange(shown)[:, None] * WAYS[way]
         source = dark(count, length, 1, SIDE, SIDE)
-        pixels = digits.images(split)[drawn].flatten(1).repeat(1, shown)
-        source.view(count, -1).scatter_(1, _places(places, first), pixels)
+        _show(source, first, places & SIDE - 1, drawn, split)
         target = way if self.ask == "direction" else digits.labels(split)[drawn, None]
         return Batch(source, target, lag=length - shown - first)
 
@@ -97,7 +99,7 @@ class MovingDigit(Task):
         lit = source.flatten(2).any(2)
         last = length - 1 - lit.flip(1).int().argmax(1)
         rows = torch.arange(len(source))
-        now, before = source[rows, last, 0], source[rows, (last - 1).clamp(min=0), 0]
+        now, before = (source[rows, step, 0].float() for step in (last, (last - 1).clamp(min=0)))
         if self.ask == "direction":
             moved = [before.roll(way.tolist(), (1, 2)) for way in WAYS[: self.directions]]
             errors = [(now - frame).square().sum((1, 2)) for frame in moved]
@@ -109,24 +111,32 @@ class MovingDigit(Task):
         return Reading(target=WORDS[: self.directions] if self.ask == "direction" else ())
 
 
-def _places(corners: Tensor, first: Tensor) -> Tensor:
-    """Where the pixels of a film go that show digits, `(B, F * 64)`: numbers of pixels of the film.
+def _show(source: Tensor, first: Tensor, places: Tensor, image: Tensor, split: Split) -> None:
+    """Write an image `(B,)` into each film of the source, in frames that wrap around.
 
-    corners: `(B, F, 2)`, where the digits begin, in frames that wrap around; first: `(B, 1)`, the
-        first of these frames.
+    first: `(B, 1)`, the first frame that shows it; places: `(B, F, 2)`, where it begins in `F`.
     """
-    pixel = torch.arange(8)
-    row, column = ((corners[..., axis, None] + pixel) & (SIDE - 1) for axis in (0, 1))
-    frame = first + torch.arange(corners.shape[1])
-    lines = (frame[..., None] * SIDE + row) * SIDE
-    return (lines[..., None] + column[:, :, None]).flatten(1)
+    count, length = source.shape[:2]
+    down, right = places.unbind(2)
+    frame = length * torch.arange(count)[:, None] + first + torch.arange(places.shape[1])
+    line = SIDE * frame[..., None] + (down[..., None] + torch.arange(8) & SIDE - 1)
+    lines = embedding(SIDE * image[:, None] + right, _lines(split)).view(-1, SIDE // 4)
+    source.view(-1, SIDE).view(FOUR).index_copy_(0, line.flatten(), lines)
+
+
+@cache
+def _lines(split: Split) -> Tensor:
+    """The 8 lines of each image at each place from left to right, `(16 N, 8 * 4)` of `FOUR`."""
+    wide = pad(digits.images(split), (0, SIDE - 8))
+    moved = torch.stack([wide.roll(right, 2) for right in range(SIDE)], dim=1)
+    return moved.view(-1, 8 * SIDE).view(FOUR)
 
 
 def _recognised(frame: Tensor) -> Tensor:
     """The class of the stored image that is the nearest to some part of a frame `(16, 16)`."""
     wrapped = torch.nn.functional.pad(frame[None, None], (0, 7, 0, 7), mode="circular")
     parts = torch.nn.functional.unfold(wrapped, 8)[0]  # (64, 256)
-    known = digits.images().flatten(1)
+    known = digits.images().float().flatten(1)
     errors = known.square().sum(1)[:, None] - 2 * known @ parts  # less what all have in common
     return digits.labels()[errors.amin(1).argmin()]
 

@@ -145,12 +145,14 @@ def _sequence(name: str, tensor: Tensor, space: Space, shape: tuple[int, int]) -
         case Reals(width):
             _tensor(name, tensor, (*shape, width), torch.float32)
         case Frames(channels, height, width):
-            _tensor(name, tensor, (*shape, channels, height, width), torch.float32)
+            images = (*shape, channels, height, width)
+            _tensor(name, tensor, images, torch.float32, torch.float16)
 
 
-def _tensor(name: str, tensor: Tensor, shape: tuple[int, ...], dtype: torch.dtype) -> None:
+def _tensor(name: str, tensor: Tensor, shape: tuple[int, ...], *dtypes: torch.dtype) -> None:
     actual = tuple(tensor.shape)
     assert actual == shape, f"The {name} has the shape {actual}, and the signature states {shape}."
-    assert tensor.dtype is dtype, f"The {name} is {tensor.dtype}, not {dtype}."
+    allowed = " or ".join(map(str, dtypes))
+    assert tensor.dtype in dtypes, f"The {name} is {tensor.dtype}, not {allowed}."
     if tensor.is_floating_point():
         assert tensor.isfinite().all(), f"The {name} is not finite everywhere."

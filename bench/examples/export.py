@@ -5,6 +5,9 @@ from inspect import cleandoc
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch import Tensor
+
 from bench import __version__
 from bench.contract import Batch, InputError, Split, Task
 from bench.examples.overview import overview
@@ -106,7 +109,12 @@ def _datasets(fixed: Mapping[Split, Batch]) -> dict[str, Any]:
     disable_progress_bars()
     return {
         split.value: Dataset.from_dict(
-            {name: list(value.numpy()) for name, value in tensors(batch).items()}
+            {name: list(_readable(value).numpy()) for name, value in tensors(batch).items()}
         )
         for split, batch in fixed.items()
     }
+
+
+def _readable(values: Tensor) -> Tensor:
+    """Half precision as single: not every program that reads Parquet knows half."""
+    return values.float() if values.dtype is torch.float16 else values

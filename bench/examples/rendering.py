@@ -42,7 +42,7 @@ def rendered(task: Task, length: int, batch: Batch, index: int) -> str:
 
 def _source(space: Space, reading: Reading, source: Tensor) -> str:
     if isinstance(space, Frames):
-        return _film(source.mean(1))
+        return _film(source.float().mean(1))
     if reading.row:
         return _film(source.view(1, -1, reading.row))
     if isinstance(space, Reals) and space.width > 1 and not reading.source:

@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from bench.contract import Mixer, Pool, Signature, State, Tokens, Transducer
+from bench.contract import Frames, Mixer, Pool, Signature, State, Tokens, Transducer
 from bench.matching import Plan, PlanKind
 from bench.model.ends import embedder, head
 
@@ -46,6 +46,8 @@ class Model(nn.Module):
         self.signature: Signature = plan.signature
         raw = plan.architecture.reads is not None
         self.embed = nn.Identity() if raw else embedder(plan.signature.source, width)
+        if isinstance(plan.signature.source, Frames):
+            self.embed.register_forward_pre_hook(_in_single)
         self.core = plan.architecture.build(width, plan.signature)
         self.core.register_forward_hook(_as_long_and_wide(width))
         self.head = head(plan.signature.target, _outputs(plan, width))
@@ -61,6 +63,12 @@ class Model(nn.Module):
             return self.core.read_raw(self.embed, source, source_mask)
         outputs: Tensor = self.core(self.embed(source), source_mask)
         return outputs
+
+
+def _in_single(_: nn.Module, given: tuple[Tensor]) -> tuple[Tensor]:
+    """A hook by which frames that a task keeps in half precision are read in single precision."""
+    (frames,) = given
+    return (frames.float() if frames.dtype is torch.float16 else frames,)
 
 
 def _as_long_and_wide(width: int) -> Callable[[nn.Module, tuple[Any, ...], Any], None]:

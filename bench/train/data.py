@@ -62,7 +62,7 @@ def block_batches(signature: Signature, size: int) -> int:
 
 
 def _bytes(space: Space) -> int:
-    """How large a step is."""
+    """How large a step is, of frames in single precision, whatever they are kept in."""
     match space:
         case Tokens():
             return 8

@@ -7,12 +7,12 @@ from torch.nn.functional import embedding, pad
 
 
 def dark(*shape: int) -> Tensor:
-    """Zeros in single precision.
+    """Zeros in half precision.
 
-    By the C library's way to clear bytes, which does not read what it overwrites: half the time
-    of `torch.zeros` where they are millions.
+    By the C library's way to clear bytes, which does not read what it overwrites: less time than
+    `torch.zeros` takes where they are millions.
     """
-    picture = torch.empty(shape)
+    picture = torch.empty(shape, dtype=torch.float16)
     picture.numpy().view(np.uint8).fill(0)
     return picture
 
@@ -37,7 +37,7 @@ class Stamps:
     def __init__(self, glyphs: Tensor, play: int) -> None:
         self.number, self.height = len(glyphs), glyphs.shape[1] + play
         shifted = [pad(glyphs, (x, play - x, play, 0)).flatten(0, 1) for x in range(play + 1)]
-        self.lines = torch.cat([*shifted, torch.zeros(play, glyphs.shape[2] + play)])
+        self.lines = torch.cat([*shifted, glyphs.new_zeros(play, glyphs.shape[2] + play)])
         right = torch.arange(play + 1) * self.number * self.height
         up = play - torch.arange(play + 1)
         self.starts = (up[:, None] + right).flatten().int()  # the first line of glyph 0, by place

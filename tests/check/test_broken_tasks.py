@@ -13,6 +13,7 @@ from bench.check import AT_A_LENGTH, OF_A_TASK, findings
 from bench.contract import (
     Alignment,
     Batch,
+    Frames,
     InputError,
     Metric,
     Reals,
@@ -200,7 +201,26 @@ class Pictures(First):
         return 600 if split is Split.TRAIN else 200
 
 
-SOUND = [First(), Last(), Delayed(), Spelled(), Mean(), Noisy(), Pictures()]
+@dataclass(frozen=True)
+class Film(First):
+    """Name the brightness of the first frame: `2 0 1 3 -> 2`, of one pixel each."""
+
+    dtype: torch.dtype = torch.float32
+
+    def signature(self, length: int) -> Signature:
+        return replace(super().signature(length), source=Frames(1, 1, 1))
+
+    def sample(self, length: int, count: int, generator: torch.Generator, split: Split) -> Batch:
+        drawn = super().sample(length, count, generator, split)
+        return replace(drawn, source=drawn.source[..., None, None, None].to(self.dtype))
+
+    def oracle(self, length: int, source: Tensor, source_mask: Tensor | None) -> Tensor:
+        return source[:, :1, 0, 0, 0].long()
+
+
+SOUND = [
+    First(), Last(), Delayed(), Spelled(), Mean(), Noisy(), Pictures(), Film(), Film(torch.float16),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("task", SOUND, ids=lambda task: type(task).__name__)
@@ -209,6 +229,12 @@ def test_nothing_is_found_in_sound_ones(task: Task) -> None:
 
 
 # --- data -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.uint8])
+def test_frames_are_of_single_or_half_precision(dtype: torch.dtype) -> None:
+    found = {f.name: f.detail for f in findings(Named("toy", Film(dtype))) if not f.holds}
+    assert f"The source is {dtype}, not torch.float32 or torch.float16." in found["batch"]
 
 
 @dataclass(frozen=True)

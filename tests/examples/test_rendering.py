@@ -97,8 +97,9 @@ def test_named_coordinates_are_those_that_are_not_zero():
     assert lines(task, batch)[0] == "  source  C minor E"
 
 
-def test_frames_are_shades_side_by_side():
-    film = torch.tensor([[[[0.0, 1.0], [0.5, 0.25]]], [[[1.0, 1.0], [0.0, 0.0]]]])[None]
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32])
+def test_frames_are_shades_side_by_side(dtype):
+    film = torch.tensor([[[[0.0, 1.0], [0.5, 0.25]]], [[[1.0, 1.0], [0.0, 0.0]]]])[None].to(dtype)
     task = Shown(Frames(1, 2, 2), Tokens(1))
     found = lines(task, Batch(film, torch.zeros(1, 1).long()))
     assert found[:2] == block("source", "  ██ │ ████ │", "▒▒░░ │      │")

@@ -45,7 +45,7 @@ def test_a_block_holds_as_many_batches_as_fit(signature, size, batches):
     assert block_batches(signature, size) == batches
 
 
-@pytest.mark.parametrize("name", ["recall", "adding", "copy"])
+@pytest.mark.parametrize("name", ["recall", "adding", "copy", "frame_labels"])
 def test_a_cached_split_is_the_drawn_one(name, tmp_path):
     task = registry.task(name)
     drawn = fixed_split(task, 8, Split.TEST, 30)

@@ -147,6 +147,35 @@ def test_predictions_are_the_models_own(job, way, task):
 
 
 @pytest.mark.parametrize("way", Way)
+@pytest.mark.parametrize(
+    ("architecture", "task"),
+    [
+        ("lstm", "moving_digit"),
+        ("conv_lstm", "moving_digit"),
+        ("cnn_lstm", "frame_labels"),
+        ("lstm", "captcha"),
+        ("seq2seq", "captcha"),
+    ],
+)
+def test_frames_in_half_precision_are_read_in_single_precision(job, way, architecture, task):
+    one = job(architecture, task, length=4)
+    half = batches(one)[0]
+    assert half.source.dtype is torch.float16
+    single = replace(half, source=half.source.float())
+    replicas = replicate([initialised(one, seed, torch.float32) for seed, _ in one.pairs], way, CPU)
+    for forced in (True, False):
+        found, expected = (replicas.predict(select(each, 0), forced) for each in (half, single))
+        assert found.dtype is torch.float32
+        assert torch.equal(found, expected)
+    rows = torch.tensor([one.seeds.index(seed) for seed, _ in one.pairs])
+    replicas.backward(half, rows)
+    found = replicas.flat.grad.clone()
+    replicas.backward(single, rows)
+    assert found.any()
+    assert torch.equal(found, replicas.flat.grad)
+
+
+@pytest.mark.parametrize("way", Way)
 def test_restricted_replicas_have_weights_of_their_own(job, way):
     one = job("gru")
     replicas = replicate([initialised(one, seed, torch.float32) for seed, _ in one.pairs], way, CPU)

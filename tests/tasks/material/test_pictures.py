@@ -6,15 +6,17 @@ import torch
 from tasks.material.pictures import Stamps, moved, parted, recognise
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32])
 @pytest.mark.parametrize("play", [0, 1, 2])
-def test_cells_stand_where_their_row_and_column_say(play):
+def test_cells_stand_where_their_row_and_column_say(play, dtype):
     seeded = torch.Generator().manual_seed(0)
-    glyphs = torch.rand(7, 5, 6, generator=seeded)
+    glyphs = torch.rand(7, 5, 6, generator=seeded).to(dtype)
     glyph = torch.randint(7, (2, 3, 4), generator=seeded)
     place = torch.randint((play + 1) ** 2, (2, 3, 4), generator=seeded)
     picture = Stamps(glyphs, play).painted(glyph, place)
     height, width = 5 + play, 6 + play
     assert picture.shape == (2, 3 * height, 4 * width)
+    assert picture.dtype is dtype
     cells = moved(glyphs, play)[7 * place + glyph]
     for row in range(3):
         for column in range(4):
@@ -26,8 +28,10 @@ def test_cells_stand_where_their_row_and_column_say(play):
     assert torch.equal(parted(picture, 3, 4), cells)
 
 
-def test_glyphs_are_moved_everywhere_and_recognised_there():
-    glyphs = torch.randint(17, (5, 3, 3), generator=torch.Generator().manual_seed(0)) / 16
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32])
+def test_glyphs_are_moved_everywhere_and_recognised_there(dtype):
+    levels = torch.randint(17, (5, 3, 3), generator=torch.Generator().manual_seed(0))
+    glyphs = levels.to(dtype) / 16
     cells = moved(glyphs, 2)
     assert cells.shape == (45, 5, 5)
     for place in range(9):

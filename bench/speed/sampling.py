@@ -11,7 +11,7 @@ from bench.matching import Plan, match
 from bench.model.assembly import assemble
 from bench.registry import Named
 from bench.speed.comparison import Comparison
-from bench.train.data import block_batches, training_batches
+from bench.train.data import block_batches, select, stack, training_batches
 from bench.train.objective import loss
 
 REFERENCE, WIDTH = "lstm", 64
@@ -64,7 +64,7 @@ def training(task: Named[Task], length: int) -> Iterator[None]:
     assert isinstance(plan, Plan)
     model = assemble(plan, WIDTH)
     optimiser = torch.optim.AdamW(model.parameters(), fused=True)
-    batch = next(training_batches(task, length, 0, BATCH))
+    batch = select(stack([next(training_batches(task, length, 0, BATCH))]), 0)
     while True:
         optimiser.zero_grad(set_to_none=True)
         predicted = model(batch.source, batch.source_mask, batch.target)

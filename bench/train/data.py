@@ -110,12 +110,18 @@ def select(batch: Batch, index: int | slice | Tensor) -> Batch:
 
 
 def stack(batches: list[Batch]) -> Batch:
-    """Batches of one shape as one, with a new first dimension."""
-    columns = tensors(batches[0])
-    return replace(
-        batches[0],
-        **{name: torch.stack([getattr(batch, name) for batch in batches]) for name in columns},
-    )
+    """Batches of one shape as one, with a new first dimension; frames in single precision."""
+    columns = {name: [getattr(batch, name) for batch in batches] for name in tensors(batches[0])}
+    return replace(batches[0], **{name: _stacked(parts) for name, parts in columns.items()})
+
+
+def _stacked(parts: list[Tensor]) -> Tensor:
+    if parts[0].dtype is not torch.float16:
+        return torch.stack(parts)
+    whole = torch.empty(len(parts), *parts[0].shape)
+    for place, part in zip(whole, parts, strict=True):
+        place.copy_(part)
+    return whole
 
 
 def to_device(batch: Batch, device: torch.device) -> Batch:

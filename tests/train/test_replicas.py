@@ -159,9 +159,11 @@ def test_predictions_are_the_models_own(job, way, task):
 )
 def test_frames_in_half_precision_are_read_in_single_precision(job, way, architecture, task):
     one = job(architecture, task, length=4)
-    half = batches(one)[0]
-    assert half.source.dtype is torch.float16
-    single = replace(half, source=half.source.float())
+    drawn = next(training_batches(one.task, one.length, 0, 4))
+    assert drawn.source.dtype is torch.float16
+    single = batches(one)[0]  # a stack is a copy anyway
+    assert torch.equal(single.source[0], drawn.source.float())
+    half = replace(single, source=single.source.half())
     replicas = replicate([initialised(one, seed, torch.float32) for seed, _ in one.pairs], way, CPU)
     for forced in (True, False):
         found, expected = (replicas.predict(select(each, 0), forced) for each in (half, single))

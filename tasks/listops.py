@@ -1,6 +1,8 @@
 """`listops`: the value of a deeply nested expression."""
 
 from dataclasses import dataclass
+from math import sqrt
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -34,6 +36,8 @@ class ListOps(Task):
     max_depth: levels of the tree, digits included; max_args: most arguments of an operator.
     shortest: as a share of the length, rounded, what the expressions are longer than.
     """
+
+    version: ClassVar[int] = 2
 
     max_depth: int = 10
     max_args: int = 10
@@ -96,10 +100,13 @@ class ListOps(Task):
         self, length: int, most: int, generator: torch.Generator
     ) -> tuple[Tensor, Tensor, Tensor]:
         """At most `most` expressions: tokens, values, and numbers of tokens."""
-        count = min(_PROPOSALS, int(1.03 * most / self._share(length)) + 10)
-        shapes, tokens = grammar.grow(count, self.max_depth, self.max_args, length - 1, generator)
-        fit = (tokens > self._least(length)) & (tokens < length)
-        chosen = fit.nonzero().squeeze(1)[:most]
+        least, longest = self._least(length), length - 1
+        law = distribution.tilted(self.max_depth, self.max_args, least, longest)
+        count = min(_PROPOSALS, int((most + 2 * sqrt(most)) / law.share) + 1)
+        shapes, tokens = grammar.grow(count, law, longest, generator)
+        kept = law.kept.index_select(0, tokens.clamp(max=length))
+        luck = torch.rand(count, dtype=torch.float64, generator=generator)
+        chosen = (luck < kept).nonzero().squeeze(1)[:most]
         return (*grammar.write(shapes.choose(chosen), length, generator), tokens[chosen])
 
 

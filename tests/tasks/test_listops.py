@@ -4,14 +4,15 @@ import random
 import statistics
 from collections import Counter
 from itertools import product
+from math import comb
 
 import pytest
 import torch
-from scipy.stats import chisquare
+from scipy.stats import binomtest, chi2_contingency, chisquare
 
 from bench.contract import InputError, Split
 from tasks.listops import ListOps
-from tasks.material.expressions import distribution
+from tasks.material.expressions import distribution, grammar
 from tasks.material.expressions.grammar import WORDS
 
 APPLY = {
@@ -91,13 +92,17 @@ def test_the_distribution_is_that_of_the_recursion():
     assert chisquare([*seen, rest[0]], [*wanted, rest[1]]).pvalue > 1e-5
 
 
-def test_the_sampler_has_the_exact_distribution_of_lengths_and_values():
-    task, count = ListOps(max_depth=4, max_args=4), 40_000
-    batch = drawn(task, 24, count)
-    cells = torch.bincount(batch.target[:, 0] * 25 + batch.source_mask.sum(1), minlength=250)
-    exact = distribution.values(4, 4, 24).clone()
-    exact[:, :7] = 0
-    exact[:, 24] = 0
+@pytest.mark.parametrize(("task", "length"), [
+    (ListOps(max_depth=4, max_args=4), 24), (ListOps(), 64), (ListOps(), 128),
+    (ListOps(max_depth=20, max_args=5, shortest=0), 50),
+])  # fmt: skip
+def test_the_sampler_has_the_exact_distribution_of_lengths_and_values(task, length):
+    batch, count = drawn(task, length, 40_000), 40_000
+    cells = batch.target[:, 0] * (length + 1) + batch.source_mask.sum(1)
+    cells = torch.bincount(cells, minlength=10 * (length + 1))
+    exact = distribution.values(task.max_depth, task.max_args, length).clone()
+    exact[:, : round(task.shortest * length) + 1] = 0
+    exact[:, length] = 0
     exact = count * (exact / exact.sum()).flatten()
     assert cells[exact < 1e-6].sum() == 0
     likely = exact >= 5
@@ -105,6 +110,94 @@ def test_the_sampler_has_the_exact_distribution_of_lengths_and_values():
         chisquare(cells[likely], exact[likely] * cells[likely].sum() / exact[likely].sum()).pvalue
         > 1e-5
     )
+
+
+def outline(words: list[str]) -> tuple:
+    """The arguments of the expression that the words begin with; those of a digit are none."""
+    word, parts = words.pop(0), []
+    if not word.isdigit():
+        while words[0] != "]":
+            parts.append(outline(words))
+        words.pop(0)
+    return tuple(parts)
+
+
+def outlined(depth: int, most: int, chance: random.Random, root: bool = True) -> tuple:
+    """The arguments of a random expression, by recursion as in Long Range Arena."""
+    if depth == 1 or not (root or chance.random() <= 0.25):
+        return ()
+    return tuple(outlined(depth - 1, most, chance, False) for _ in range(chance.randint(2, most)))
+
+
+def tokens(parts: tuple) -> int:
+    return 2 + sum(map(tokens, parts)) if parts else 1
+
+
+def depth(parts: tuple) -> int:
+    return 1 + max(map(depth, parts), default=0)
+
+
+def operators(parts: tuple) -> int:
+    return bool(parts) + sum(map(operators, parts))
+
+
+def places(parts: tuple) -> tuple[bool, ...]:
+    """Of each argument, whether it is nested."""
+    return tuple(map(bool, parts))
+
+
+def below(parts: tuple) -> tuple[bool, ...]:
+    """The places in the last nested argument."""
+    return places(next(filter(None, reversed(parts)), ()))
+
+
+@pytest.mark.parametrize("statistic", [tokens, depth, operators, places, below])
+@pytest.mark.parametrize(("task", "length"), [
+    (ListOps(max_depth=5, max_args=5), 40), (ListOps(max_depth=4, max_args=4, shortest=0), 200),
+    (ListOps(max_depth=7, max_args=3, shortest=0.6), 30),
+])  # fmt: skip
+def test_the_sampler_has_the_shapes_of_the_recursion(task, length, statistic):
+    chance, allowed = random.Random(1), range(round(task.shortest * length) + 1, length)
+    wanted = [outlined(task.max_depth, task.max_args, chance) for _ in range(20_000)]
+    wanted = Counter(statistic(parts) for parts in wanted if tokens(parts) in allowed)
+    ours = Counter(statistic(outline(e)) for e in expressions(drawn(task, length, 8000)))
+    likely = [cell for cell in wanted | ours if wanted[cell] + ours[cell] >= 20]
+    table = [[counts[cell] for cell in likely] for counts in (wanted, ours)]
+    table = [[*row, c.total() - sum(row)] for row, c in zip(table, (wanted, ours), strict=True)]
+    assert len(likely) >= 3
+    seen = [column for column in zip(*table, strict=True) if sum(column) > 0]
+    assert chi2_contingency(seen).pvalue > 1e-5
+
+
+def test_every_subset_of_the_arguments_is_nested_alike():
+    shapes = [places(outline(e)) for e in expressions(drawn(ListOps(), 64, 40_000))]
+    counts, seen, expected = Counter((len(p), sum(p)) for p in shapes), [], []
+    subsets = Counter(shapes)
+    groups = [(k, c) for k, c in counts if 0 < c < k and counts[k, c] >= 5 * comb(k, c)]
+    assert max(c for _, c in groups) >= 3
+    for k, c in groups:
+        cells = [cell for cell in product([False, True], repeat=k) if sum(cell) == c]
+        seen += [subsets[cell] for cell in cells]
+        expected += [counts[k, c] / len(cells)] * len(cells)
+    assert chisquare(seen, expected, ddof=len(groups) - 1).pvalue > 1e-5
+
+
+@pytest.mark.parametrize(("depth", "arguments", "least", "longest"), [
+    (10, 10, 16, 63), (10, 10, 256, 1023), (2, 10, 0, 9), (20, 3, 32, 127), (4, 31, 16, 63),
+    (10, 10, 2, 7), (100, 31, 1, 4),
+])  # fmt: skip
+def test_as_many_proposals_are_kept_as_foretold(depth, arguments, least, longest):
+    law, generator = distribution.tilted(depth, arguments, least, longest), torch.Generator()
+    _, found = grammar.grow(4000, law, longest, generator.manual_seed(0))
+    kept = torch.rand(4000, generator=generator) < law.kept[found.clamp(max=longest + 1)]
+    assert binomtest(int(kept.sum()), 4000, law.share).pvalue > 1e-5
+    assert law.share > 0.5 * distribution.lengths(depth, arguments, longest)[least + 1 :].sum()
+
+
+def test_drawing_one_expression_goes_on_where_none_of_a_round_is_kept():
+    generator = torch.Generator().manual_seed(0)
+    batches = [ListOps().sample(64, 1, generator, Split.TRAIN) for _ in range(200)]
+    assert all(len(batch.target) == 1 for batch in batches)
 
 
 @pytest.mark.parametrize("arguments", [2, 3])

@@ -12,20 +12,44 @@ from math import comb, pi
 import torch
 from torch import Tensor
 
-from tasks.material.expressions.grammar import DIGITS, OPERATORS, RARITY
+from tasks.material.alias import Alias
+from tasks.material.expressions.grammar import DIGITS, OPERATORS, RARITY, Tilted
 
 _ALIASING = 1e-8  # what a coefficient may gain from those that are `N`, `2 N`, … terms later
 
 
 @cache
 def lengths(depth: int, arguments: int, longest: int) -> Tensor:
-    """`(longest + 1,)` float64: the probability of `n` tokens; see `grammar.Grammar`."""
-    z = _circle(longest)
-    node = operator = z
-    for _ in range(depth - 1):
-        operator = z**2 * torch.stack(_powers(node, arguments)[2:]).mean(0)
-        node = ((RARITY - 1) * z + operator) / RARITY
-    return _coefficients(operator, longest)
+    """`(longest + 1,)` float64: the probability of `n` tokens; see `grammar`."""
+    return _coefficients(_grown(depth, arguments, _circle(longest))[0], longest)
+
+
+@cache
+def tilted(depth: int, arguments: int, least: int, longest: int) -> Tilted:
+    """What gives expressions of more than `least` tokens and at most `longest` for the least work.
+
+    An expression of `n` tokens is as likely as in the grammar, times `x^n`, over the sum of all. To
+    undo that, `x^(longest - n)` of them are kept. The smaller `x`, the fewer are too long, and the
+    fewer are kept: it is that which grows the fewest tokens for one of at most `longest`. Roots
+    that are sure to have too few are left out.
+    """
+    # beyond, `x^longest` would be lost in the rounding of the series
+    x = torch.exp(-(2.0 ** torch.arange(-5, 3, 0.25, dtype=torch.float64)) / longest)
+    total, levels = _grown(depth, arguments, x)
+    tokens = torch.arange(longest + 2, dtype=torch.float64)
+    exact = lengths(depth, arguments, longest)
+    missing = (exact * x[:, None] ** tokens[:-1] * (longest - tokens[:-1])).sum(1)
+    best = int(((longest * total - missing) / x**longest).argmin())  # none grow beyond `longest`
+
+    kinds = [(k, c) for k in range(2, arguments + 1) for c in range(k + 1)]
+    k, c = torch.tensor(kinds).unbind(1)
+    ways = torch.tensor([comb(*kind) for kind in kinds], dtype=torch.float64)
+    roots, *below = (ways * digit[best] ** (k - c) * part[best] ** c for digit, part in levels)
+    hopeful = roots * ((c > 0) | (k + 2 > least))
+    total = total[best] * hopeful.sum() / roots.sum()
+    kept = x[best] ** (longest - tokens) * ((tokens > least) & (tokens <= longest))
+    share = float(exact[least + 1 :].sum() * x[best] ** longest / total)
+    return Tilted(k, c, tuple(map(Alias.of, (hopeful, *below))), kept, share)
 
 
 @cache
@@ -38,6 +62,20 @@ def values(depth: int, arguments: int, longest: int) -> Tensor:
         operator = z**2 * _applied(node, arguments)
         node = ((RARITY - 1) * digit + operator) / RARITY
     return _coefficients(operator, longest)
+
+
+def _grown(depth: int, arguments: int, z: Tensor) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
+    """The series of an expression's tokens, and of an argument's, for each level of operators.
+
+    The latter are two each, from the roots down: of a digit, and of an operator.
+    """
+    digit, nested = z, torch.zeros_like(z)
+    levels = []
+    for _ in range(depth - 1):
+        levels.append((digit, nested))
+        operator = z**2 * torch.stack(_powers(digit + nested, arguments)[2:]).mean(0)
+        digit, nested = (RARITY - 1) * z / RARITY, operator / RARITY
+    return operator, levels[::-1]
 
 
 def _applied(part: Tensor, arguments: int) -> Tensor:

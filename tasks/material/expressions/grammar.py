@@ -7,6 +7,9 @@ and numbers of arguments are uniform.
 All expressions grow at once, level by level, and only their operators are kept while they grow,
 since most expressions are rejected for their length. Values and lengths follow from the deepest
 level up, places from the root down: a handful of array operations a level.
+
+What grows is drawn from a tilted grammar, in which hopelessly long expressions are rare: Duchon et
+al. 2004, "Boltzmann Samplers for the Random Generation of Combinatorial Structures".
 """
 
 from dataclasses import dataclass
@@ -15,12 +18,35 @@ from itertools import accumulate, pairwise
 import torch
 from torch import Tensor
 
+from tasks.material.alias import Alias
+
 DIGITS = 10
 WORDS = (*map(str, range(DIGITS)), "[MIN", "[MAX", "[MED", "[SM", "]")
 MIN, MAX, MED, SM, END = range(DIGITS, len(WORDS))
 OPERATORS = 4
-RARITY = 4  # below the root, one argument in so many is an operator: two coins both show heads
-MOST_ARGUMENTS = 31  # two coins for each in an int64
+RARITY = 4  # below the root, one argument in so many is an operator
+MOST_ARGUMENTS = 31  # the exact distribution holds as many powers of its series
+
+
+@dataclass(frozen=True)
+class Tilted:
+    """The grammar with other weights of the lengths, and what to keep of its expressions.
+
+    Among expressions of as many tokens, all are as likely as in the grammar.
+
+    arguments, nested: of each kind of operator, how many arguments it has, and how many of these
+        are operators; `(kinds,)` int64.
+    levels: which kinds the operators of a level are, from the roots down.
+    kept: `(longest + 2,)` float64, with what probability to keep an expression of `n` tokens, so
+        that those left are as likely as in the grammar; the last stands for all lengths beyond.
+    share: how much of what is drawn is left then.
+    """
+
+    arguments: Tensor
+    nested: Tensor
+    levels: tuple[Alias, ...]
+    kept: Tensor
+    share: float
 
 
 @dataclass(frozen=True)
@@ -28,8 +54,7 @@ class Shapes:
     """The operators of many expressions, `(n,)` int64 each, level by level, parents in order.
 
     expression: which expression an operator is in; arguments: how many it has.
-    nested: which of these are operators: bit `2 i` stands for argument `i`. The `j`-th of all
-        nested arguments is the `j`-th operator after the roots.
+    nested: how many of these are operators, which follow in the order of their parents.
     sizes: how many operators each level has; the first are the roots, one for each expression.
     """
 
@@ -46,15 +71,17 @@ class Shapes:
         """Some of the expressions alone, numbered by their places in `chosen`."""
         place = torch.full((self.sizes[0],), -1)
         place[chosen] = torch.arange(len(chosen))
-        expression = place[self.expression]
+        expression = place.index_select(0, self.expression)
         kept = (expression >= 0).nonzero().squeeze(1)
         ends = torch.tensor([level.stop for level in self.levels()])
         sizes = torch.searchsorted(kept, ends).diff(prepend=torch.zeros(1, dtype=torch.int64))
-        return Shapes(expression[kept], self.arguments[kept], self.nested[kept], sizes.tolist())
+        columns = (expression, self.arguments, self.nested)
+        expression, arguments, nested = (column.index_select(0, kept) for column in columns)
+        return Shapes(expression, arguments, nested, sizes.tolist())
 
 
 def grow(
-    count: int, depth: int, arguments: int, longest: int, generator: torch.Generator
+    count: int, law: Tilted, longest: int, generator: torch.Generator
 ) -> tuple[Shapes, Tensor]:
     """Draw the shapes of `count` expressions; return them and their numbers of tokens `(count,)`.
 
@@ -62,20 +89,15 @@ def grow(
     is that of the part they have.
     """
     expression = torch.arange(count)
-    tokens = torch.ones(count, dtype=torch.int64)  # of the root, before it becomes an operator
+    tokens = torch.ones_like(expression)  # of the root, before it becomes an operator
     levels = []
-    for level in range(1, depth):
-        drawn = torch.randint(2, arguments + 1, expression.shape, generator=generator)
+    for level in law.levels:
+        kind = level.draw(len(expression), generator)
+        drawn, nested = law.arguments.index_select(0, kind), law.nested.index_select(0, kind)
         tokens.index_add_(0, expression, drawn + 1)  # an operator is a token, and ends with another
-        nested = torch.zeros_like(drawn)
-        if level < depth - 1:
-            coins = torch.randint(4**arguments, expression.shape, generator=generator)
-            heads = coins & (coins >> 1) & (4**arguments // 3)  # bits 0, 2, 4, …
-            nested = heads & ((1 << 2 * drawn) - 1)
-            nested *= (tokens <= longest)[expression]
+        nested *= (tokens <= longest).index_select(0, expression)
         levels.append((expression, drawn, nested))
-        parents = nested.nonzero().squeeze(1)
-        expression = expression[parents].repeat_interleave(_bits(nested[parents]))
+        expression = expression.repeat_interleave(nested)
     sizes = [len(level[0]) for level in levels]
     owners, drawn, nested = (torch.cat(parts) for parts in zip(*levels, strict=True))
     return Shapes(owners, drawn, nested, sizes), tokens
@@ -86,33 +108,53 @@ def write(shapes: Shapes, longest: int, generator: torch.Generator) -> tuple[Ten
 
     After the end of an expression stand zeros.
     """
-    operator = torch.randint(MIN, END, shapes.arguments.shape, generator=generator)
+    roots, operators = shapes.sizes[0], len(shapes.arguments)
+    operator = torch.randint(MIN, END, (operators,), generator=generator)
     owner = torch.repeat_interleave(shapes.arguments)  # of each argument, `(m,)`
     digit = torch.randint(DIGITS, owner.shape, generator=generator)
+    parent = torch.repeat_interleave(shapes.nested)  # of each operator but the roots
     eldest = shapes.arguments.cumsum(0) - shapes.arguments
-    place = torch.arange(len(owner)) - eldest[owner]
-    nested = (shapes.nested[owner] >> 2 * place) & 1
-    within = nested.nonzero().squeeze(1)  # of each operator but the roots, among the arguments
-    roots = shapes.sizes[0]
-    parent = torch.nn.functional.pad(owner[within], (roots, 0))
-    columns = DIGITS + 1  # nested arguments count in the last, until their values are known
-    digit[within] = DIGITS
-    cell = owner * columns + digit
-    counts = torch.bincount(cell, minlength=len(operator) * columns).view(-1, columns)
-    value, span = _evaluate(shapes, operator, counts[:, :DIGITS].contiguous(), parent)
+    within = _nested(shapes, parent, generator)  # of each operator but the roots
+    digit.index_fill_(0, within, DIGITS)  # counted apart, until their values are known
+    counts = torch.bincount(digit * operators + owner, minlength=(DIGITS + 1) * operators)
+    value, span = _evaluate(shapes, operator, counts[: DIGITS * operators], parent)
 
-    argument_span = torch.ones_like(owner)
-    argument_span[within] = span[roots:]
+    argument_span = torch.ones_like(owner).index_copy_(0, within, span[roots:])
     before = argument_span.cumsum(0) - argument_span
-    first = before[eldest] - 1  # what to take from an argument's `before` for its operator's offset
-    start = torch.cat([shapes.expression[:roots] * longest, before[within] - first[owner[within]]])
+    first = before.index_select(0, eldest) - 1  # what to take from `before` for the offset
+    offset = before.index_select(0, within) - first.index_select(0, parent)
+    start = torch.cat([torch.arange(roots) * longest, offset])
     for level in shapes.levels()[1:]:
-        start[level] += start[parent[level]]
+        above = parent[level.start - roots : level.stop - roots]
+        start[level] += start.index_select(0, above)
     tokens = torch.zeros(roots * longest, dtype=torch.int64)
-    tokens.scatter_(0, before + (start - first)[owner], digit)
-    tokens[start] = operator  # also where an argument is nested
-    tokens[start + span - 1] = END
+    tokens.index_copy_(0, before + (start - first).index_select(0, owner), digit)
+    tokens.index_copy_(0, start, operator)  # also where an argument is nested
+    tokens.index_fill_(0, start + span - 1, END)
     return tokens.view(roots, longest), value[:roots]
+
+
+def _nested(shapes: Shapes, parent: Tensor, generator: torch.Generator) -> Tensor:
+    """Which of all arguments each operator but the roots is: a random subset of its parent's.
+
+    By Floyd's algorithm: the `i`-th of `c` among `k` draws one of the first `k - c + i`, and takes
+    the last of these where an elder sibling has what it drew.
+    """
+    arguments, nested = shapes.arguments, shapes.nested
+    rank = torch.arange(len(parent)) - (nested.cumsum(0) - nested).index_select(0, parent)
+    first = (arguments.cumsum(0) - arguments).index_select(0, parent)
+    choices = (arguments - nested + 1).index_select(0, parent) + rank
+    uniform = torch.rand(rank.shape, dtype=torch.float64, generator=generator)
+    found, last = first + (uniform * choices).long(), first + choices - 1
+    taken = torch.zeros(int(arguments.sum()), dtype=torch.bool)
+    counts = torch.bincount(rank)
+    order = (rank == torch.arange(len(counts))[:, None]).nonzero()[:, 1]
+    for now in torch.split(order, counts.tolist()):
+        drawn = found.index_select(0, now)
+        distinct = torch.where(taken.index_select(0, drawn), last.index_select(0, now), drawn)
+        taken.index_fill_(0, distinct, True)
+        found.index_copy_(0, now, distinct)
+    return found
 
 
 def _evaluate(
@@ -120,28 +162,25 @@ def _evaluate(
 ) -> tuple[Tensor, Tensor]:
     """The values and the numbers of tokens of all operators `(n,)`.
 
-    counts: `(n, 10)`, how many arguments are each digit; parent: `(n,)`, arbitrary for roots.
+    counts: `(10 n,)`, how many arguments are 0, of each operator, then how many are 1, and so on.
+    parent: `(n - roots,)`, of each operator but the roots.
     """
-    value, span = torch.empty_like(operator), 2 + counts.sum(1)
-    low = torch.where(operator == MAX, shapes.arguments, 1)  # MIN, MAX, MED: the mean of two ranks
-    low = torch.where(operator == MED, (shapes.arguments + 1) // 2, low)
-    high = torch.where(operator == MED, shapes.arguments // 2 + 1, low)
-    ranks = torch.stack([low, high], dim=1)
-    ones = torch.ones_like(operator)
+    roots, operators = shapes.sizes[0], len(operator)
+    counts, arguments = counts.to(torch.int16), shapes.arguments.to(torch.int16)  # faster so
+    table, span = counts.view(DIGITS, operators), 2 + shapes.arguments - shapes.nested
+    low = torch.where(operator == MAX, arguments, 1)  # MIN, MAX, MED: the mean of two ranks
+    low = torch.where(operator == MED, (arguments + 1) >> 1, low)
+    high = torch.where(operator == MED, (arguments >> 1) + 1, low)
+    ranks, adds = torch.stack([low, high])[:, None], operator == SM
+    value, ones = torch.empty_like(arguments), torch.ones_like(arguments)
     for level in reversed(shapes.levels()):
-        upto = counts[level].cumsum(1)
-        ranked = torch.searchsorted(upto, ranks[level]).sum(1)
-        total = -upto.sum(1) % DIGITS  # modulo 10: an argument is at most `v` for 10 - value `v`s
-        value[level] = torch.where(operator[level] == SM, total, ranked // 2)
+        upto = table[:, level].cumsum(0, dtype=torch.int16)
+        ranked = (upto < ranks[..., level]).sum((0, 1), dtype=torch.int16)
+        # modulo 10: an argument is at most `v` for 10 - value `v`s
+        total = -upto.sum(0, dtype=torch.int16) % DIGITS
+        found = torch.where(adds[level], total, ranked >> 1, out=value[level])
         if level.start > 0:  # not the roots: they are nobody's arguments
-            cell = parent[level] * DIGITS + value[level]
-            counts.view(-1).index_add_(0, cell, ones[level])
-            span.index_add_(0, parent[level], span[level].clone())
-    return value, span
-
-
-def _bits(numbers: Tensor) -> Tensor:
-    """How many bits are set, where no two neighbours are: sums in fields of 4, 8 and 64 bits."""
-    numbers = (numbers & 0x3333333333333333) + (numbers >> 2 & 0x3333333333333333)
-    numbers = (numbers + (numbers >> 4)) & 0x0F0F0F0F0F0F0F0F
-    return (numbers * 0x0101010101010101) >> 56
+            above = parent[level.start - roots : level.stop - roots]
+            counts.index_add_(0, torch.add(above, found, alpha=operators), ones[level])
+            span.index_add_(0, above, span[level].clone())
+    return value.long(), span

@@ -118,7 +118,7 @@ def stack(batches: list[Batch]) -> Batch:
 def _stacked(parts: list[Tensor]) -> Tensor:
     if parts[0].dtype is not torch.float16:
         return torch.stack(parts)
-    whole = torch.empty(len(parts), *parts[0].shape)
+    whole = parts[0].new_empty(len(parts), *parts[0].shape, dtype=torch.float32)
     for place, part in zip(whole, parts, strict=True):
         place.copy_(part)
     return whole

@@ -208,7 +208,11 @@ State = Any  # a tensor, or nested tuples of tensors, each with the batch as its
 
 
 class Mixer(nn.Module):
-    """A trainable core `(B, T, D) -> (B, T, D)`."""
+    """A trainable core `(B, T, D) -> (B, T, D)`.
+
+    It computes from its inputs, its parameters and torch's generators alone, and remembers nothing
+    of earlier calls: a training pass may be recorded and replayed (`bench.train.tape`).
+    """
 
     stacked: bool = False
     """Set by the engine when the core runs under `torch.func.vmap`, so that it may choose between

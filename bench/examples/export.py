@@ -5,12 +5,10 @@ from inspect import cleandoc
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor
-
 from bench import __version__
 from bench.contract import Batch, InputError, Split, Task
 from bench.examples.overview import overview
+from bench.model.ends import in_single
 from bench.registry import Named
 from bench.train.data import fixed_split, tensors
 
@@ -107,14 +105,9 @@ def _datasets(fixed: Mapping[Split, Batch]) -> dict[str, Any]:
     from datasets import Dataset, disable_progress_bars
 
     disable_progress_bars()
-    return {
+    return {  # in single precision: not every program that reads Parquet knows half
         split.value: Dataset.from_dict(
-            {name: list(_readable(value).numpy()) for name, value in tensors(batch).items()}
+            {name: list(in_single(value).numpy()) for name, value in tensors(batch).items()}
         )
         for split, batch in fixed.items()
     }
-
-
-def _readable(values: Tensor) -> Tensor:
-    """Half precision as single: not every program that reads Parquet knows half."""
-    return values.float() if values.dtype is torch.float16 else values

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from bench.contract import Frames, Mixer, Pool, Signature, State, Tokens, Transducer
 from bench.matching import Plan, PlanKind
-from bench.model.ends import embedder, head
+from bench.model.ends import embedder, head, in_single
 
 Feed = Literal["own", "none"]
 
@@ -47,7 +47,7 @@ class Model(nn.Module):
         raw = plan.architecture.reads is not None
         self.embed = nn.Identity() if raw else embedder(plan.signature.source, width)
         if isinstance(plan.signature.source, Frames):
-            self.embed.register_forward_pre_hook(_in_single)
+            self.embed.register_forward_pre_hook(lambda _, given: tuple(map(in_single, given)))
         self.core = plan.architecture.build(width, plan.signature)
         self.core.register_forward_hook(_as_long_and_wide(width))
         self.head = head(plan.signature.target, _outputs(plan, width))
@@ -63,12 +63,6 @@ class Model(nn.Module):
             return self.core.read_raw(self.embed, source, source_mask)
         outputs: Tensor = self.core(self.embed(source), source_mask)
         return outputs
-
-
-def _in_single(_: nn.Module, given: tuple[Tensor]) -> tuple[Tensor]:
-    """A hook by which frames that a task keeps in half precision are read in single precision."""
-    (frames,) = given
-    return (frames.float() if frames.dtype is torch.float16 else frames,)
 
 
 def _as_long_and_wide(width: int) -> Callable[[nn.Module, tuple[Any, ...], Any], None]:

@@ -1,5 +1,6 @@
 """What stands before and after a core: embedders for three spaces, heads for two."""
 
+import torch
 from torch import Tensor, nn
 
 from bench.contract import Frames, Reals, Space, Tokens
@@ -16,6 +17,11 @@ class FrameEmbedding(nn.Module):
         """Embed every frame on its own."""
         embedded: Tensor = self.linear(frames.flatten(2))
         return embedded
+
+
+def in_single(values: Tensor) -> Tensor:
+    """Half precision as single precision, and all else as it is."""
+    return values.float() if values.dtype is torch.float16 else values
 
 
 def embedder(space: Space, width: int, extra: int = 0) -> nn.Module:

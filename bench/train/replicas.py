@@ -23,7 +23,7 @@ from bench.matching import Plan
 from bench.model.assembly import AlignedModel, Model, taken
 from bench.train.data import select, tensors
 from bench.train.objective import loss
-from bench.train.tape import LONGEST, MOST_SHAPES, Tapes
+from bench.train.tape import LONGEST, Tapes
 
 
 class Way(StrEnum):
@@ -46,8 +46,7 @@ class Replicas(ABC):
         self.flat = torch.stack(rows).requires_grad_()
         signature = models[0].signature
         short = max(signature.steps, signature.target_steps) <= LONGEST
-        recorded = short and device.type == "cpu"
-        self.tapes = Tapes(self.models[0], MOST_SHAPES if recorded else 0)
+        self.tapes = Tapes(self.models[0], record=short and device.type == "cpu")
         self._bind()
 
     def __len__(self) -> int:
@@ -85,7 +84,10 @@ class Replicas(ABC):
             parameter.data = views[name]
 
     def _views(self, row: int | slice) -> dict[str, Tensor]:
-        """Each parameter by name: a view of one row of the buffer, or of all rows `(R, …)`."""
+        """Each parameter by name: a view of one row of the buffer, or of all rows `(R, …)`.
+
+        Where `side_by_side` has laid it.
+        """
         views = {}
         start = 0
         for name, parameter in self.models[0].named_parameters():
@@ -107,24 +109,26 @@ class InTurn(Replicas):
     def _bind(self) -> None:
         for row, model in enumerate(self.models):
             self.lend(row, model)
+        self.weights = [list(model.parameters()) for model in self.models]
 
     def backward(self, batches: Batch, rows: Tensor) -> Tensor:
         """As declared: one forward and backward pass for each replica."""
         batches, steps = counted(batches, self.models[0])
         found = []
-        for model, row in zip(self.models, rows.tolist(), strict=True):
+        for model, weights, row in zip(self.models, self.weights, rows.tolist(), strict=True):
             batch, own = select(batches, row), [each[row] for each in steps]
-            alone = partial(self._alone, model, batch, own)
-            weights = list(model.parameters())
+            alone = partial(self._alone, model, weights, batch, own)
             found.append(self.tapes.run(alone, [*tensors(batch).values(), *own], weights))
         losses, self.flat.grad = map(torch.stack, zip(*found, strict=True))
         return losses
 
-    def _alone(self, model: Model, batch: Batch, steps: list[Tensor]) -> tuple[Tensor, Tensor]:
+    def _alone(
+        self, model: Model, weights: Sequence[Tensor], batch: Batch, steps: list[Tensor]
+    ) -> tuple[Tensor, Tensor]:
         """One replica's loss, and its gradient `(P,)`."""
         predicted = model(batch.source, batch.source_mask, batch.target, *steps)
         value = self._loss(predicted, batch)
-        gradients = torch.autograd.grad(value, list(model.parameters()), materialize_grads=True)
+        gradients = torch.autograd.grad(value, weights, materialize_grads=True)
         return value.detach(), side_by_side(gradients)
 
     @torch.no_grad()

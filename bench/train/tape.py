@@ -55,10 +55,10 @@ Results = tuple[Tensor, ...]
 class Tapes:
     """The tapes of one pass, one for each shape of what it is given."""
 
-    def __init__(self, module: nn.Module | None = None, most: int = MOST_SHAPES) -> None:
-        """module: whose pass it is; most: tapes that are made; 0: the pass is never recorded."""
+    def __init__(self, module: nn.Module | None = None, record: bool = True) -> None:
+        """module: whose pass it is; record: whether to make tapes of it at all."""
         self.modules = [] if module is None else list(module.modules())
-        self.most, self.room = most, MOST_SCRATCH
+        self.most, self.room = MOST_SHAPES if record else 0, MOST_SCRATCH
         self._tapes: dict[tuple[Any, ...], _Tape | None] = {}
 
     def run(
@@ -107,7 +107,6 @@ class _Tape:
     """What was recorded; not `trusted` before it was seen to give what the pass gives."""
 
     def __init__(self, source: str, constants: dict[str, Any]) -> None:
-        self.source = source
         exec(source, constants)  # noqa: S102 - the recorder wrote it, of names and numbers
         self.replay: Callable[..., Results] = constants["replay"]
         self.trusted = False

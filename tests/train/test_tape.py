@@ -244,7 +244,7 @@ def test_each_shape_has_its_tape_up_to_a_number():
 
 
 def test_none_are_made_where_none_are_wanted():
-    tapes = Tapes(most=0)
+    tapes = Tapes(record=False)
     passes(lambda x: (x.exp(),), inputs(), tapes)
     assert replays(tapes) == 0
 
@@ -256,7 +256,7 @@ def test_training_has_the_same_bits(job, architecture, task, way):
     one = job(architecture, task or fitting(architecture), length=12)
     models = [[initialised(one, seed) for seed, _ in one.pairs] for _ in range(2)]
     taped, plain = (replicate(each, way, CPU) for each in models)
-    plain.tapes = Tapes(most=0)
+    plain.tapes = Tapes(record=False)
     modules = [
         CellModule(each, one.pairs, one.recipe, one.scale, lambda _: None)
         for each in (taped, plain)

@@ -74,6 +74,11 @@ class Bidirectional(Architecture):
         """2 where each direction has half of an output."""
         return 2 if self.merge == "concat" else 1
 
+    @property
+    def stack_limit(self) -> int | None:
+        """As the layer says."""
+        return self.cell.stack_limit()
+
     def build(self, width: int, signature: Signature) -> Mixer:
         """Both directions of each layer, with parameters of their own."""
         return BidirectionalStack(
@@ -130,11 +135,6 @@ class BiLSTM(Bidirectional):
     """
 
     cell = LSTMLayer
-
-    @property
-    def stack_limit(self) -> int | None:
-        """512: a library runs it alone, and none runs a stack of it."""
-        return 512
 
 
 register("birnn", BiRNN())

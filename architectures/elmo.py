@@ -72,8 +72,8 @@ class Elmo(Architecture):
 
     @property
     def stack_limit(self) -> int | None:
-        """512: a library runs it alone, and none runs a stack of it."""
-        return 512
+        """As the layer says."""
+        return LSTMLayer.stack_limit()
 
     def build(self, width: int, signature: Signature) -> Mixer:
         """The stacks of both directions, and equal shares to begin with."""

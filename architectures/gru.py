@@ -31,6 +31,11 @@ class GRU(Recurrent):
         layers: above one another, each with its own parameters.
     """
 
+    @property
+    def stack_limit(self) -> int | None:
+        """As the layer says."""
+        return GRULayer.stack_limit()
+
     def layer(self, inputs: int, units: int) -> RecurrentLayer:
         """One layer."""
         return GRULayer(inputs, units)

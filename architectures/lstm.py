@@ -30,8 +30,8 @@ class LSTM(Recurrent):
 
     @property
     def stack_limit(self) -> int | None:
-        """512: a library runs it alone, and none runs a stack of it."""
-        return 512
+        """As the layer says."""
+        return LSTMLayer.stack_limit()
 
     def layer(self, inputs: int, units: int) -> RecurrentLayer:
         """One layer."""

@@ -115,7 +115,7 @@ class TransformerTransducer(Transducer):
         y = self.positions.add(prefix).flatten(0, 1)
         weights = []
         for block, memory in zip(self._blocks(), memories, strict=True):
-            weights.append(block.cross.weights(block.attention(y, within)[0], memory, across))
+            weights.append(block.cross.weights(block.attention(y, within), memory, across))
             y, _ = block(y, memory, within, across)
         return torch.stack(weights, dim=1)
 
@@ -140,7 +140,7 @@ class DecoderBlock(nn.Module):
         self, y: Tensor, memory: Cache, within: Scope, across: Scope, cache: Cache | None = None
     ) -> tuple[Tensor, Cache]:
         """`(B * u, D)`, and the cache of targets after these."""
-        y, cache = self.attention(y, within, cache)
+        y, cache = self.attention.extend(y, within, cache)
         y = self.cross(y, memory, across)
         return y + self.feedforward(y), cache
 

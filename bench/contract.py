@@ -229,8 +229,8 @@ class Mixer(nn.Module):
     def read_raw(self, embed: nn.Module, source: Tensor, mask: Tensor | None = None) -> Tensor:
         """The same for a raw source and the embedder that makes vectors `(B, T, D)` of it.
 
-        The engine calls it where the core is stacked. A core that begins with a linear map may join
-        it with the embedder's: with the table of an `nn.Embedding`, or with an `nn.Linear`.
+        A core that begins with a linear map may join it with the embedder's: with the table of an
+        `nn.Embedding`, or with an `nn.Linear`.
         """
         mixed: Tensor = self(embed(source), mask)
         return mixed

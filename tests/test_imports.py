@@ -13,7 +13,7 @@ FILES = sorted(
 )
 
 LAYERS = (  # each may import what stands above it, and its own
-    ("bench", "bench.contract"),
+    ("bench", "bench.contract", "bench.kernels"),
     ("bench.registry", "bench.measure", "bench.record", "bench.secrets"),
     ("bench.matching",),
     ("bench.model",),
@@ -89,7 +89,8 @@ def allowed(importer: str, name: str) -> bool:
         return True
     ground = ["bench.contract", "bench.registry"]
     if within(importer, "architectures.layers"):
-        return any(within(name, other) for other in ("bench.contract", "architectures.layers"))
+        below = ("bench.contract", "bench.kernels", "architectures.layers")
+        return any(within(name, other) for other in below)
     if within(importer, "architectures"):
         return any(within(name, other) for other in [*ground, "architectures.layers"])
     if within(importer, "tasks"):

@@ -32,7 +32,7 @@ class RecurrentEncoderDecoder(EncoderDecoder):
     @property
     def stack_limit(self) -> int | None:
         """As that of the cell as a layer by itself."""
-        return 512 if self.cell == "lstm" else None
+        return CELLS[self.cell].stack_limit()
 
 
 def read(encoder: RecurrentLayer, source: Tensor, mask: Tensor | None) -> tuple[Tensor, States]:

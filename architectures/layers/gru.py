@@ -26,6 +26,8 @@ from architectures.layers.recurrence import (
     time_major,
     weight_gradient,
 )
+from bench.kernels import recurrences as compiled
+from bench.kernels.library import serves
 
 
 def gru_loop(x: Tensor, weight: Tensor, bias: Tensor, initial: Tensor) -> Tensor:
@@ -58,6 +60,8 @@ class _GRU(Recurrence):
     @staticmethod
     def forward(x: Tensor, weight: Tensor, bias: Tensor, initial: Tensor) -> tuple[Tensor, ...]:
         H = initial.shape[-1]
+        if serves(x, H):
+            return tuple(compiled.gru(x, weight, bias, initial))
         x = time_major(x)
         gates, new, hidden = storage(x, 3 * H), storage(x, H), storage(x, H)
         gates[..., : 2 * H].copy_(x[..., : 2 * H])
@@ -86,34 +90,50 @@ class _GRU(Recurrence):
     @staticmethod
     @differentiable_once
     def backward(ctx: Any, gradient: Tensor | None, *_: None) -> tuple[Tensor, ...]:
-        weight, initial, *saved = ctx.saved_tensors
-        hidden, gates, new = map(time_major, saved)
+        weight, initial, hidden, gates, new = ctx.saved_tensors
         H = initial.shape[-1]
-        # four slots, h_n, r, z, x_n: the first three went through W, the last three are of x
-        rolled = torch.cat([weight[..., 2 * H :, :], weight[..., : 2 * H, :]], dim=-2)
-        deltas = storage(hidden, 4 * H)
-        through_weight = deltas[..., : 3 * H]
-        carried, arriving = arrivals(gradient, hidden)
-        to_slots = carried.unsqueeze(-2)
-        accumulate = accumulation(weight)
-        slots, through, keep = (
-            by_gate(deltas, H).unbind(0),
-            through_weight.unbind(0),
-            gates[..., H : 2 * H].unbind(0),
-        )
-        for block in blocks_backward(hidden, H):
-            _slopes(gates[block], new[block], before(hidden, initial, block), out=deltas[block])
-            for t in backward_through(block):
-                slots[t].mul_(to_slots)
-                torch.addcmul(arriving[t], carried, keep[t], out=carried)
-                accumulate(carried, through[t], rolled)
-        gradient_rolled = weight_gradient(through_weight, hidden, initial)
+        # of four slots, h_n, r, z, x_n: the first three went through W, the last three are of x
+        quick = gradient is not None and serves(hidden, H)
+        find = compiled.gru_backward if quick else _deltas
+        deltas, carried = find(weight, initial, hidden, gates, new, gradient)
+        deltas = time_major(deltas)
+        gradient_rolled = weight_gradient(deltas[..., : 3 * H], time_major(hidden), initial)
         return (
             batch_major(deltas[..., H:]),
             torch.cat([gradient_rolled[..., H:, :], gradient_rolled[..., :H, :]], dim=-2),
             deltas[..., :H].sum((0, -2)),
             carried,
         )
+
+
+def _deltas(
+    weight: Tensor,
+    initial: Tensor,
+    hidden: Tensor,
+    gates: Tensor,
+    new: Tensor,
+    gradient: Tensor | None,
+) -> tuple[Tensor, Tensor]:
+    """Gradients of the pre-activations `h_n, r, z, x_n` in one, and of the initial state."""
+    hidden, gates, new = map(time_major, (hidden, gates, new))
+    H = initial.shape[-1]
+    rolled = torch.cat([weight[..., 2 * H :, :], weight[..., : 2 * H, :]], dim=-2)
+    deltas = storage(hidden, 4 * H)
+    carried, arriving = arrivals(gradient, hidden)
+    to_slots = carried.unsqueeze(-2)
+    accumulate = accumulation(weight)
+    slots, through, keep = (
+        by_gate(deltas, H).unbind(0),
+        deltas[..., : 3 * H].unbind(0),
+        gates[..., H : 2 * H].unbind(0),
+    )
+    for block in blocks_backward(hidden, H):
+        _slopes(gates[block], new[block], before(hidden, initial, block), out=deltas[block])
+        for t in backward_through(block):
+            slots[t].mul_(to_slots)
+            torch.addcmul(arriving[t], carried, keep[t], out=carried)
+            accumulate(carried, through[t], rolled)
+    return batch_major(deltas), carried
 
 
 def _slopes(gates: Tensor, new: Tensor, earlier: Tensor, out: Tensor) -> None:

@@ -25,6 +25,8 @@ from architectures.layers.recurrence import (
     time_major,
     weight_gradient,
 )
+from bench.kernels import recurrences as compiled
+from bench.kernels.library import serves
 
 
 def lstm_loop(
@@ -65,6 +67,9 @@ class _LSTM(Recurrence):
         x: Tensor, weight: Tensor, initial: Tensor, cell: Tensor, peepholes: Tensor | None
     ) -> tuple[Tensor, ...]:
         H = initial.shape[-1]
+        if serves(x, H):
+            hidden, gates, cells = compiled.lstm(x, weight, initial, cell, peepholes)
+            return hidden, cells[..., -1, :].clone(), gates, cells
         x = time_major(x)
         gates, cells, hidden = storage(x, 4 * H), storage(x, H), storage(x, H)
         now = torch.empty_like(x[0], memory_format=torch.contiguous_format)
@@ -101,34 +106,38 @@ class _LSTM(Recurrence):
     def backward(
         ctx: Any, gradient: Tensor | None, gradient_last: Tensor | None, *_: None
     ) -> tuple[Tensor | None, ...]:
-        weight, initial, cell, peepholes, *saved = ctx.saved_tensors
-        hidden, gates, cells = map(time_major, saved)
-        carried, arriving = arrivals(gradient, hidden)
-        carried_c = torch.zeros_like(carried)
-        if gradient_last is not None:
-            carried_c.copy_(gradient_last)
-        deltas = _deltas(weight, peepholes, gates, cells, cell, arriving, carried, carried_c)
+        weight, initial, cell, peepholes, hidden, gates, cells = ctx.saved_tensors
+        quick = gradient is not None and serves(cells, cell.shape[-1])
+        find = compiled.lstm_backward if quick else _deltas
+        deltas, carried, carried_c = find(
+            weight, peepholes, cell, gates, cells, gradient, gradient_last
+        )
+        slots, cells = time_major(deltas), time_major(cells)
         return (
-            batch_major(deltas),
-            weight_gradient(deltas, hidden, initial),
+            deltas,
+            weight_gradient(slots, time_major(hidden), initial),
             carried,
             carried_c,
-            None if peepholes is None else _peephole_gradient(deltas, cells, cell),
+            None if peepholes is None else _peephole_gradient(slots, cells, cell),
         )
 
 
 def _deltas(
     weight: Tensor,
     peepholes: Tensor | None,
+    cell: Tensor,
     gates: Tensor,
     cells: Tensor,
-    cell: Tensor,
-    arriving: list[Tensor],
-    carried: Tensor,
-    carried_c: Tensor,
-) -> Tensor:
-    """Gradients of the pre-activations; `carried` and `carried_c` end as the initial states'."""
+    gradient: Tensor | None,
+    gradient_last: Tensor | None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Gradients of the pre-activations, of the initial state and of the initial cell."""
+    gates, cells = map(time_major, (gates, cells))
     H = cells.shape[-1]
+    carried, arriving = arrivals(gradient, cells)
+    carried_c = torch.zeros_like(carried)
+    if gradient_last is not None:
+        carried_c.copy_(gradient_last)
     deltas, add = storage(cells, 4 * H), summation(weight)
     steps, by_cell, by_hidden = (
         deltas.unbind(0),
@@ -145,7 +154,7 @@ def _deltas(
             by_cell[t].mul_(to_slots)
             carried_c.mul_(keep[t - block.start])
             add(arriving[t], steps[t], weight, out=carried)
-    return deltas
+    return batch_major(deltas), carried, carried_c
 
 
 def _slopes(

@@ -59,8 +59,8 @@ def differentiable_once(backward: Callable[..., Any]) -> Callable[..., Any]:
     def refuse_or_run(ctx: Any, *gradients: Tensor | None) -> Any:
         if torch.is_grad_enabled():
             raise RuntimeError(
-                "A recurrence cannot be differentiated twice: do without create_graph=True and "
-                "torch.func.grad, or use the loop beside its kernel."
+                "A kernel cannot be differentiated twice: do without create_graph=True and "
+                "torch.func.grad, or use the plain form beside it."
             )
         return backward(ctx, *gradients)
 

@@ -4,9 +4,9 @@ Each gate has one bias, as in the equations, where `torch.nn` adds two, which to
 steps under Adam. Weights are drawn from U(±1/√H) as in `torch.nn`; biases begin at 0, and that of
 a forget gate at 1 (Gers et al. 2000).
 
-Libraries run a layer where they can: cuDNN on a GPU, and on a CPU oneDNN an LSTM in single
-precision, which took 0.3 to 0.73 of our kernel's time at every shape measured. Neither has a rule
-for `torch.func.vmap`: stacked replicas, and every other cell, are run by our kernels.
+Libraries run a layer where they are faster: cuDNN on a GPU; and where our kernels are not compiled,
+oneDNN an LSTM in single precision, which takes 0.3 to 0.73 of their time, and they compiled 0.6 to
+0.7 of its own. Neither has a rule for `torch.func.vmap`: stacked replicas are run by our kernels.
 """
 
 from abc import abstractmethod
@@ -22,6 +22,7 @@ from architectures.layers.gru_original import gru_original
 from architectures.layers.lstm import lstm
 from architectures.layers.rnn import rnn
 from bench.contract import Mixer, State
+from bench.kernels.library import library, serves
 
 States = tuple[Tensor, ...]
 
@@ -34,6 +35,11 @@ class RecurrentLayer(Mixer):
 
     gates: ClassVar[int]
     carried: ClassVar[int] = 1
+
+    @classmethod
+    def stack_limit(cls) -> int | None:
+        """The largest `B * T` at which replicas are faster stacked on a CPU; None: any."""
+        return None
 
     def __init__(self, inputs: int, units: int) -> None:
         super().__init__()
@@ -66,8 +72,9 @@ class RecurrentLayer(Mixer):
         """Outputs and state by our own kernel, from `W x + b` `(B, T, G * H)`."""
 
     def read_raw(self, embed: nn.Module, source: Tensor, mask: Tensor | None = None) -> Tensor:
-        """As declared, both maps joined where that is less to compute."""
-        projected = self.project_embedded(embed, source)
+        """As declared, both maps joined where our kernel runs and that is less to compute."""
+        ours = self.stacked or serves(self.weight_hh, self.units)
+        projected = self.project_embedded(embed, source) if ours else None
         if projected is None:
             return super().read_raw(embed, source, mask)
         return self.run(projected, self.beginning(source))[0]
@@ -92,9 +99,9 @@ class RecurrentLayer(Mixer):
         """`W x + b` `(B, T, G * H)`, time-major in memory as suits the kernels."""
         return _at_every_step(x, self.weight_ih, self.bias)
 
-    def cudnn(self, x: Tensor) -> bool:
-        """Whether cuDNN runs this layer on these inputs."""
-        return x.is_cuda and not self.stacked
+    def library_runs(self) -> bool:
+        """Whether a library runs this layer where it is, rather than our kernel."""
+        return self.bias.is_cuda and not self.stacked
 
     def library_weights(self, recurrent_bias: Tensor | None = None) -> list[Tensor]:
         """The weights as `torch.gru` takes them; the second bias is zeros unless it is given."""
@@ -143,7 +150,7 @@ class RNNLayer(RecurrentLayer):
 
     def recur(self, x: Tensor, state: States) -> tuple[Tensor, States]:
         """As declared."""
-        if self.cudnn(x):
+        if self.library_runs():
             library = torch.rnn_relu if self.relu else torch.rnn_tanh
             return _one_part(library, x, state, self.library_weights())
         return super().recur(x, state)
@@ -159,13 +166,18 @@ class GRULayer(RecurrentLayer):
 
     gates = 3
 
+    @classmethod
+    def stack_limit(cls) -> int | None:
+        """As declared; compiled, 2048: more steps of all replicas do not fit the cache."""
+        return None if library() is None else 2048
+
     def __init__(self, inputs: int, units: int) -> None:
         super().__init__(inputs, units)
         self.bias_hn = nn.Parameter(torch.zeros(units))
 
     def recur(self, x: Tensor, state: States) -> tuple[Tensor, States]:
         """As declared."""
-        if self.cudnn(x):
+        if self.library_runs():
             second = nn.functional.pad(self.bias_hn, (2 * self.units, 0))
             return _one_part(torch.gru, x, state, self.library_weights(second))
         return super().recur(x, state)
@@ -204,6 +216,11 @@ class LSTMLayer(RecurrentLayer):
     gates = 4
     carried = 2
 
+    @classmethod
+    def stack_limit(cls) -> int | None:
+        """As declared; 512 where a library runs it alone: none runs a stack of it."""
+        return 512 if library() is None else 2048
+
     def __init__(self, inputs: int, units: int, peephole: bool = False) -> None:
         super().__init__(inputs, units)
         nn.init.ones_(self.bias[units : 2 * units])
@@ -212,7 +229,7 @@ class LSTMLayer(RecurrentLayer):
     def recur(self, x: Tensor, state: States) -> tuple[Tensor, States]:
         """As declared."""
         h, c = state
-        if self.peepholes is None and (self.cudnn(x) or self.onednn(x)):
+        if self.library_runs():
             first = (h.unsqueeze(0).contiguous(), c.unsqueeze(0).contiguous())
             outputs, h, c = torch.lstm(x, first, self.library_weights(), *_ONE_LAYER)
             return outputs, (h[0], c[0])
@@ -224,8 +241,13 @@ class LSTMLayer(RecurrentLayer):
         outputs, c = lstm(projected, self.weight_hh, h, c, self.peepholes)
         return outputs, (outputs[:, -1], c)
 
-    def onednn(self, x: Tensor) -> bool:
-        """Whether oneDNN runs this layer on these inputs."""
-        if self.stacked or x.device.type != "cpu" or x.dtype != torch.float32:
+    def library_runs(self) -> bool:
+        """As declared; oneDNN too runs an LSTM, in single precision."""
+        return self.peepholes is None and (super().library_runs() or self._onednn())
+
+    def _onednn(self) -> bool:
+        weight = self.weight_hh
+        if self.stacked or weight.device.type != "cpu" or weight.dtype != torch.float32:
             return False
-        return torch.backends.mkldnn.is_available()  # type: ignore[no-any-return,no-untyped-call]
+        available: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+        return available and not serves(weight, self.units)

@@ -17,6 +17,8 @@ from architectures.layers.recurrence import (
     time_major,
     weight_gradient,
 )
+from bench.kernels import recurrences as compiled
+from bench.kernels.library import serves
 
 
 def rnn_loop(x: Tensor, weight: Tensor, initial: Tensor, relu: bool = False) -> Tensor:
@@ -44,6 +46,8 @@ def rnn(x: Tensor, weight: Tensor, initial: Tensor, relu: bool = False) -> Tenso
 class _RNN(Recurrence):
     @staticmethod
     def forward(x: Tensor, weight: Tensor, initial: Tensor, relu: bool) -> tuple[Tensor]:
+        if serves(x, initial.shape[-1]):
+            return (compiled.rnn(x, weight, initial, relu),)
         x = time_major(x)
         hidden, now = storage(x, x.shape[-1]), torch.empty_like(initial)
         add, transposed = summation(weight), weight.mT.contiguous()
@@ -60,19 +64,27 @@ class _RNN(Recurrence):
 
     @staticmethod
     @differentiable_once
-    def backward(ctx: Any, gradient: Tensor | None) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         weight, initial, hidden = ctx.saved_tensors
-        hidden = time_major(hidden)
-        carried, arriving = arrivals(gradient, hidden)
-        deltas = storage(hidden, hidden.shape[-1])
-        steps = deltas.unbind(0)
-        add = summation(weight)
-        for block in blocks_backward(hidden, hidden.shape[-1]):
-            _slopes(hidden[block], ctx.relu, out=deltas[block])
-            for t in backward_through(block):
-                delta = steps[t].mul_(carried)
-                add(arriving[t], delta, weight, out=carried)
-        return batch_major(deltas), weight_gradient(deltas, hidden, initial), carried, None
+        find = compiled.rnn_backward if serves(hidden, hidden.shape[-1]) else _deltas
+        deltas, carried = find(weight, hidden, gradient, ctx.relu)
+        to_weight = weight_gradient(time_major(deltas), time_major(hidden), initial)
+        return deltas, to_weight, carried, None
+
+
+def _deltas(weight: Tensor, hidden: Tensor, gradient: Tensor, relu: bool) -> tuple[Tensor, Tensor]:
+    """Gradients of the pre-activations, and of the initial state."""
+    hidden = time_major(hidden)
+    carried, arriving = arrivals(gradient, hidden)
+    deltas = storage(hidden, hidden.shape[-1])
+    steps = deltas.unbind(0)
+    add = summation(weight)
+    for block in blocks_backward(hidden, hidden.shape[-1]):
+        _slopes(hidden[block], relu, out=deltas[block])
+        for t in backward_through(block):
+            delta = steps[t].mul_(carried)
+            add(arriving[t], delta, weight, out=carried)
+    return batch_major(deltas), carried
 
 
 def _slopes(hidden: Tensor, relu: bool, out: Tensor) -> None:

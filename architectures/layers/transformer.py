@@ -13,7 +13,15 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from architectures.layers.attention import Scope, appended, attend, self_scope, weights
+from architectures.layers.attention import (
+    Scope,
+    appended,
+    attend,
+    attend_whole,
+    readable,
+    self_scope,
+    weights,
+)
 from architectures.layers.block import feedforward
 from architectures.layers.positions import Positions, rotate
 from bench.contract import Mixer
@@ -31,21 +39,28 @@ class SelfAttention(nn.Module):
         self.project = nn.Linear(width, 3 * width, bias=False)
         self.merge = nn.Linear(width, width)
 
-    def forward(self, x: Tensor, scope: Scope, cache: Cache | None = None) -> tuple[Tensor, Cache]:
+    def forward(self, x: Tensor, scope: Scope) -> Tensor:
+        """`(B * T, D)`, of whole sequences."""
+        projected = self.project(self.norm(x))
+        if readable(projected, scope):
+            return x + cast(Tensor, self.merge(attend_whole(projected, self.heads, scope)))
+        return x + _joined(attend(*self._heads(projected, scope), scope), self.merge)
+
+    def extend(self, x: Tensor, scope: Scope, cache: Cache | None = None) -> tuple[Tensor, Cache]:
         """`(B * t, D)`, and the cache with these steps after those already there."""
-        query, key, value = self._project(x, scope)
+        query, key, value = self._heads(self.project(self.norm(x)), scope)
         if cache is not None:
             key, value = appended(cache[0], key), appended(cache[1], value)
         return x + _joined(attend(query, key, value, scope), self.merge), (key, value)
 
     def weights(self, x: Tensor, scope: Scope) -> Tensor:
         """How `x` `(B * T, D)` attends to itself: `(B, H, T, T)`, for probes."""
-        query, key, _ = self._project(x, scope)
+        query, key, _ = self._heads(self.project(self.norm(x)), scope)
         return weights(query, key, scope)
 
-    def _project(self, x: Tensor, scope: Scope) -> tuple[Tensor, Tensor, Tensor]:
+    def _heads(self, projected: Tensor, scope: Scope) -> tuple[Tensor, Tensor, Tensor]:
         """Queries, keys and values, `(B, H, t, d)` each."""
-        heads = _heads(self.project(self.norm(x)), scope.batch, 3, self.heads)
+        heads = _heads(projected, scope.batch, 3, self.heads)
         if scope.rotation is None:
             query, key, value = heads.unbind()
         else:
@@ -91,9 +106,14 @@ class AttentionBlock(nn.Module):
         self.attention = SelfAttention(width, heads)
         self.feedforward = feedforward(width, 4 * width)
 
-    def forward(self, x: Tensor, scope: Scope, cache: Cache | None = None) -> tuple[Tensor, Cache]:
+    def forward(self, x: Tensor, scope: Scope) -> Tensor:
+        """`(B * T, D)`, of whole sequences."""
+        x = self.attention(x, scope)
+        return x + cast(Tensor, self.feedforward(x))
+
+    def extend(self, x: Tensor, scope: Scope, cache: Cache | None = None) -> tuple[Tensor, Cache]:
         """`(B * t, D)`, and the cache after these steps."""
-        x, cache = self.attention(x, scope, cache)
+        x, cache = self.attention.extend(x, scope, cache)
         return x + self.feedforward(x), cache
 
 
@@ -114,7 +134,7 @@ class TransformerMixer(Mixer):
         scope = self._scope(x, mask)
         steps = self.positions.add(x).flatten(0, 1)
         for block in self.blocks:
-            steps, _ = block(steps, scope)
+            steps = block(steps, scope)
         return torch.unflatten(self.norm(steps), 0, x.shape[:2])
 
     def extend(
@@ -125,8 +145,8 @@ class TransformerMixer(Mixer):
         scope = self_scope(x, self.positions, True, seen=seen, stacked=self.stacked)
         steps = self.positions.add(x, seen).flatten(0, 1)
         caches = []
-        for layer, block in enumerate(self.blocks):
-            steps, cache = block(steps, scope, None if state is None else state[layer])
+        for layer, block in enumerate(cast(Iterable[AttentionBlock], self.blocks)):
+            steps, cache = block.extend(steps, scope, None if state is None else state[layer])
             caches.append(cache)
         return torch.unflatten(self.norm(steps), 0, x.shape[:2]), tuple(caches)
 
@@ -137,7 +157,7 @@ class TransformerMixer(Mixer):
         found = []
         for block in cast(Iterable[AttentionBlock], self.blocks):
             found.append(block.attention.weights(steps, scope))
-            steps, _ = block(steps, scope)
+            steps = block(steps, scope)
         return torch.stack(found, dim=1)
 
     def _scope(self, x: Tensor, mask: Tensor | None) -> Scope:

@@ -59,10 +59,7 @@ class Model(nn.Module):
     def mixed(self, source: Tensor, source_mask: Tensor | None) -> Tensor:
         """A mixer's outputs `(B, T, D)`."""
         assert isinstance(self.core, Mixer)
-        if self.core.stacked:
-            return self.core.read_raw(self.embed, source, source_mask)
-        outputs: Tensor = self.core(self.embed(source), source_mask)
-        return outputs
+        return self.core.read_raw(self.embed, source, source_mask)
 
 
 def _as_long_and_wide(width: int) -> Callable[[nn.Module, tuple[Any, ...], Any], None]:

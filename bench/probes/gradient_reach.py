@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from bench.contract import Batch, Tokens
 from bench.model.assembly import Model
@@ -73,17 +73,29 @@ def norms_by_lag(model: Model, batch: Batch) -> tuple[Tensor, Tensor]:
 
 def gradient_norms(model: Model, batch: Batch) -> Tensor:
     """`‖∂ loss / ∂ x‖` at every source step, `(B, T)`; the loss is of the last counted target."""
-    x = model.embed(batch.source).detach().clone().requires_grad_()
-    in_its_place = model.embed.register_forward_hook(lambda *_: x)
+    embed = model.embed
+    x = embed(batch.source).detach().clone().requires_grad_()
+    model.embed = _Embedded(x)
     try:
         predicted = model(batch.source, batch.source_mask, batch.target)
     finally:
-        in_its_place.remove()
+        model.embed = embed
     losses = target_losses(predicted, batch.target, model.signature.target)
     total = losses.gather(1, last_counted(batch)[:, None]).sum()
     (gradient,) = torch.autograd.grad(total, x, materialize_grads=True)
     norms: Tensor = torch.linalg.vector_norm(gradient.flatten(2), dim=2)
     return norms
+
+
+class _Embedded(nn.Module):
+    """Stands in for an embedder, with what it made of the source."""
+
+    def __init__(self, x: Tensor) -> None:
+        super().__init__()
+        self.x = x
+
+    def forward(self, _: Tensor) -> Tensor:
+        return self.x
 
 
 def last_counted(batch: Batch) -> Tensor:

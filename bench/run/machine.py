@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from bench.contract import InputError
+from bench.kernels.library import library
 
 LIBRARIES = ("torch", "pytorch-lightning", "torchmetrics", "datasets", "wandb", "pandas", "numpy")
 
@@ -45,8 +46,10 @@ def known_device(device: str) -> str:
 
 
 def versions() -> dict[str, str]:
-    """Python's and the main libraries' versions."""
-    return {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}}
+    """Python's and the main libraries' versions, and whether our kernels are compiled."""
+    kernels = "not compiled" if library() is None else "compiled"
+    found = {name: version(name) for name in LIBRARIES}
+    return {"python": platform.python_version(), **found, "kernels": kernels}
 
 
 def _git(folder: Path, *arguments: str) -> str | None:

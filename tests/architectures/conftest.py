@@ -14,6 +14,7 @@ from architectures.layers.recurrent import (
     RNNLayer,
     States,
 )
+from bench.kernels.library import library
 
 MODULES: dict[type[RecurrentLayer], Callable[..., nn.Module]] = {
     RNNLayer: nn.RNNCell,
@@ -52,3 +53,12 @@ def _torch_run(layer: RecurrentLayer, x: Tensor, states: States | None) -> tuple
         states = found if layer.carried == 2 else (found,)
         hidden.append(states[0])
     return torch.stack(hidden, dim=1), states
+
+
+@pytest.fixture(params=["compiled", "plain"])
+def kernels(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs a test on both forms of a kernel: compiled, and as PyTorch's operations."""
+    if request.param == "plain":
+        monkeypatch.setattr("bench.kernels.library.library", lambda: None)
+    elif library() is None:
+        pytest.skip("there is no C++ compiler here")

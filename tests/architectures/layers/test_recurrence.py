@@ -39,6 +39,8 @@ CELLS = {
     "peephole": Cell(lstm, lstm_loop, 4, ("state", "state", "peepholes")),
 }
 SHAPES = [(3, 5, 4), (1, 4, 3), (3, 1, 4), (3, 2, 4), (2, 6, 1), (1, 1, 1), (40, 9, 200)]
+SHAPES += [(19, 4, 8), (3, 5, 9), (2, 6, 17), (9, 3, 30)]  # as wide as compiled kernels take
+pytestmark = pytest.mark.usefixtures("kernels")
 by_cell = pytest.mark.parametrize("cell", CELLS.values(), ids=CELLS)
 by_shape = pytest.mark.parametrize(("B", "T", "H"), SHAPES)
 
@@ -97,7 +99,7 @@ def test_stacked_kernel_equals_loops_in_turn(cell: Cell, R: int, B: int, T: int,
 @by_cell
 def test_replicas_may_share_any_input_and_stand_in_any_dimension(cell: Cell) -> None:
     R, count = 3, 2 + len(cell.others)
-    inputs = cell.inputs(2, 5, 4, R)
+    inputs = cell.inputs(2, 5, 9, R)
     for shared in range(count):
         mixed = [each[0] if i == shared else each for i, each in enumerate(inputs)]
         in_dims = tuple(None if i == shared else 0 for i in range(count))
@@ -112,14 +114,14 @@ def test_replicas_may_share_any_input_and_stand_in_any_dimension(cell: Cell) -> 
 @by_cell
 def test_only_some_inputs_need_gradients(cell: Cell) -> None:
     for index in range(2 + len(cell.others)):
-        inputs = [each.detach() for each in cell.inputs(2, 5, 4)]
+        inputs = [each.detach() for each in cell.inputs(2, 5, 9)]
         inputs[index].requires_grad_()
         assert_same(cell.kernel(*inputs), cell.loop(*inputs), [inputs[index]])
 
 
 @by_cell
 def test_only_some_outputs_need_gradients(cell: Cell) -> None:
-    inputs = cell.inputs(2, 5, 4)
+    inputs = cell.inputs(2, 5, 9)
     for index in range(len(tupled(cell.kernel(*inputs)))):
         actual, expected = cell.kernel(*inputs), cell.loop(*inputs)
         assert_same(tupled(actual)[index], tupled(expected)[index], inputs[:2])
@@ -129,7 +131,7 @@ def test_only_some_outputs_need_gradients(cell: Cell) -> None:
 
 @by_cell
 def test_memory_layout_of_the_inputs_does_not_matter(cell: Cell) -> None:
-    x, weight, *others = inputs = cell.inputs(3, 5, 4)
+    x, weight, *others = inputs = cell.inputs(3, 5, 9)
     turned = x.transpose(0, 1).contiguous().transpose(0, 1)
     strided = weight.mT.contiguous().mT
     assert_same(cell.kernel(turned, strided, *others), cell.loop(*inputs), inputs)
@@ -138,6 +140,7 @@ def test_memory_layout_of_the_inputs_does_not_matter(cell: Cell) -> None:
 @by_cell
 def test_gradcheck(cell: Cell) -> None:
     assert torch.autograd.gradcheck(cell.kernel, cell.inputs(2, 3, 2))
+    assert torch.autograd.gradcheck(cell.kernel, cell.inputs(1, 3, 8))
     stacked = torch.func.vmap(cell.kernel)
     assert torch.autograd.gradcheck(stacked, cell.inputs(1, 3, 2, 2))
 
@@ -158,7 +161,7 @@ def test_single_precision(cell: Cell) -> None:
 
 @by_cell
 def test_the_same_inputs_give_the_same_bits_and_stay_untouched(cell: Cell) -> None:
-    inputs = cell.inputs(3, 5, 4)
+    inputs = cell.inputs(3, 5, 9)
     kept = [each.detach().clone() for each in inputs]
     outputs = [tupled(cell.kernel(*inputs)) for _ in range(2)]
     summed = [sum(each.sum() for each in output) for output in outputs]

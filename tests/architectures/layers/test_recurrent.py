@@ -13,6 +13,7 @@ from architectures.layers.recurrent import (
     RNNLayer,
     in_one_piece,
 )
+from bench.kernels.library import library
 
 LAYERS = {
     "rnn": RNNLayer,
@@ -59,7 +60,7 @@ def test_library_and_kernel_agree(name: str, monkeypatch: pytest.MonkeyPatch) ->
     x, state = given(layer)
     layer.stacked = True
     expected = everything(layer, x, state)
-    monkeypatch.setattr(RecurrentLayer, "cudnn", lambda layer, x: True)
+    monkeypatch.setattr(type(layer), "library_runs", lambda layer: True)
     layer.stacked = False
     torch.testing.assert_close(everything(layer, x, state), expected, rtol=1e-4, atol=1e-5)
 
@@ -75,12 +76,17 @@ def test_cudnn_and_kernel_agree(name: str) -> None:
     torch.testing.assert_close(everything(layer, x, state), expected)
 
 
-def test_an_lstm_alone_in_single_precision_runs_on_the_library() -> None:
-    layer, x = made("lstm"), torch.randn(4, 7, 3)
-    assert layer.onednn(x) == torch.backends.mkldnn.is_available()
-    assert not layer.onednn(x.double())
-    layer.stacked = True
-    assert not layer.onednn(x)
+def test_an_lstm_alone_in_single_precision_runs_on_the_library_where_ours_is_not_compiled(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    layer, wide = made("lstm"), LSTMLayer(3, 64)
+    assert layer.library_runs() == torch.backends.mkldnn.is_available()  # too narrow for ours
+    assert wide.library_runs() == (library() is None and torch.backends.mkldnn.is_available())
+    monkeypatch.setattr("architectures.layers.recurrent.serves", lambda *_: False)
+    assert wide.library_runs() == torch.backends.mkldnn.is_available()
+    assert not layer.double().library_runs()
+    wide.stacked = True
+    assert not wide.library_runs()
 
 
 def test_in_one_piece() -> None:

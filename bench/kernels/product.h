@@ -1,0 +1,77 @@
+// Products of a few rows with one small matrix that many of them follow.
+
+#pragma once
+
+#include "vectors.h"
+
+// A matrix (K, N), N >= LANES, packed once in panels of some columns, each [K][columns].
+template <class S> class Product {
+#if defined(__AVX512F__)
+    static constexpr int ROWS = 8, PANEL = 3;  // sums that fill the registers
+#else
+    static constexpr int ROWS = 4, PANEL = 2;
+#endif
+    const int K, N, vectors;
+    Scratch<S> packed;
+
+    int column(int v) const {
+        int j = v * LANES<S>;
+        return j + LANES<S> <= N ? j : N - LANES<S>;
+    }
+
+    template <int M, int W>
+    void tile(const S* a, int stride, const S* panel, int v, const S* add, S* out) const {
+        Vector<S> sum[M][W];
+        for (int m = 0; m < M; m++)
+            for (int w = 0; w < W; w++)
+                sum[m][w] = add ? load(add + m * N + column(v + w)) : Vector<S>{};
+        for (int k = 0; k < K; k++) {
+            Vector<S> row[W];
+            for (int w = 0; w < W; w++) row[w] = load(panel + (k * W + w) * LANES<S>);
+            for (int m = 0; m < M; m++)
+                for (int w = 0; w < W; w++) sum[m][w] += a[m * stride + k] * row[w];
+        }
+        for (int m = 0; m < M; m++)
+            for (int w = 0; w < W; w++) store(out + m * N + column(v + w), sum[m][w]);
+    }
+
+    template <int W>
+    void columns(int B, const S* a, int stride, const S* panel, int v, const S* add, S* out) const {
+        int b = 0;
+        auto next = [&](auto tile) {
+            tile(a + b * stride, add ? add + b * N : nullptr, out + b * N);
+        };
+        for (; b + ROWS <= B; b += ROWS)
+            next([&](auto a, auto add, auto out) { tile<ROWS, W>(a, stride, panel, v, add, out); });
+        for (; b + 2 <= B; b += 2)
+            next([&](auto a, auto add, auto out) { tile<2, W>(a, stride, panel, v, add, out); });
+        for (; b < B; b++)
+            next([&](auto a, auto add, auto out) { tile<1, W>(a, stride, panel, v, add, out); });
+    }
+
+public:
+    Product(int K, int N)
+        : K(K), N(N), vectors((N + LANES<S> - 1) / LANES<S>),
+          packed(scratch<S>(static_cast<size_t>(K) * vectors * LANES<S>)) {}
+
+    // The matrix whose entry (k, n) lies at w[k * by_k + n * by_n].
+    void pack(const S* w, int by_k, int by_n) {
+        S* to = packed.get();
+        for (int v = 0; v < vectors; v += PANEL) {
+            int width = vectors - v < PANEL ? vectors - v : PANEL;
+            for (int k = 0; k < K; k++)
+                for (int u = v; u < v + width; u++)
+                    for (int l = 0; l < LANES<S>; l++) *to++ = w[k * by_k + (column(u) + l) * by_n];
+        }
+    }
+
+    // out (B, N) = add (B, N), or zeros, + a (B, K) @ matrix; the rows of a are `stride` apart.
+    void operator()(int B, const S* a, int stride, const S* add, S* out) const {
+        const S* panel = packed.get();
+        int v = 0;
+        for (; v + PANEL <= vectors; v += PANEL, panel += static_cast<size_t>(PANEL) * K * LANES<S>)
+            columns<PANEL>(B, a, stride, panel, v, add, out);
+        if (PANEL > 2 && vectors - v == 2) columns<2>(B, a, stride, panel, v, add, out);
+        if (vectors - v == 1) columns<1>(B, a, stride, panel, v, add, out);
+    }
+};

@@ -1,0 +1,135 @@
+// Vectors of numbers as wide as the processor's registers, and functions of them.
+//
+// They are extensions of GCC and Clang, which make the best of whatever machine they compile for.
+// Rows of any length from one vector on are covered by vectors of which the last overlaps the one
+// before it: whatever is computed twice is the same, as long as nothing is written over its input.
+
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+
+#if defined(__AVX512F__)
+#include <immintrin.h>
+constexpr int BYTES = 64;
+#elif defined(__AVX__)
+constexpr int BYTES = 32;
+#else
+constexpr int BYTES = 16;
+#endif
+
+template <class S> struct Types;
+template <> struct Types<float> {
+    typedef float vector __attribute__((vector_size(BYTES)));
+    typedef int32_t integers __attribute__((vector_size(BYTES)));
+};
+template <> struct Types<double> {
+    typedef double vector __attribute__((vector_size(BYTES)));
+};
+
+template <class S> using Vector = typename Types<S>::vector;
+template <class S> constexpr int LANES = BYTES / sizeof(S);
+
+template <class S> static inline Vector<S> load(const S* from) {
+    Vector<S> v;
+    std::memcpy(&v, from, sizeof v);
+    return v;
+}
+
+template <class S> static inline void store(S* to, Vector<S> v) { std::memcpy(to, &v, sizeof v); }
+
+template <class S> static inline void copy(S* to, const S* from, size_t n) {
+    std::memcpy(to, from, n * sizeof(S));
+}
+
+// Scratch memory for n numbers, and a vector more.
+template <class S> struct Free {
+    void operator()(S* memory) const { std::free(memory); }
+};
+template <class S> using Scratch = std::unique_ptr<S[], Free<S>>;
+template <class S> static inline Scratch<S> scratch(size_t n) {
+    size_t bytes = ((n + LANES<S>) * sizeof(S) + BYTES - 1) / BYTES * BYTES;
+    return Scratch<S>(static_cast<S*>(std::aligned_alloc(BYTES, bytes)));
+}
+
+// f(j) for the place j of each vector in a row of n >= LANES.
+template <class S, class F> static inline void across(int n, F f) {
+    int j = 0;
+    for (; j + LANES<S> <= n; j += LANES<S>) f(j);
+    if (j < n) f(n - LANES<S>);
+}
+
+static inline Vector<float> quotient(Vector<float> a, Vector<float> b) {
+#if defined(__AVX512F__)  // a division takes four times as long as this, which has one bit less
+    Vector<float> r = _mm512_rcp14_ps(b);
+    return a * (r * (2 - b * r));
+#else
+    return a / b;
+#endif
+}
+
+// NaN stays NaN.
+static inline Vector<float> clamped(Vector<float> x, float limit) {
+    x = x > limit ? Vector<float>{} + limit : x;
+    return x < -limit ? Vector<float>{} - limit : x;
+}
+
+// e^x = power * (1 + rest) with a power of two and a small rest, to the last bit or two; |x| < 88.
+static inline void exponential(Vector<float> x, Vector<float>& power, Vector<float>& rest) {
+    const float to_integer = 12582912;  // 1.5 * 2^23, beside which fractions vanish
+    Vector<float> n = (x * 1.44269504f + to_integer) - to_integer;
+    Vector<float> r = x - n * 0.693359375f + n * 2.12194440e-4f;  // ln 2, in two parts
+    Types<float>::integers exponent = __builtin_convertvector(n, Types<float>::integers);
+    power = (Vector<float>)((exponent + 127) << 23);
+    Vector<float> p = r * (1.f / 5040) + 1.f / 720;
+    p = p * r + 1.f / 120;
+    p = p * r + 1.f / 24;
+    p = p * r + 1.f / 6;
+    p = p * r + .5f;
+    rest = p * r * r + r;
+}
+
+static inline Vector<float> exp(Vector<float> x) {
+    Vector<float> power, rest;
+    exponential(clamped(x, 87), power, rest);
+    return power + power * rest;
+}
+
+// The same for x <= 0; no less than e^-60, which nothing is that is added to 1.
+static inline Vector<float> exp_below(Vector<float> x) {
+    Vector<float> power, rest;
+    exponential(x < -60 ? Vector<float>{} - 60 : x, power, rest);
+    return power + power * rest;
+}
+
+static inline Vector<float> sigmoid(Vector<float> x) {
+    return quotient(Vector<float>{} + 1, 1 + exp(-x));
+}
+
+static inline Vector<float> tanh(Vector<float> x) {
+    Vector<float> power, rest;
+    exponential(clamped(2 * x, 40), power, rest);
+    Vector<float> e = power * rest + (power - 1);  // e^2x - 1, exact near 0 too
+    return quotient(e, e + 2);
+}
+
+// Double precision, which tests use, takes each number by itself.
+template <class F> static inline Vector<double> each(Vector<double> x, F f) {
+    for (int l = 0; l < LANES<double>; l++) x[l] = f(x[l]);
+    return x;
+}
+static inline Vector<double> exp(Vector<double> x) {
+    return each(x, [](double v) { return std::exp(v); });
+}
+static inline Vector<double> exp_below(Vector<double> x) { return exp(x); }
+static inline Vector<double> sigmoid(Vector<double> x) {
+    return each(x, [](double v) { return 1 / (1 + std::exp(-v)); });
+}
+static inline Vector<double> tanh(Vector<double> x) {
+    return each(x, [](double v) { return std::tanh(v); });
+}
+
+template <class S> static inline Vector<S> relu(Vector<S> x) { return x < 0 ? Vector<S>{} : x; }

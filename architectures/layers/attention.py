@@ -89,7 +89,7 @@ def attend_whole(projected: Tensor, heads: int, scope: Scope) -> Tensor:
     """
     cosine, sine = (None, None) if scope.rotation is None else scope.rotation
     mask = None if scope.bias is None else scope.bias.flatten(1)
-    steps = projected.unflatten(0, (scope.batch, -1))
+    steps = torch.unflatten(projected, 0, (scope.batch, -1))
     result, _ = _WholeAttention.apply(  # type: ignore[no-untyped-call]
         steps, cosine, sine, mask, heads, scope.causal
     )
@@ -130,7 +130,7 @@ class _WholeAttention(torch.autograd.Function):
         outputs = _WholeAttention.apply(  # type: ignore[no-untyped-call]
             folded, *rotation, mask, heads, causal
         )
-        result, sums = (each.unflatten(0, (info.batch_size, -1)) for each in outputs)
+        result, sums = (torch.unflatten(each, 0, (info.batch_size, -1)) for each in outputs)
         return (result, sums), (0, 0)
 
 

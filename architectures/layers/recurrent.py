@@ -22,7 +22,7 @@ from architectures.layers.gru_original import gru_original
 from architectures.layers.lstm import lstm
 from architectures.layers.rnn import rnn
 from bench.contract import Mixer, State
-from bench.kernels.library import library, serves
+from bench.kernels.library import available, serves
 
 States = tuple[Tensor, ...]
 
@@ -169,7 +169,7 @@ class GRULayer(RecurrentLayer):
     @classmethod
     def stack_limit(cls) -> int | None:
         """As declared; compiled, 2048: more steps of all replicas do not fit the cache."""
-        return None if library() is None else 2048
+        return 2048 if available() else None
 
     def __init__(self, inputs: int, units: int) -> None:
         super().__init__(inputs, units)
@@ -219,7 +219,7 @@ class LSTMLayer(RecurrentLayer):
     @classmethod
     def stack_limit(cls) -> int | None:
         """As declared; 512 where a library runs it alone: none runs a stack of it."""
-        return 512 if library() is None else 2048
+        return 2048 if available() else 512
 
     def __init__(self, inputs: int, units: int, peephole: bool = False) -> None:
         super().__init__(inputs, units)

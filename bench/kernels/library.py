@@ -11,7 +11,8 @@ import platform
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,23 @@ _SOURCES = sorted(p for p in Path(__file__).parent.iterdir() if p.suffix in (".c
 _FLAGS = ("-std=c++17", "-O3", "-fno-math-errno", "-ffp-contract=fast", "-shared", "-fPIC")
 _LEVELS = {"AVX2": "-march=x86-64-v3", "AVX512": "-march=x86-64-v4"}
 _OPERATIONS = torch.library.Library("lagbench", "FRAGMENT")  # type: ignore[no-untyped-call]
+_wanted = [True]
 _PRECISIONS = {torch.float32: "float", torch.float64: "double"}
+
+
+def available() -> bool:
+    """Whether there are compiled kernels, and `without_kernels` does not do without."""
+    return _wanted[-1] and library() is not None
+
+
+@contextmanager
+def without_kernels() -> Iterator[None]:
+    """Inside, nothing is served, as if there were no compiler: to measure what they are worth."""
+    _wanted.append(False)
+    try:
+        yield
+    finally:
+        _wanted.pop()
 
 
 def serves(x: Tensor, width: int | None = None) -> bool:
@@ -34,12 +51,9 @@ def serves(x: Tensor, width: int | None = None) -> bool:
 
     width: the shortest row that a kernel goes over by vectors, where it needs one as wide as these.
     """
-    if x.device.type != "cpu" or x.dtype not in _PRECISIONS:
+    if x.device.type != "cpu" or x.dtype not in _PRECISIONS or not available():
         return False
-    built = library()
-    if built is None:
-        return False
-    return width is None or width * x.element_size() >= int(built.vector_bytes())
+    return width is None or width * x.element_size() >= _vector_bytes()
 
 
 def operation(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -74,6 +88,11 @@ def library() -> ctypes.CDLL | None:
         return ctypes.CDLL(str(_built(compiler)))
     except (OSError, subprocess.SubprocessError):
         return None
+
+
+@cache
+def _vector_bytes() -> int:
+    return int(library().vector_bytes())  # type: ignore[union-attr]
 
 
 def _built(compiler: str) -> Path:

@@ -15,11 +15,21 @@ from bench import registry
 from bench.display import rows
 from bench.run.executor import WORKER_ENVIRONMENT, compute_alone
 from bench.run.machine import commit, device_name
-from bench.speed import decoding, engine, layers, recall, replicas, sampling, scans, workers
+from bench.speed import (
+    decoding,
+    engine,
+    kernels,
+    layers,
+    recall,
+    replicas,
+    sampling,
+    scans,
+    workers,
+)
 from bench.speed.comparison import Ratio, compare
 from bench.speed.operations import peak
 
-GROUPS = (engine, replicas, layers, scans, workers, sampling, decoding, recall)
+GROUPS = (engine, replicas, kernels, layers, scans, workers, sampling, decoding, recall)
 
 
 def main(

@@ -130,7 +130,6 @@ template <class S> Vector<S> since(int ahead, int w, Vector<S> x, S otherwise) {
 
 template <class S> Vector<S> largest(Vector<S> a, Vector<S> b) { return a > b || a != a ? a : b; }
 
-
 // sums: for each head and block, the highest score of each query, and one over their weights' sum.
 template <class S>
 void attention(

@@ -67,9 +67,11 @@ def operation(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def run(name: str, sizes: Sequence[int], *tensors: Tensor | None) -> None:
     """Run a kernel on tensors of one precision; the last, which it writes to, have to be dense."""
+    precisions = {each.dtype for each in tensors if each is not None} - {torch.bool}
+    if len(precisions) > 1:
+        raise TypeError(f"{name} takes one precision, not {sorted(map(str, precisions))}.")
     dense = [None if each is None else each.contiguous() for each in tensors]
-    precision = next(each.dtype for each in tensors if each is not None)
-    kernel = getattr(library(), f"{name}_{_PRECISIONS[precision]}")
+    kernel = getattr(library(), f"{name}_{_PRECISIONS[precisions.pop()]}")
     with torch._C.DisableTorchFunction():  # a recorded pass minds who asks where memory is
         places = [None if each is None else each.data_ptr() for each in dense]
     kernel((ctypes.c_int * len(sizes))(*sizes), (ctypes.c_void_p * len(places))(*places))

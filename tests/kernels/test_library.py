@@ -107,6 +107,13 @@ def test_what_is_served() -> None:
     assert not kernels.serves(torch.zeros(1, device="meta"))
 
 
+@compiled
+def test_precisions_are_not_mixed() -> None:
+    x, weight, state = torch.zeros(2, 3, 64), torch.zeros(64, 64).double(), torch.zeros(2, 64)
+    with pytest.raises(TypeError, match=r"rnn takes one precision"):
+        recurrences.rnn(x, weight, state, False)
+
+
 def states(x: torch.Tensor) -> dict[str, torch.Tensor]:
     """Of a step from nothing, with pre-activations `x` `(H,)` in every gate and no weights."""
     H = len(x)

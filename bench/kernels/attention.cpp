@@ -57,6 +57,18 @@ void multiply(
     }
 }
 
+// A vector times a scale, turned by its step's angles if there are any; or the gradient of one that
+// was, turned back.
+template <class S, bool BACK>
+void turn(int D, const S* x, S scale, const S* cosine, const S* sine, S* to) {
+    const int half = cosine ? D / 2 : 0;
+    for (int i = 0, j = half; i < half; i++, j++) {
+        to[i] = scale * (x[i] * cosine[i] + x[j] * sine[BACK ? j : i]);
+        to[j] = scale * (x[j] * cosine[j] + x[i] * sine[BACK ? i : j]);
+    }
+    for (int i = 2 * half; i < D; i++) to[i] = scale * x[i];
+}
+
 // What a pass over one example and head reads.
 template <class S> struct Head {
     const int T, D, padded;  // padded: queries in whole blocks
@@ -84,24 +96,16 @@ template <class S> struct Head {
         const uint8_t* mask
     ) {
         const S scale = 1 / std::sqrt(static_cast<S>(D));
-        const int half = D / 2, wide = deep(D);
+        const int wide = deep(D);
         std::memset(queries.get(), 0, sizeof(S) * D * padded);
         std::memset(query.get(), 0, sizeof(S) * wide * padded);
         keys = 0;
         for (int t = 0; t < T; t++) {
             const S *q = projected + static_cast<size_t>(t) * stride, *k = q + part, *v = k + part;
             S *to_q = query.get() + t * wide, *to_k = key.get() + keys * D;
-            if (cosine) {
-                const S *c = cosine + t * D, *s = sine + t * D;
-                for (int i = 0; i < half; i++) {
-                    to_q[i] = scale * (q[i] * c[i] + q[i + half] * s[i]);
-                    to_q[i + half] = scale * (q[i + half] * c[i + half] + q[i] * s[i + half]);
-                    to_k[i] = k[i] * c[i] + k[i + half] * s[i];
-                    to_k[i + half] = k[i + half] * c[i + half] + k[i] * s[i + half];
-                }
-            } else {
-                for (int i = 0; i < D; i++) to_q[i] = scale * q[i], to_k[i] = k[i];
-            }
+            const S *c = cosine ? cosine + t * D : nullptr, *s = sine + t * D;
+            turn<S, false>(D, q, scale, c, s, to_q);
+            turn<S, false>(D, k, 1, c, s, to_k);
             for (int i = 0; i < D; i++) queries[i * padded + t] = to_q[i];
             if (mask && !mask[t]) continue;
             copy(value.get() + keys * D, v, D);
@@ -185,17 +189,6 @@ void attention(
         }
 }
 
-// The gradient of a vector that was turned.
-template <class S>
-void turn_back(int D, const S* gradient, S scale, const S* cosine, const S* sine, S* to) {
-    const int half = D / 2;
-    for (int i = 0; i < D; i++) {
-        int other = i < half ? i + half : i - half;
-        to[i] = cosine ? scale * (gradient[i] * cosine[i] + gradient[other] * sine[other])
-                       : scale * gradient[i];
-    }
-}
-
 // to (count, D) += weights (count, block) @ rows (block, D), both D padded to whole vectors.
 template <class S>
 void gather(int D, int count, const S* weights, const S* rows, int wide, S* to) {
@@ -270,14 +263,14 @@ void attention_backward(
                 for (int t = begin; t < T && t < begin + BLOCK; t++) {
                     for (int i = 0; i < D; i++) row[i] = across_block[i * BLOCK + t - begin];
                     const S *c = cosine ? cosine + t * D : nullptr, *s = sine + t * D;
-                    turn_back<S>(D, row.get(), scale, c, s, result + first + t * stride);
+                    turn<S, true>(D, row.get(), scale, c, s, result + first + t * stride);
                 }
             }
             for (int k = 0; k < head.keys; k++) {
                 const int t = head.place[k];
                 const S *c = cosine ? cosine + t * D : nullptr, *s = sine + t * D;
                 S* to = result + first + static_cast<size_t>(t) * stride + part;
-                turn_back<S>(D, to_key.get() + k * wide, 1, c, s, to);
+                turn<S, true>(D, to_key.get() + k * wide, 1, c, s, to);
                 copy(to + part, to_value.get() + k * wide, D);
             }
         }

@@ -22,7 +22,7 @@ def attention(
     """
     B, T, wide = projected.shape
     result = projected.new_empty(B, T, wide // 3)
-    sums = projected.new_empty(B, heads, 2, T + 64)
+    sums = projected.new_empty(B, heads, 2, T + 64)  # room for queries in whole blocks
     sizes = B, T, heads, wide // (3 * heads), causal
     run("attention", sizes, projected, cosine, sine, mask, result, sums)
     return result, sums

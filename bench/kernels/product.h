@@ -35,18 +35,12 @@ template <class S> class Product {
             for (int w = 0; w < W; w++) store(out + m * N + column(v + w), sum[m][w]);
     }
 
-    template <int W>
+    template <int W, int M = ROWS>
     void columns(int B, const S* a, int stride, const S* panel, int v, const S* add, S* out) const {
         int b = 0;
-        auto next = [&](auto tile) {
-            tile(a + b * stride, add ? add + b * N : nullptr, out + b * N);
-        };
-        for (; b + ROWS <= B; b += ROWS)
-            next([&](auto a, auto add, auto out) { tile<ROWS, W>(a, stride, panel, v, add, out); });
-        for (; b + 2 <= B; b += 2)
-            next([&](auto a, auto add, auto out) { tile<2, W>(a, stride, panel, v, add, out); });
-        for (; b < B; b++)
-            next([&](auto a, auto add, auto out) { tile<1, W>(a, stride, panel, v, add, out); });
+        for (; b + M <= B; b += M, a += M * stride, add += add ? M * N : 0, out += M * N)
+            tile<M, W>(a, stride, panel, v, add, out);
+        if constexpr (M > 1) columns<W, (M > 2 ? 2 : 1)>(B - b, a, stride, panel, v, add, out);
     }
 
 public:

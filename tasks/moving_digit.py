@@ -1,7 +1,7 @@
 """`moving_digit`: a real digit crosses the picture; which way, or which digit, was it?"""
 
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from typing import ClassVar, Literal
 
 import torch
@@ -23,7 +23,6 @@ from bench.registry import register
 from tasks.material import digits, lengths
 from tasks.material.pictures import dark
 
-SIDE = 16  # of a frame, a power of 2; a digit has 8
 FOUR = torch.int64  # as large as four pixels, which are copied at once
 # Pixels down and to the right at each frame: down, up, right, left, then the diagonals.
 WAYS = torch.tensor([(1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (1, -1), (-1, 1), (-1, -1)])
@@ -36,7 +35,7 @@ class MovingDigit(Task):
 
         dark  dark  [ 7  ]  [  7 ]  [   7]  dark  dark  dark  ->  right
 
-    The digit moves by a pixel a frame and re-enters where it leaves the picture of 16 × 16. It is
+    The digit moves by a pixel a frame and re-enters where it leaves the picture of 12 × 12. It is
     one of scikit-learn's 1,797 real images, those of the split (see `tasks.material.digits`), at
     a random place.
 
@@ -50,13 +49,16 @@ class MovingDigit(Task):
     ask: which way it moves, or which digit it is.
     directions: 4 (along the axes) or 8 (diagonals too).
     shown: in how many frames the digit shows; 0: in all of them, so that the last ones suffice.
+    side: of the picture, in pixels: a multiple of 4, of at least 12.
     """
 
     lengths: ClassVar[tuple[int, ...]] = (8, 16, 32, 64)
+    version: ClassVar[int] = 2
 
     ask: Literal["direction", "digit"] = "direction"
     directions: int = 8
     shown: int = 4
+    side: int = 12
 
     def __post_init__(self) -> None:
         if self.directions not in (4, 8):
@@ -65,24 +67,28 @@ class MovingDigit(Task):
             raise InputError(
                 f"moving_digit needs 2 or more frames shown, or 0 for all, not {self.shown}."
             )
+        if self.side < 12 or self.side % 4:
+            raise InputError(
+                f"moving_digit needs a side of 12 pixels, 16, 20 and so on, not {self.side}."
+            )
 
     def signature(self, length: int) -> Signature:
         """Frames -> a direction or a digit; `InputError` where the digit cannot show."""
         lengths.require("moving_digit", length, max(2, self.shown))
         answers = self.directions if self.ask == "direction" else digits.CLASSES
-        return Signature(Frames(1, SIDE, SIDE), Tokens(answers), Alignment.POOLED, length)
+        return Signature(Frames(1, self.side, self.side), Tokens(answers), Alignment.POOLED, length)
 
     def sample(self, length: int, count: int, generator: torch.Generator, split: Split) -> Batch:
         """Draw an image, its first place, its way, and when it shows."""
         self.signature(length)
         shown = self.shown or length
         drawn = digits.draw(split, count, generator)
-        place = torch.randint(SIDE, (count, 1, 2), generator=generator)
+        place = torch.randint(self.side, (count, 1, 2), generator=generator)
         way = torch.randint(self.directions, (count, 1), generator=generator)
         first = torch.randint(length - shown + 1, (count, 1), generator=generator)
         places = place + torch.arange(shown)[:, None] * WAYS[way]
-        source = dark(count, length, 1, SIDE, SIDE)
-        _show(source, first, places & SIDE - 1, drawn, split)
+        source = dark(count, length, 1, self.side, self.side)
+        _show(source, first, places % self.side, drawn, split)
         target = way if self.ask == "direction" else digits.labels(split)[drawn, None]
         return Batch(source, target, lag=length - shown - first)
 
@@ -116,26 +122,26 @@ def _show(source: Tensor, first: Tensor, places: Tensor, image: Tensor, split: S
 
     first: `(B, 1)`, the first frame that shows it; places: `(B, F, 2)`, where it begins in `F`.
     """
-    count, length = source.shape[:2]
+    count, length, _, side, _ = source.shape
     down, right = places.unbind(2)
     frame = length * torch.arange(count)[:, None] + first + torch.arange(places.shape[1])
-    line = SIDE * frame[..., None] + (down[..., None] + torch.arange(8) & SIDE - 1)
-    lines = embedding(SIDE * image[:, None] + right, _lines(split)).view(-1, SIDE // 4)
-    source.view(-1, SIDE).view(FOUR).index_copy_(0, line.flatten(), lines)
+    line = side * frame[..., None] + (down[..., None] + torch.arange(8)) % side
+    lines = embedding(side * image[:, None] + right, _lines(split, side)).view(-1, side // 4)
+    source.view(-1, side).view(FOUR).index_copy_(0, line.flatten(), lines)
 
 
-@cache
-def _lines(split: Split) -> Tensor:
-    """The 8 lines of each image at each place from left to right, `(16 N, 8 * 4)` of `FOUR`."""
-    wide = pad(digits.images(split), (0, SIDE - 8))
-    moved = torch.stack([wide.roll(right, 2) for right in range(SIDE)], dim=1)
-    return moved.view(-1, 8 * SIDE).view(FOUR)
+@lru_cache(maxsize=8)
+def _lines(split: Split, side: int) -> Tensor:
+    """The 8 lines of each image at each place from left to right, `(side N, 2 side)` of `FOUR`."""
+    wide = pad(digits.images(split), (0, side - 8))
+    moved = torch.stack([wide.roll(right, 2) for right in range(side)], dim=1)
+    return moved.view(-1, 8 * side).view(FOUR)
 
 
 def _recognised(frame: Tensor) -> Tensor:
-    """The class of the stored image that is the nearest to some part of a frame `(16, 16)`."""
+    """The class of the stored image that is the nearest to some part of a frame `(side, side)`."""
     wrapped = torch.nn.functional.pad(frame[None, None], (0, 7, 0, 7), mode="circular")
-    parts = torch.nn.functional.unfold(wrapped, 8)[0]  # (64, 256)
+    parts = torch.nn.functional.unfold(wrapped, 8)[0]  # (64, side * side)
     known = digits.images().float().flatten(1)
     errors = known.square().sum(1)[:, None] - 2 * known @ parts  # less what all have in common
     return digits.labels()[errors.amin(1).argmin()]

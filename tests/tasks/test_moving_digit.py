@@ -16,9 +16,10 @@ def drawn(task: MovingDigit, length: int, count: int, split: Split = Split.TRAIN
     return task.sample(length, count, torch.Generator().manual_seed(0), split)
 
 
-@pytest.mark.parametrize(("directions", "shown"), [(8, 4), (4, 2), (8, 0)])
-def test_each_frame_is_the_one_before_moved_by_a_pixel(directions, shown):
-    batch = drawn(MovingDigit(directions=directions, shown=shown), 9, 60)
+@pytest.mark.parametrize(("directions", "shown", "side"), [(8, 4, 12), (4, 2, 16), (8, 0, 20)])
+def test_each_frame_is_the_one_before_moved_by_a_pixel(directions, shown, side):
+    batch = drawn(MovingDigit(directions=directions, shown=shown, side=side), 9, 60)
+    assert batch.source.shape == (60, 9, 1, side, side)
     for film, target, lag in zip(
         batch.source[:, :, 0].numpy(), batch.target, batch.lag, strict=True
     ):
@@ -32,14 +33,15 @@ def test_each_frame_is_the_one_before_moved_by_a_pixel(directions, shown):
         assert not film[last + 1 :].any()
 
 
+@pytest.mark.parametrize("side", [12, 16])
 @pytest.mark.parametrize("split", list(Split))
-def test_the_digit_is_a_whole_image_of_the_split(split):
-    batch = drawn(MovingDigit(ask="digit", shown=0), 2, 20, split)
+def test_the_digit_is_a_whole_image_of_the_split(split, side):
+    batch = drawn(MovingDigit(ask="digit", shown=0, side=side), 2, 20, split)
     images = {image.numpy().tobytes() for image in digits.images(split)}
     labelled = zip(digits.images(split), digits.labels(split).tolist(), strict=True)
     label = {image.numpy().tobytes(): number for image, number in labelled}
     for frame, target in zip(batch.source[:, 0, 0].numpy(), batch.target, strict=True):
-        places = [(row, column) for row in range(16) for column in range(16)]
+        places = [(row, column) for row in range(side) for column in range(side)]
         crops = [np.roll(frame, (-row, -column), (0, 1)) for row, column in places]
         whole = [
             crop[:8, :8].tobytes()
@@ -55,10 +57,20 @@ def test_the_digit_shows_anywhere_alike_and_goes_any_way_alike():
     assert chisquare(torch.bincount(batch.target[:, 0], minlength=8)).pvalue > 1e-5
 
 
+@pytest.mark.parametrize("side", [12, 20])
 @pytest.mark.parametrize("ask", ["direction", "digit"])
-def test_the_oracle_knows_digits_that_wrap_around(ask):
-    batch = drawn(MovingDigit(ask=ask), 5, 40, Split.TEST)
-    assert torch.equal(MovingDigit(ask=ask).oracle(5, batch.source, None), batch.target)
+def test_the_oracle_knows_digits_that_wrap_around(ask, side):
+    task = MovingDigit(ask=ask, side=side)
+    batch = drawn(task, 5, 40, Split.TEST)
+    assert torch.equal(task.oracle(5, batch.source, None), batch.target)
+
+
+def test_a_digit_begins_at_every_place_alike():
+    film = drawn(MovingDigit(shown=0, directions=4), 2, 20_000).source[:, 0, 0] > 0
+    rows, columns = film.any(2).double().mean(0), film.any(1).double().mean(0)
+    # 5 standard deviations of a share of 20,000; a digit fills all 8 rows, and 6 to 8 columns
+    torch.testing.assert_close(rows, torch.full((12,), 8 / 12).double(), atol=0.017, rtol=0)
+    assert columns.max() - columns.min() < 0.035
 
 
 def test_impossible_settings_are_refused():
@@ -66,5 +78,8 @@ def test_impossible_settings_are_refused():
         MovingDigit(directions=5)
     with pytest.raises(InputError, match="2 or more frames shown"):
         MovingDigit(shown=1)
+    for side in (0, 8, 13, -12):
+        with pytest.raises(InputError, match=f"side of 12 pixels, 16, 20 and so on, not {side}"):
+            MovingDigit(side=side)
     with pytest.raises(InputError, match="at least 4, not 3"):
         MovingDigit().signature(3)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from architectures.layers.attention import Scope, self_scope
-from architectures.layers.block import feedforward
+from architectures.layers.perceptron import FeedForward
 from architectures.layers.positions import Encoding, Positions
 from architectures.layers.transformer import (
     Cache,
@@ -134,7 +134,7 @@ class DecoderBlock(nn.Module):
         super().__init__()
         self.attention = SelfAttention(width, heads)
         self.cross = CrossAttention(width, heads)
-        self.feedforward = feedforward(width, 4 * width)
+        self.feedforward = FeedForward(width, 4 * width)
 
     def forward(
         self, y: Tensor, memory: Cache, within: Scope, across: Scope, cache: Cache | None = None

@@ -110,13 +110,13 @@ class _WholeAttention(torch.autograd.Function):
         *tensors, ctx.heads, ctx.causal = inputs
         ctx.mark_non_differentiable(output[1])
         ctx.set_materialize_grads(False)
-        ctx.save_for_backward(*tensors, output[1])
+        ctx.save_for_backward(*tensors, *output)
 
     @staticmethod
     @differentiable_once
     def backward(ctx: Any, gradient: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
-        *read, sums = ctx.saved_tensors
-        to = compiled.attention_backward(*read, ctx.heads, ctx.causal, sums, gradient)
+        *given, read, sums = ctx.saved_tensors
+        to = compiled.attention_backward(*given, ctx.heads, ctx.causal, read, sums, gradient)
         return (to, None, None, None, None, None)
 
     @staticmethod

@@ -7,6 +7,7 @@ from typing import ClassVar, cast
 
 from torch import Tensor, nn
 
+from architectures.layers.perceptron import FeedForward
 from bench.contract import Architecture, InputError, Mixer, Signature, State
 
 
@@ -14,7 +15,7 @@ class Block(Mixer):
     """`x + mixer(norm(x))`, then `x + MLP(norm(x))` (Xiong et al. 2020, arXiv:2002.04745).
 
     mixer: any core `(B, T, D) -> (B, T, D)`; its `extend` and its state pass through.
-    expansion: hidden width of the MLP (GELU, Hendrycks and Gimpel 2016) as a multiple of `D`;
+    expansion: hidden width of the MLP as a multiple of `D`;
         0: no MLP, for mixers that bring their own.
     """
 
@@ -22,7 +23,7 @@ class Block(Mixer):
         super().__init__()
         self.norm = nn.LayerNorm(width)
         self.mixer = mixer
-        self.feedforward = feedforward(width, expansion * width) if expansion else None
+        self.feedforward = FeedForward(width, expansion * width) if expansion else None
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """`(B, T, D)` -> `(B, T, D)`; the mask goes to the mixer."""
@@ -59,13 +60,6 @@ class Blocks(Mixer):
             x, after = block.extend(x, block_state)
             states.append(after)
         return self.norm(x), tuple(states)
-
-
-def feedforward(width: int, hidden: int) -> nn.Sequential:
-    """Norm and position-wise MLP: `(…, D)` -> `(…, D)`."""
-    return nn.Sequential(
-        nn.LayerNorm(width), nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, width)
-    )
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from architectures.layers.attention import (
     self_scope,
     weights,
 )
-from architectures.layers.block import feedforward
+from architectures.layers.perceptron import FeedForward
 from architectures.layers.positions import Positions, rotate
 from bench.contract import Mixer
 
@@ -104,7 +104,7 @@ class AttentionBlock(nn.Module):
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
         self.attention = SelfAttention(width, heads)
-        self.feedforward = feedforward(width, 4 * width)
+        self.feedforward = FeedForward(width, 4 * width)
 
     def forward(self, x: Tensor, scope: Scope) -> Tensor:
         """`(B * T, D)`, of whole sequences."""

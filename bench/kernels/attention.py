@@ -36,12 +36,14 @@ def attention_backward(
     mask: Tensor | None,
     heads: int,
     causal: bool,
+    read: Tensor,
     sums: Tensor,
     gradient: Tensor,
 ) -> Tensor:
-    """The gradient of `projected`."""
+    """The gradient of `projected`; read, sums: what `attention` gave."""
     B, T, wide = projected.shape
     result = projected.new_empty(B, T, wide)
     sizes = B, T, heads, wide // (3 * heads), causal
-    run("attention_backward", sizes, projected, cosine, sine, mask, sums, gradient, result)
+    given = projected, cosine, sine, mask, read, sums, gradient
+    run("attention_backward", sizes, *given, result)
     return result

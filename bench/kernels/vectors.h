@@ -98,11 +98,18 @@ static inline Vector<float> exp(Vector<float> x) {
     return power + power * rest;
 }
 
-// The same for x <= 0; no less than e^-60, which nothing is that is added to 1.
-static inline Vector<float> exp_below(Vector<float> x) {
-    Vector<float> power, rest;
-    exponential(x < -60 ? Vector<float>{} - 60 : x, power, rest);
-    return power + power * rest;
+// 2^x for x <= 0, to the last bit or two; no less than 2^-90, which nothing is that is added to 1.
+static inline Vector<float> exp2_below(Vector<float> x) {
+    const float to_integer = 12582912;
+    x = x < -90 ? Vector<float>{} - 90 : x;
+    Vector<float> shifted = x + to_integer, r = x - (shifted - to_integer);
+    Vector<float> power = (Vector<float>)(((Types<float>::integers)shifted << 23) + (127 << 23));
+    Vector<float> p = r * 1.53707049e-4f + 1.33998482e-3f;  // found by least squares on ±1/2
+    p = p * r + 9.61837359e-3f;
+    p = p * r + 5.55032901e-2f;
+    p = p * r + 2.40226477e-1f;
+    p = p * r + 6.93147182e-1f;
+    return power * (p * r + 1);
 }
 
 static inline Vector<float> sigmoid(Vector<float> x) {
@@ -116,6 +123,21 @@ static inline Vector<float> tanh(Vector<float> x) {
     return quotient(e, e + 2);
 }
 
+// How much of a normal distribution lies below x, and its density there.
+//
+// Abramowitz and Stegun 7.1.26, as PyTorch has it: to 1e-7.
+static inline void normal(Vector<float> x, Vector<float>& below, Vector<float>& density) {
+    Vector<float> far = x < 0 ? -x : x, e = exp2_below(-.72134752f * x * x);
+    Vector<float> t = quotient(Vector<float>{} + 1, 1 + .23164189f * far);
+    Vector<float> p = t * 1.061405429f - 1.453152027f;
+    p = p * t + 1.421413741f;
+    p = p * t - .284496736f;
+    p = (p * t + .254829592f) * t;
+    Vector<float> tail = .5f * p * e;
+    below = x > 0 ? 1 - tail : tail;
+    density = .39894228f * e;
+}
+
 // Double precision, which tests use, takes each number by itself.
 template <class F> static inline Vector<double> each(Vector<double> x, F f) {
     for (int l = 0; l < LANES<double>; l++) x[l] = f(x[l]);
@@ -124,12 +146,23 @@ template <class F> static inline Vector<double> each(Vector<double> x, F f) {
 static inline Vector<double> exp(Vector<double> x) {
     return each(x, [](double v) { return std::exp(v); });
 }
-static inline Vector<double> exp_below(Vector<double> x) { return exp(x); }
+static inline Vector<double> exp2_below(Vector<double> x) {
+    return each(x, [](double v) { return std::exp2(v); });
+}
 static inline Vector<double> sigmoid(Vector<double> x) {
     return each(x, [](double v) { return 1 / (1 + std::exp(-v)); });
 }
 static inline Vector<double> tanh(Vector<double> x) {
     return each(x, [](double v) { return std::tanh(v); });
+}
+static inline void normal(Vector<double> x, Vector<double>& below, Vector<double>& density) {
+    below = each(x, [](double v) { return std::erfc(-v * M_SQRT1_2) / 2; });
+    density = each(x, [](double v) { return std::exp(-v * v / 2) * M_2_SQRTPI * M_SQRT1_2 / 2; });
+}
+
+template <class S> static inline Vector<S> root(Vector<S> x) {
+    for (int l = 0; l < LANES<S>; l++) x[l] = std::sqrt(x[l]);
+    return x;
 }
 
 template <class S> static inline Vector<S> relu(Vector<S> x) { return x < 0 ? Vector<S>{} : x; }

@@ -9,7 +9,8 @@ import torch
 
 WARM_UP = 2  # rounds that are not counted
 ROUNDS = 5
-SECONDS = 0.3  # for each call, beyond the first rounds
+SECONDS = 0.15  # at least, for all rounds together
+LIMIT = 3.0  # after which two rounds have to do
 CPU = torch.device("cpu")
 
 
@@ -31,7 +32,7 @@ def in_turn(calls: Sequence[Callable[[], object]], device: torch.device) -> list
     while len(times[0]) < ROUNDS or time.perf_counter() - begun < SECONDS:
         for call, own in zip(calls, times, strict=True):
             own.append(seconds(call, device))
-        if time.perf_counter() - begun > 10 * SECONDS and len(times[0]) >= 2:
+        if time.perf_counter() - begun > LIMIT and len(times[0]) >= 2:
             break
     return [_timing(own) for own in times]
 

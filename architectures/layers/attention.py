@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from architectures.layers.kernel import differentiable_once
 from architectures.layers.positions import Positions, Rotation
-from architectures.layers.recurrence import differentiable_once
 from bench.kernels import attention as compiled
 from bench.kernels.library import serves
 

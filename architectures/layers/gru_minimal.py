@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from architectures.layers.kernel import Stackable, differentiable_once
 from architectures.layers.recurrence import (
-    Recurrence,
     accumulation,
     arrivals,
     backward_through,
@@ -17,7 +17,6 @@ from architectures.layers.recurrence import (
     before,
     blocks_backward,
     by_gate,
-    differentiable_once,
     sigmoid_backward,
     storage,
     summation,
@@ -51,7 +50,7 @@ def gru_minimal(x: Tensor, weight: Tensor, initial: Tensor) -> Tensor:
     return hidden
 
 
-class _MinimalGRU(Recurrence):
+class _MinimalGRU(Stackable):
     @staticmethod
     def forward(x: Tensor, weight: Tensor, initial: Tensor) -> tuple[Tensor, Tensor]:
         H = initial.shape[-1]

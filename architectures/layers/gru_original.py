@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from architectures.layers.kernel import Stackable, differentiable_once
 from architectures.layers.recurrence import (
-    Recurrence,
     accumulation,
     arrivals,
     backward_through,
@@ -18,7 +18,6 @@ from architectures.layers.recurrence import (
     before,
     blocks_backward,
     by_gate,
-    differentiable_once,
     outer_products,
     sigmoid_backward,
     storage,
@@ -55,7 +54,7 @@ def gru_original(x: Tensor, weight: Tensor, initial: Tensor) -> Tensor:
     return hidden
 
 
-class _OriginalGRU(Recurrence):
+class _OriginalGRU(Stackable):
     @staticmethod
     def forward(x: Tensor, weight: Tensor, initial: Tensor) -> tuple[Tensor, ...]:
         H = initial.shape[-1]

@@ -9,15 +9,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from architectures.layers.kernel import Stackable, differentiable_once
 from architectures.layers.recurrence import (
-    Recurrence,
     arrivals,
     backward_through,
     batch_major,
     before,
     blocks_backward,
     by_gate,
-    differentiable_once,
     sigmoid_backward,
     storage,
     summation,
@@ -61,7 +60,7 @@ def lstm(
     return hidden, last
 
 
-class _LSTM(Recurrence):
+class _LSTM(Stackable):
     @staticmethod
     def forward(
         x: Tensor, weight: Tensor, initial: Tensor, cell: Tensor, peepholes: Tensor | None

@@ -4,7 +4,7 @@ from typing import Any, cast
 
 from torch import Tensor, nn
 
-from architectures.layers.recurrence import Recurrence, differentiable_once
+from architectures.layers.kernel import Stackable, differentiable_once
 from bench.kernels import perceptron as compiled
 from bench.kernels.library import serves
 
@@ -29,7 +29,7 @@ class FeedForward(nn.Sequential):
         return cast(Tensor, result.view(x.shape))
 
 
-class _Perceptron(Recurrence):
+class _Perceptron(Stackable):
     @staticmethod
     def forward(x: Tensor, *weights: Tensor) -> tuple[Tensor]:
         return (compiled.perceptron(x, *weights),)

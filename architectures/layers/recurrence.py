@@ -1,7 +1,7 @@
 """What the recurrences share: a loop over time as one node of the autograd graph.
 
-Autograd's own tape over a loop costs more than the arithmetic of a small cell. A `Recurrence` runs
-the loop without a tape, and its backward pass is derived by hand in the same three moves for every
+Autograd's own tape over a loop costs more than the arithmetic of a small cell. A kernel runs the
+loop without a tape, and its backward pass is derived by hand in the same three moves for every
 cell:
 
 1. how a step's pre-activations move with its state does not depend on the gradient that arrives:
@@ -21,8 +21,6 @@ a single step. None can be differentiated twice. The layers that use them: `laye
 """
 
 from collections.abc import Callable, Iterator
-from functools import wraps
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -31,46 +29,6 @@ sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input  # (gradient, outp
 tanh_backward = torch.ops.aten.tanh_backward.grad_input
 
 _BLOCK = 2**16  # elements of one gate in a block of steps, which then stays in a core's cache
-
-
-class Recurrence(torch.autograd.Function):
-    """A recurrence whose tensors may have `R` replicas as an additional first dimension.
-
-    Subclasses work on `(B, T, N)` and `(R, B, T, N)` alike, and every output has `R` first.
-    """
-
-    @classmethod
-    def vmap(
-        cls, info: Any, in_dims: tuple[int | None, ...], *inputs: Any
-    ) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
-        """Move the mapped dimension of every tensor to the front, and run all replicas at once."""
-        fronted = (
-            _fronted(value, dim, info.batch_size) if isinstance(value, Tensor) else value
-            for value, dim in zip(inputs, in_dims, strict=True)
-        )
-        outputs = cls.apply(*fronted)  # type: ignore[no-untyped-call]
-        return outputs, (0,) * len(outputs)
-
-
-def differentiable_once(backward: Callable[..., Any]) -> Callable[..., Any]:
-    """A backward pass that refuses to be recorded, where autograd would lose it without a word."""
-
-    @wraps(backward)
-    def refuse_or_run(ctx: Any, *gradients: Tensor | None) -> Any:
-        if torch.is_grad_enabled():
-            raise RuntimeError(
-                "A kernel cannot be differentiated twice: do without create_graph=True and "
-                "torch.func.grad, or use the plain form beside it."
-            )
-        return backward(ctx, *gradients)
-
-    return refuse_or_run
-
-
-def _fronted(value: Tensor, dim: int | None, replicas: int) -> Tensor:
-    if dim is None:
-        return value.expand(replicas, *value.shape)
-    return value.movedim(dim, 0)
 
 
 def time_major(x: Tensor) -> Tensor:

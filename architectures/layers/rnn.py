@@ -5,13 +5,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from architectures.layers.kernel import Stackable, differentiable_once
 from architectures.layers.recurrence import (
-    Recurrence,
     arrivals,
     backward_through,
     batch_major,
     blocks_backward,
-    differentiable_once,
     storage,
     summation,
     time_major,
@@ -43,7 +42,7 @@ def rnn(x: Tensor, weight: Tensor, initial: Tensor, relu: bool = False) -> Tenso
     return hidden
 
 
-class _RNN(Recurrence):
+class _RNN(Stackable):
     @staticmethod
     def forward(x: Tensor, weight: Tensor, initial: Tensor, relu: bool) -> tuple[Tensor]:
         if serves(x, initial.shape[-1]):

@@ -32,7 +32,7 @@ class FeedForward(nn.Sequential):
 class _Perceptron(Stackable):
     @staticmethod
     def forward(x: Tensor, *weights: Tensor) -> tuple[Tensor]:
-        return (compiled.perceptron(x, *weights),)
+        return (compiled.perceptron(x, list(weights)),)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, ...], _: tuple[Tensor]) -> None:
@@ -41,5 +41,5 @@ class _Perceptron(Stackable):
     @staticmethod
     @differentiable_once
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, ...]:
-        found: tuple[Tensor, ...] = compiled.perceptron_backward(*ctx.saved_tensors, gradient)
-        return found
+        x, *weights = ctx.saved_tensors
+        return tuple(compiled.perceptron_backward(x, weights, gradient))

@@ -7,8 +7,6 @@
 
 #include "blocks.h"
 
-#include <algorithm>
-
 namespace {
 
 constexpr int KEYS = 64;  // that a block of queries meets at a time in the backward pass
@@ -30,7 +28,6 @@ void turn(
 
 // What a pass over one example and head reads.
 template <class S> struct Head {
-    static constexpr int BLOCK = W * LANES<S>;
     const int T, D, padded;  // padded: queries in whole blocks
     int keys = 0;            // that may be seen
     Scratch<S> queries, query;     // [D][padded] times log2(e) / √D; [padded][deep] by √D
@@ -38,7 +35,7 @@ template <class S> struct Head {
     std::unique_ptr<int[]> place;  // of each key in time
 
     Head(int T, int D)
-        : T(T), D(D), padded((T + BLOCK - 1) / BLOCK * BLOCK),
+        : T(T), D(D), padded((T + BLOCK<S> - 1) / BLOCK<S> * BLOCK<S>),
           queries(room(D, padded)), query(room(deep<S>(D), padded)), key(room(T, D)),
           value(room(T, D)), place(new int[T]) {}
 
@@ -72,13 +69,13 @@ template <class S> struct Head {
 
     // How many keys the block of queries from `begin` on may see.
     int seen(int begin, bool causal) const {
-        return causal && begin + BLOCK < keys ? begin + BLOCK : keys;
+        return causal ? std::min(begin + BLOCK<S>, keys) : keys;
     }
 
     // Scores [key][block] of `count` keys from the `first` on.
     void scores(int begin, int first, int count, S* to) const {
         const Matrix<S> keys = {key.get() + first * D, D, 1};
-        multiply<S, W>(count, D, keys, queries.get() + begin, padded, to, BLOCK);
+        multiply<S, W>(count, D, keys, queries.get() + begin, padded, to, BLOCK<S>);
     }
 };
 
@@ -96,15 +93,15 @@ void attention(
     int B, int T, int H, int D, bool causal, const S* projected, const S* cosine, const S* sine,
     const uint8_t* mask, S* result, S* sums
 ) {
-    constexpr int L = LANES<S>, BLOCK = W * L;
+    constexpr int L = LANES<S>;
     Head<S> head(T, D);
-    auto memory = scratch<S>(static_cast<size_t>(T) * BLOCK);
-    auto joined = scratch<S>(static_cast<size_t>(D) * BLOCK);
+    auto memory = scratch<S>(static_cast<size_t>(T) * BLOCK<S>);
+    auto joined = scratch<S>(static_cast<size_t>(D) * BLOCK<S>);
     for (int b = 0; b < B; b++)
         for (int h = 0; h < H; h++, sums += 2 * head.padded) {
             const S* from = projected + static_cast<size_t>(b) * T * 3 * H * D + h * D;
             head.read(from, 3 * H * D, H * D, cosine, sine, mask ? mask + b * T : nullptr);
-            for (int begin = 0; begin < T; begin += BLOCK) {
+            for (int begin = 0; begin < T; begin += BLOCK<S>) {
                 const int count = head.seen(begin, causal);
                 S* scores = memory.get();
                 head.scores(begin, 0, count, scores);
@@ -112,35 +109,33 @@ void attention(
                 for (int w = 0; w < W; w++) {
                     highest[w] = Vector<S>{} - INFINITY;
                     for (int s = 0; s < count; s++) {
-                        Vector<S> score = load(scores + s * BLOCK + w * L);
+                        Vector<S> score = load(scores + s * BLOCK<S> + w * L);
                         if (causal && s > begin) score = since<S>(s - begin, w, score, -INFINITY);
                         highest[w] = largest<S>(highest[w], score);
                     }
                 }
                 for (int s = 0; s < count; s++)
                     for (int w = 0; w < W; w++) {
-                        S* at = scores + s * BLOCK + w * L;
+                        S* at = scores + s * BLOCK<S> + w * L;
                         Vector<S> p = exp2_below(load(at) - highest[w]);
                         if (causal && s > begin) p = since<S>(s - begin, w, p, 0);
                         sum[w] += p;
                         store(at, p);
                     }
                 multiply<S, W>(
-                    D, count, {head.value.get(), 1, D}, scores, BLOCK, joined.get(), BLOCK
+                    D, count, {head.value.get(), 1, D}, scores, BLOCK<S>, joined.get(), BLOCK<S>
                 );
                 for (int w = 0; w < W; w++) {
                     Vector<S> share = count ? 1 / sum[w] : Vector<S>{};
                     store(sums + begin + w * L, highest[w]);
                     store(sums + head.padded + begin + w * L, share);
                     for (int i = 0; i < D; i++) {
-                        S* at = joined.get() + i * BLOCK + w * L;
+                        S* at = joined.get() + i * BLOCK<S> + w * L;
                         store(at, load(at) * share);
                     }
                 }
-                for (int t = begin; t < T && t < begin + BLOCK; t++)
-                    for (int i = 0; i < D; i++)
-                        result[((static_cast<size_t>(b) * T + t) * H + h) * D + i] =
-                            joined[i * BLOCK + t - begin];
+                S* to = result + ((static_cast<size_t>(b) * T + begin) * H + h) * D;
+                returned(std::min(BLOCK<S>, T - begin), D, H * D, joined.get(), to);
             }
         }
 }
@@ -151,16 +146,16 @@ void attention_backward(
     int B, int T, int H, int D, bool causal, const S* projected, const S* cosine, const S* sine,
     const uint8_t* mask, const S* read, const S* sums, const S* gradient, S* result
 ) {
-    constexpr int L = LANES<S>, BLOCK = W * L;
+    constexpr int L = LANES<S>;
     Head<S> head(T, D);
     const int wide = deep<S>(D), part = H * D, stride = 3 * part;
     const S scale = 1 / std::sqrt(static_cast<S>(D));
     const size_t padded = static_cast<size_t>(T) * wide;
-    auto weights = scratch<S>(KEYS * BLOCK), slopes = scratch<S>(KEYS * BLOCK);
+    auto weights = scratch<S>(KEYS * BLOCK<S>), slopes = scratch<S>(KEYS * BLOCK<S>);
     auto to_key = scratch<S>(padded), to_value = scratch<S>(padded);
-    auto arriving = scratch<S>(static_cast<size_t>(BLOCK) * wide);  // [query][wide]
-    auto columns = scratch<S>(static_cast<size_t>(D) * BLOCK);       // the same as [D][query]
-    auto to_query = scratch<S>(static_cast<size_t>(D) * BLOCK);
+    auto arriving = scratch<S>(static_cast<size_t>(BLOCK<S>) * wide);  // [query][wide]
+    auto columns = scratch<S>(static_cast<size_t>(D) * BLOCK<S>);       // the same as [D][query]
+    auto to_query = scratch<S>(static_cast<size_t>(D) * BLOCK<S>);
     auto row = scratch<S>(D);
     std::memset(result, 0, sizeof(S) * B * T * stride);
     for (int b = 0; b < B; b++)
@@ -169,51 +164,51 @@ void attention_backward(
             head.read(projected + first, stride, part, cosine, sine, mask ? mask + b * T : nullptr);
             std::memset(to_key.get(), 0, sizeof(S) * padded);
             std::memset(to_value.get(), 0, sizeof(S) * padded);
-            for (int begin = 0; begin < T; begin += BLOCK) {
-                const int count = head.seen(begin, causal), steps = std::min(BLOCK, T - begin);
+            for (int begin = 0; begin < T; begin += BLOCK<S>) {
+                const int count = head.seen(begin, causal), steps = std::min(BLOCK<S>, T - begin);
                 const size_t at = (static_cast<size_t>(b) * T + begin) * part + h * D;
                 Vector<S> mean[W] = {};  // of the slopes of a query, by its weights
                 turned(steps, D, part, read + at, to_query.get());
                 turned(steps, D, part, gradient + at, columns.get());
                 for (int i = 0; i < D; i++)
                     for (int w = 0; w < W; w++) {
-                        const int j = i * BLOCK + w * L;
+                        const int j = i * BLOCK<S> + w * L;
                         mean[w] += load(to_query.get() + j) * load(columns.get() + j);
                     }
-                std::memset(to_query.get(), 0, sizeof(S) * D * BLOCK);
-                std::memset(arriving.get(), 0, sizeof(S) * BLOCK * wide);
+                std::memset(to_query.get(), 0, sizeof(S) * D * BLOCK<S>);
+                std::memset(arriving.get(), 0, sizeof(S) * BLOCK<S> * wide);
                 for (int t = 0; t < steps; t++)
                     copy(arriving.get() + t * wide, gradient + at + t * part, D);
                 for (int some = 0; some < count; some += KEYS) {
                     const int keys = std::min(KEYS, count - some);
                     head.scores(begin, some, keys, weights.get());
                     multiply<S, W>(
-                        keys, D, {head.value.get() + some * D, D, 1}, columns.get(), BLOCK,
-                        slopes.get(), BLOCK
+                        keys, D, {head.value.get() + some * D, D, 1}, columns.get(), BLOCK<S>,
+                        slopes.get(), BLOCK<S>
                     );
                     for (int w = 0; w < W; w++) {
                         Vector<S> highest = load(sums + begin + w * L);
                         Vector<S> share = load(sums + head.padded + begin + w * L);
                         for (int s = 0; s < keys; s++) {
-                            const int j = s * BLOCK + w * L, ahead = some + s - begin;
+                            const int j = s * BLOCK<S> + w * L, ahead = some + s - begin;
                             Vector<S> p = exp2_below(load(weights.get() + j) - highest) * share;
                             if (causal && ahead > 0) p = since<S>(ahead, w, p, 0);
                             store(weights.get() + j, p);
                             store(slopes.get() + j, p * (load(slopes.get() + j) - mean[w]));
                         }
                     }
-                    const Matrix<S> p = {weights.get(), BLOCK, 1}, q = {slopes.get(), BLOCK, 1};
+                    const Matrix<S> p = {weights.get(), BLOCK<S>, 1}, q = {slopes.get(), BLOCK<S>, 1};
                     const S* query = head.query.get() + begin * wide;
                     S *key = to_key.get() + some * wide, *value = to_value.get() + some * wide;
-                    gather<S>(keys, BLOCK, D, p, arriving.get(), wide, value);
-                    gather<S>(keys, BLOCK, D, q, query, wide, key);
+                    gather<S>(keys, BLOCK<S>, D, p, arriving.get(), wide, value);
+                    gather<S>(keys, BLOCK<S>, D, q, query, wide, key);
                     multiply<S, W>(
-                        D, keys, {head.key.get() + some * D, 1, D}, slopes.get(), BLOCK,
-                        to_query.get(), BLOCK, true
+                        D, keys, {head.key.get() + some * D, 1, D}, slopes.get(), BLOCK<S>,
+                        to_query.get(), BLOCK<S>, true
                     );
                 }
                 for (int t = begin; t < begin + steps; t++) {
-                    for (int i = 0; i < D; i++) row[i] = to_query[i * BLOCK + t - begin];
+                    for (int i = 0; i < D; i++) row[i] = to_query[i * BLOCK<S> + t - begin];
                     const S *c = cosine ? cosine + t * D : nullptr, *s = sine + t * D;
                     turn<S, true>(D, row.get(), scale, c, s, result + first + t * stride);
                 }

@@ -4,12 +4,15 @@
 
 #include "vectors.h"
 
+#include <algorithm>
+
 #if defined(__AVX512F__)
 constexpr int TALL = 12;  // rows of 2 vectors whose sums fill the registers
 #else
 constexpr int TALL = 5;
 #endif
 constexpr int W = 2;
+template <class S> constexpr int BLOCK = W * LANES<S>;
 
 // A matrix whose entry (row, column) lies at row * by_row + column * by_column.
 template <class S> struct Matrix {
@@ -73,8 +76,14 @@ static inline void gather(int M, int K, int D, Matrix<S> a, const S* rows, int w
 // Rows (count, D), `stride` apart, as columns [D][block]; what is left of the block is zeros.
 template <class S>
 static inline void turned(int count, int D, int stride, const S* from, S* to) {
-    constexpr int BLOCK = W * LANES<S>;
-    if (count < BLOCK) std::memset(to, 0, sizeof(S) * D * BLOCK);
+    if (count < BLOCK<S>) std::memset(to, 0, sizeof(S) * D * BLOCK<S>);
     for (int s = 0; s < count; s++)
-        for (int i = 0; i < D; i++) to[i * BLOCK + s] = from[static_cast<size_t>(s) * stride + i];
+        for (int i = 0; i < D; i++) to[i * BLOCK<S> + s] = from[static_cast<size_t>(s) * stride + i];
+}
+
+// The way back.
+template <class S>
+static inline void returned(int count, int D, int stride, const S* from, S* to) {
+    for (int s = 0; s < count; s++)
+        for (int i = 0; i < D; i++) to[static_cast<size_t>(s) * stride + i] = from[i * BLOCK<S> + s];
 }

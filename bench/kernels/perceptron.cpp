@@ -9,18 +9,11 @@
 namespace {
 
 constexpr double EPSILON = 1e-5;  // of the norm
-template <class S> constexpr int STEPS = W * LANES<S>;
 
 // f(feature, vector, place) for every vector of a block of D features.
 template <class S, class F> void over(int D, F f) {
     for (int i = 0; i < D; i++)
-        for (int w = 0; w < W; w++) f(i, w, i * STEPS<S> + w * LANES<S>);
-}
-
-// A block [D][step] as (count, D).
-template <class S> void returned(int count, int D, const S* from, S* to) {
-    for (int s = 0; s < count; s++)
-        for (int i = 0; i < D; i++) to[s * D + i] = from[i * STEPS<S> + s];
+        for (int w = 0; w < W; w++) f(i, w, i * BLOCK<S> + w * LANES<S>);
 }
 
 // y (count, D) += a bias.
@@ -66,8 +59,8 @@ public:
     Scratch<S> steps;  // [D][step]
 
     explicit Norm(int D)
-        : D(D), standard(scratch<S>(D * STEPS<S>)), normed(scratch<S>(D * STEPS<S>)), to_scale(D),
-          to_shift(D), steps(scratch<S>(D * STEPS<S>)) {}
+        : D(D), standard(scratch<S>(D * BLOCK<S>)), normed(scratch<S>(D * BLOCK<S>)), to_scale(D),
+          to_shift(D), steps(scratch<S>(D * BLOCK<S>)) {}
 
     void read(int count, const S* x, const S* scale, const S* shift) {
         turned(count, D, D, x, steps.get());
@@ -89,7 +82,7 @@ public:
 
     // The same as (count, D).
     const S* rows(int count) {
-        returned(count, D, steps.get(), normed.get());
+        returned(count, D, D, steps.get(), normed.get());
         return normed.get();
     }
 
@@ -121,9 +114,9 @@ template <class S> class Outer {
 
 public:
     Outer(int N, int D)
-        : N(N), D(D), wide(deep<S>(D)), rows(scratch<S>(STEPS<S> * wide)),
+        : N(N), D(D), wide(deep<S>(D)), rows(scratch<S>(BLOCK<S> * wide)),
           sums(scratch<S>(static_cast<size_t>(N) * wide)) {
-        std::memset(rows.get(), 0, sizeof(S) * STEPS<S> * wide);
+        std::memset(rows.get(), 0, sizeof(S) * BLOCK<S> * wide);
         std::memset(sums.get(), 0, sizeof(S) * N * wide);
     }
 
@@ -142,27 +135,30 @@ public:
 
 // f(begin, count) for each block of N steps.
 template <class S, class F> void blocks(int N, F f) {
-    for (int begin = 0; begin < N; begin += STEPS<S>)
-        f(static_cast<size_t>(begin), N - begin < STEPS<S> ? N - begin : STEPS<S>);
+    for (int begin = 0; begin < N; begin += BLOCK<S>)
+        f(static_cast<size_t>(begin), std::min(BLOCK<S>, N - begin));
 }
 
-template <class S> struct Weights {
-    const S *scale, *shift, *enter, *enter_bias, *leave, *leave_bias;
+// Of one replica: weights, or their gradients.
+template <class S> struct Parameters {
+    S *scale, *shift, *enter, *enter_bias, *leave, *leave_bias;
 
-    void next(int D, int H) {  // of the next replica
+    void next(int D, int H) {
         scale += D, shift += D, enter += H * D, enter_bias += H, leave += D * H, leave_bias += D;
     }
 };
 
 template <class S>
-void perceptron(int R, int N, int D, int H, const S* x, Weights<S> weights, S* result) {
+void perceptron(
+    int R, int N, int D, int H, const S* x, Parameters<const S> weights, S* result
+) {
     Norm<S> norm(D);
-    auto hidden = scratch<S>(H * STEPS<S>), made = scratch<S>(D * STEPS<S>);
+    auto hidden = scratch<S>(H * BLOCK<S>), made = scratch<S>(D * BLOCK<S>);
     for (int r = 0; r < R; r++, x += N * D, result += N * D, weights.next(D, H))
         blocks<S>(N, [&](size_t begin, int count) {
             norm.read(count, x + begin * D, weights.scale, weights.shift);
             multiply<S, W>(
-                H, D, {weights.enter, D, 1}, norm.steps.get(), STEPS<S>, hidden.get(), STEPS<S>
+                H, D, {weights.enter, D, 1}, norm.steps.get(), BLOCK<S>, hidden.get(), BLOCK<S>
             );
             over<S>(H, [&](int j, int, int at) {
                 Vector<S> u = load(hidden.get() + at) + weights.enter_bias[j], below, density;
@@ -170,36 +166,33 @@ void perceptron(int R, int N, int D, int H, const S* x, Weights<S> weights, S* r
                 store(hidden.get() + at, u * below);
             });
             multiply<S, W>(
-                D, H, {weights.leave, H, 1}, hidden.get(), STEPS<S>, made.get(), STEPS<S>
+                D, H, {weights.leave, H, 1}, hidden.get(), BLOCK<S>, made.get(), BLOCK<S>
             );
-            returned(count, D, made.get(), result + begin * D);
+            returned(count, D, D, made.get(), result + begin * D);
             add(count, D, weights.leave_bias, result + begin * D);
         });
 }
 
-template <class S> struct Gradients {
-    S *x, *scale, *shift, *enter, *enter_bias, *leave, *leave_bias;
-};
-
 template <class S>
 void perceptron_backward(
-    int R, int N, int D, int H, const S* x, Weights<S> weights, const S* gradient, Gradients<S> to
+    int R, int N, int D, int H, const S* x, Parameters<const S> weights, const S* gradient, S* to_x,
+    Parameters<S> to
 ) {
     Norm<S> norm(D);
     Outer<S> enter(H, D), leave(H, D);
     Sums<S> enter_bias(H);
-    auto hidden = scratch<S>(H * STEPS<S>), slopes = scratch<S>(H * STEPS<S>);
-    auto arriving = scratch<S>(D * STEPS<S>), leaving = scratch<S>(D * STEPS<S>);
-    for (int r = 0; r < R; r++, weights.next(D, H)) {
+    auto hidden = scratch<S>(H * BLOCK<S>), slopes = scratch<S>(H * BLOCK<S>);
+    auto arriving = scratch<S>(D * BLOCK<S>), leaving = scratch<S>(D * BLOCK<S>);
+    for (int r = 0; r < R; r++, weights.next(D, H), to.next(D, H)) {
         std::memset(to.leave_bias, 0, sizeof(S) * D);
         blocks<S>(N, [&](size_t begin, int count) {
             norm.read(count, x + begin * D, weights.scale, weights.shift);
             turned(count, D, D, gradient + begin * D, arriving.get());
             multiply<S, W>(
-                H, D, {weights.enter, D, 1}, norm.steps.get(), STEPS<S>, hidden.get(), STEPS<S>
+                H, D, {weights.enter, D, 1}, norm.steps.get(), BLOCK<S>, hidden.get(), BLOCK<S>
             );
             multiply<S, W>(
-                H, D, {weights.leave, 1, H}, arriving.get(), STEPS<S>, slopes.get(), STEPS<S>
+                H, D, {weights.leave, 1, H}, arriving.get(), BLOCK<S>, slopes.get(), BLOCK<S>
             );
             over<S>(H, [&](int j, int, int at) {
                 Vector<S> u = load(hidden.get() + at) + weights.enter_bias[j], below, density;
@@ -210,20 +203,18 @@ void perceptron_backward(
                 enter_bias.add(j, d);
             });
             for (int s = 0; s < count; s++) add(1, D, gradient + (begin + s) * D, to.leave_bias);
-            leave.add(count, {hidden.get(), STEPS<S>, 1}, gradient + begin * D);
-            enter.add(count, {slopes.get(), STEPS<S>, 1}, norm.rows(count));
+            leave.add(count, {hidden.get(), BLOCK<S>, 1}, gradient + begin * D);
+            enter.add(count, {slopes.get(), BLOCK<S>, 1}, norm.rows(count));
             multiply<S, W>(
-                D, H, {weights.enter, 1, D}, slopes.get(), STEPS<S>, leaving.get(), STEPS<S>
+                D, H, {weights.enter, 1, D}, slopes.get(), BLOCK<S>, leaving.get(), BLOCK<S>
             );
             norm.backward(leaving.get(), weights.scale);
-            returned(count, D, leaving.get(), to.x + begin * D);
+            returned(count, D, D, leaving.get(), to_x + begin * D);
         });
         norm.take(to.scale, to.shift);
         enter.take(to.enter, D, 1), leave.take(to.leave, 1, H);
         enter_bias.take(to.enter_bias);
-        x += N * D, gradient += N * D, to.x += N * D;
-        to.scale += D, to.shift += D, to.enter += H * D, to.leave += D * H;
-        to.enter_bias += H, to.leave_bias += D;
+        x += N * D, gradient += N * D, to_x += N * D;
     }
 }
 
@@ -236,8 +227,8 @@ void perceptron_backward(
     }                                                                                             \
     extern "C" void perceptron_backward_##S(const int* n, S** p) {                                \
         perceptron_backward<S>(                                                                   \
-            n[0], n[1], n[2], n[3], p[0], {p[1], p[2], p[3], p[4], p[5], p[6]}, p[7],             \
-            {p[8], p[9], p[10], p[11], p[12], p[13], p[14]}                                       \
+            n[0], n[1], n[2], n[3], p[0], {p[1], p[2], p[3], p[4], p[5], p[6]}, p[7], p[8],       \
+            {p[9], p[10], p[11], p[12], p[13], p[14]}                                             \
         );                                                                                        \
     }
 

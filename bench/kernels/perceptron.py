@@ -11,40 +11,22 @@ from bench.kernels.library import operation, run
 
 
 @operation
-def perceptron(
-    x: Tensor,
-    scale: Tensor,
-    shift: Tensor,
-    enter: Tensor,
-    enter_bias: Tensor,
-    leave: Tensor,
-    leave_bias: Tensor,
-) -> Tensor:
-    """`leave(gelu(enter(norm(x))))`; scale, shift: of the norm."""
+def perceptron(x: Tensor, weights: list[Tensor]) -> Tensor:
+    """`leave(gelu(enter(norm(x))))`.
+
+    weights: the norm's scale and shift, and the weight and bias of `enter` and of `leave`.
+    """
     result = _like(x)
-    weights = scale, shift, enter, enter_bias, leave, leave_bias
-    run("perceptron", _sizes(x, enter), x, *weights, result)
+    run("perceptron", _sizes(x, weights[2]), x, *weights, result)
     return result
 
 
 @operation
-def perceptron_backward(
-    x: Tensor,
-    scale: Tensor,
-    shift: Tensor,
-    enter: Tensor,
-    enter_bias: Tensor,
-    leave: Tensor,
-    leave_bias: Tensor,
-    gradient: Tensor,
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """The gradients of all that it read."""
-    weights = scale, shift, enter, enter_bias, leave, leave_bias
-    to_x, to_scale, to_shift, to_enter, to_enter_bias, to_leave, to_leave_bias = made = tuple(
-        _like(each) for each in (x, *weights)
-    )
-    run("perceptron_backward", _sizes(x, enter), x, *weights, gradient, *made)
-    return to_x, to_scale, to_shift, to_enter, to_enter_bias, to_leave, to_leave_bias
+def perceptron_backward(x: Tensor, weights: list[Tensor], gradient: Tensor) -> list[Tensor]:
+    """The gradients of `x` and of the weights."""
+    made = [_like(each) for each in (x, *weights)]
+    run("perceptron_backward", _sizes(x, weights[2]), x, *weights, gradient, *made)
+    return made
 
 
 def _like(each: Tensor) -> Tensor:

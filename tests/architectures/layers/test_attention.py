@@ -130,15 +130,8 @@ def test_the_weights_are_those_that_attention_uses(bias: str) -> None:
 
 
 compiled = pytest.mark.skipif(library() is None, reason="there is no C++ compiler here")
-WHOLE = [
-    (1, 4),
-    (5, 6),
-    (16, 10),
-    (17, 2),
-    (33, 16),
-    (70, 34),
-    (130, 6),
-]  # steps, and the size of a head
+# Steps, and the size of a head.
+WHOLE = [(1, 4), (5, 6), (16, 10), (17, 2), (33, 16), (70, 34), (130, 6)]
 
 
 def by_heads(projected: Tensor, scope: Scope) -> Tensor:

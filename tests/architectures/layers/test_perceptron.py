@@ -9,7 +9,6 @@ from torch.func import functional_call, vmap
 
 from architectures.layers import perceptron
 from architectures.layers.perceptron import NARROW, FeedForward
-from bench.kernels import perceptron as kernel
 from bench.kernels.library import library
 
 SHAPES = [  # steps, width and hidden width: whole blocks of steps and not, rows of vectors and not
@@ -72,7 +71,7 @@ def test_single_precision(steps: tuple[int, ...], width: int, hidden: int) -> No
 
 @pytest.mark.usefixtures("kernels")
 def test_the_gelu_is_right_far_out_and_at_zero() -> None:
-    """All of a norm's scale is 0, so that its shift alone goes in."""
+    """The norm's scale is 0, so that its shift alone goes in."""
     layer = FeedForward(1, 1)
     values = torch.cat([torch.linspace(-30, 30, 301), torch.tensor([-1e30, 1e-30, 1e18])])
     with torch.no_grad():
@@ -135,17 +134,14 @@ def test_a_step_that_is_not_a_number_stays_alone() -> None:
 def test_narrow_ones_alone_run_compiled(
     width: int, taken: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    called = []
+    called, kernel = [], perceptron.compiled.perceptron
     monkeypatch.setattr(
-        perceptron.compiled, "perceptron", lambda *given: called.append(1) or _original(*given)
+        perceptron.compiled, "perceptron", lambda *given: called.append(1) or kernel(*given)
     )
     x = torch.randn(3, width)
     layer = wild(width, 8)
     torch.testing.assert_close(layer(x), written_out(layer, x), rtol=1e-4, atol=1e-4)
     assert bool(called) is taken
-
-
-_original = kernel.perceptron
 
 
 @compiled

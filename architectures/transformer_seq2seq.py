@@ -142,7 +142,7 @@ class DecoderBlock(nn.Module):
         """`(B * u, D)`, and the cache of targets after these."""
         y, cache = self.attention.extend(y, within, cache)
         y = self.cross(y, memory, across)
-        return y + self.feedforward(y), cache
+        return self.feedforward(y), cache
 
 
 register("transformer_seq2seq", TransformerSeq2Seq())

@@ -9,10 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from architectures.layers.kernel import differentiable_once
 from architectures.layers.positions import Positions, Rotation
-from bench.kernels import attention as compiled
-from bench.kernels.library import serves
 
 
 class Scope(NamedTuple):
@@ -73,65 +70,6 @@ def attend(query: Tensor, key: Tensor, value: Tensor, scope: Scope) -> Tensor:
     product = _StackedAttention.apply if scope.stacked else _attention
     result: Tensor = product(query, key, value, scope.bias, scope.causal)
     return result
-
-
-def readable(projected: Tensor, scope: Scope) -> bool:
-    """Whether `attend_whole` takes these: where its kernel is, and for whom the scope needs it."""
-    keys_alone = scope.bias is None or (scope.bias.dtype == torch.bool and scope.bias.shape[2] == 1)
-    return keys_alone and serves(projected)
-
-
-def attend_whole(projected: Tensor, heads: int, scope: Scope) -> Tensor:
-    """Self-attention of whole sequences, from the projection of every step to the heads' results.
-
-    projected: queries, keys and values side by side, `(B * T, 3 * D)`. Returns `(B * T, D)`. Equals
-    `attend` between the layouts of heads, with positions rotated where the scope says so.
-    """
-    cosine, sine = (None, None) if scope.rotation is None else scope.rotation
-    mask = None if scope.bias is None else scope.bias.flatten(1)
-    steps = torch.unflatten(projected, 0, (scope.batch, -1))
-    result, _ = _WholeAttention.apply(  # type: ignore[no-untyped-call]
-        steps, cosine, sine, mask, heads, scope.causal
-    )
-    joined: Tensor = result.flatten(0, 1)
-    return joined
-
-
-class _WholeAttention(torch.autograd.Function):
-    """The compiled attention; under `torch.func.vmap`, R joins the batch."""
-
-    @staticmethod
-    def forward(*inputs: Any) -> tuple[Tensor, Tensor]:
-        result: tuple[Tensor, Tensor] = compiled.attention(*inputs)
-        return result
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
-        *tensors, ctx.heads, ctx.causal = inputs
-        ctx.mark_non_differentiable(output[1])
-        ctx.set_materialize_grads(False)
-        ctx.save_for_backward(*tensors, *output)
-
-    @staticmethod
-    @differentiable_once
-    def backward(ctx: Any, gradient: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
-        *given, read, sums = ctx.saved_tensors
-        to = compiled.attention_backward(*given, ctx.heads, ctx.causal, read, sums, gradient)
-        return (to, None, None, None, None, None)
-
-    @staticmethod
-    def vmap(
-        info: Any, in_dims: tuple[int | None, ...], *inputs: Any
-    ) -> tuple[tuple[Tensor, Tensor], tuple[int, int]]:
-        projected, *rotation, mask, heads, causal = inputs
-        folded = _fold(projected, in_dims[0], info.batch_size)
-        if mask is not None:
-            mask = _fold(mask, in_dims[3], info.batch_size, len(folded) // info.batch_size)
-        outputs = _WholeAttention.apply(  # type: ignore[no-untyped-call]
-            folded, *rotation, mask, heads, causal
-        )
-        result, sums = (torch.unflatten(each, 0, (info.batch_size, -1)) for each in outputs)
-        return (result, sums), (0, 0)
 
 
 def appended(past: Tensor, new: Tensor) -> Tensor:

@@ -35,7 +35,7 @@ class Block(Mixer):
         return self._rest(x + mixed), state
 
     def _rest(self, x: Tensor) -> Tensor:
-        return x if self.feedforward is None else x + self.feedforward(x)
+        return x if self.feedforward is None else cast(Tensor, self.feedforward(x))
 
 
 class Blocks(Mixer):

@@ -19,11 +19,11 @@ class Stackable(torch.autograd.Function):
         cls, info: Any, in_dims: tuple[int | None, ...], *inputs: Any
     ) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
         """Move the mapped dimension of every tensor to the front, and run all replicas at once."""
-        fronted = (
-            _fronted(value, dim, info.batch_size) if isinstance(value, Tensor) else value
+        moved = (
+            fronted(value, dim, info.batch_size) if isinstance(value, Tensor) else value
             for value, dim in zip(inputs, in_dims, strict=True)
         )
-        outputs = cls.apply(*fronted)  # type: ignore[no-untyped-call]
+        outputs = cls.apply(*moved)  # type: ignore[no-untyped-call]
         return outputs, (0,) * len(outputs)
 
 
@@ -42,7 +42,8 @@ def differentiable_once(backward: Callable[..., Any]) -> Callable[..., Any]:
     return refuse_or_run
 
 
-def _fronted(value: Tensor, dim: int | None, replicas: int) -> Tensor:
+def fronted(value: Tensor, dim: int | None, replicas: int) -> Tensor:
+    """A tensor under `vmap` with its replicas first; one that has none, once for each."""
     if dim is None:
         return value.expand(replicas, *value.shape)
     return value.movedim(dim, 0)

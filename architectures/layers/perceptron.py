@@ -12,7 +12,7 @@ NARROW = 32  # the widest that the kernel takes: beyond, products are all that c
 
 
 class FeedForward(nn.Sequential):
-    """Norm and position-wise MLP with GELU (Hendrycks and Gimpel 2016): `(…, D)` -> `(…, D)`."""
+    """`x + MLP(norm(x))`, position-wise, with GELU (Hendrycks and Gimpel 2016): `(…, D)` each."""
 
     def __init__(self, width: int, hidden: int) -> None:
         super().__init__(
@@ -22,7 +22,7 @@ class FeedForward(nn.Sequential):
     def forward(self, x: Tensor) -> Tensor:
         """Every step by itself."""
         if x.shape[-1] > NARROW or not serves(x):
-            return cast(Tensor, super().forward(x))  # type: ignore[no-untyped-call]
+            return x + cast(Tensor, super().forward(x))  # type: ignore[no-untyped-call]
         (result,) = _Perceptron.apply(  # type: ignore[no-untyped-call]
             x.flatten(0, -2), *self.parameters()
         )

@@ -13,17 +13,10 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from architectures.layers.attention import (
-    Scope,
-    appended,
-    attend,
-    attend_whole,
-    readable,
-    self_scope,
-    weights,
-)
+from architectures.layers.attention import Scope, appended, attend, self_scope, weights
 from architectures.layers.perceptron import FeedForward
 from architectures.layers.positions import Positions, rotate
+from architectures.layers.self_attention import attends, self_attention
 from bench.contract import Mixer
 
 Cache = tuple[Tensor, Tensor]  # keys and values of all steps so far, (B, H, S, d) each
@@ -41,9 +34,9 @@ class SelfAttention(nn.Module):
 
     def forward(self, x: Tensor, scope: Scope) -> Tensor:
         """`(B * T, D)`, of whole sequences."""
+        if attends(x, scope):
+            return self_attention(x, list(self.parameters()), self.heads, scope)
         projected = self.project(self.norm(x))
-        if readable(projected, scope):
-            return x + cast(Tensor, self.merge(attend_whole(projected, self.heads, scope)))
         return x + _joined(attend(*self._heads(projected, scope), scope), self.merge)
 
     def extend(self, x: Tensor, scope: Scope, cache: Cache | None = None) -> tuple[Tensor, Cache]:
@@ -108,13 +101,12 @@ class AttentionBlock(nn.Module):
 
     def forward(self, x: Tensor, scope: Scope) -> Tensor:
         """`(B * T, D)`, of whole sequences."""
-        x = self.attention(x, scope)
-        return x + cast(Tensor, self.feedforward(x))
+        return cast(Tensor, self.feedforward(self.attention(x, scope)))
 
     def extend(self, x: Tensor, scope: Scope, cache: Cache | None = None) -> tuple[Tensor, Cache]:
         """`(B * t, D)`, and the cache after these steps."""
         x, cache = self.attention.extend(x, scope, cache)
-        return x + self.feedforward(x), cache
+        return self.feedforward(x), cache
 
 
 class TransformerMixer(Mixer):

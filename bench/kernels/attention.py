@@ -1,49 +1,64 @@
-"""Compiled self-attention of whole sequences: `attention.cpp`."""
+"""The compiled self-attention of a residual block: `attention.cpp`.
 
+Shapes are `(…, N, D)` for the `N = B * T` steps of `B` examples, `(…, 3 * D, D)` for the projection
+to queries, keys and values, `(…, D, D)` for what merges the heads, and `(…, D)` for the rest, with
+`R` replicas or nothing in place of the dots.
+"""
+
+import torch
 from torch import Tensor
 
 from bench.kernels.library import operation, run
 
+BLOCK = 32  # steps, at most, that whole blocks of them take more than there are
+
 
 @operation
-def attention(
-    projected: Tensor,
+def self_attention(
+    x: Tensor,
+    weights: list[Tensor],
     cosine: Tensor | None,
     sine: Tensor | None,
     mask: Tensor | None,
+    batch: int,
     heads: int,
     causal: bool,
 ) -> tuple[Tensor, Tensor]:
-    """What the heads read, side by side, `(B, T, D)`; and sums for the backward pass.
+    """`x + merge(heads of project(norm(x)))`; and what the backward pass needs.
 
-    projected: queries, keys and values in one, `(B, T, 3 * D)`. cosine, sine: of each position,
-    `(T, D / heads)`; None: nothing is rotated. mask: `(B, T)` bool, false on keys that nobody may
-    see.
+    weights: the norm's scale and shift, `project`, and the weight and bias of `merge`.
+    cosine, sine: of each position, `(T, D / heads)`; None: nothing is rotated. mask: `(…, B, T)`
+    bool, false on keys that nobody may see.
     """
-    B, T, wide = projected.shape
-    result = projected.new_empty(B, T, wide // 3)
-    sums = projected.new_empty(B, heads, 2, T + 64)  # room for queries in whole blocks
-    sizes = B, T, heads, wide // (3 * heads), causal
-    run("attention", sizes, projected, cosine, sine, mask, result, sums)
-    return result, sums
+    result = torch.empty_like(x, memory_format=torch.contiguous_format)
+    sizes = _sizes(x, batch, heads, causal)
+    replicas, _, steps, width, *_ = sizes
+    kept = x.new_empty(replicas, batch, 4 * width + 2 * heads, steps + BLOCK)
+    run("self_attention", sizes, x, *weights, cosine, sine, mask, result, kept)
+    return result, kept
 
 
 @operation
-def attention_backward(
-    projected: Tensor,
+def self_attention_backward(
+    x: Tensor,
+    weights: list[Tensor],
     cosine: Tensor | None,
     sine: Tensor | None,
     mask: Tensor | None,
+    batch: int,
     heads: int,
     causal: bool,
-    read: Tensor,
-    sums: Tensor,
+    kept: Tensor,
     gradient: Tensor,
-) -> Tensor:
-    """The gradient of `projected`; read, sums: what `attention` gave."""
-    B, T, wide = projected.shape
-    result = projected.new_empty(B, T, wide)
-    sizes = B, T, heads, wide // (3 * heads), causal
-    given = projected, cosine, sine, mask, read, sums, gradient
-    run("attention_backward", sizes, *given, result)
-    return result
+) -> list[Tensor]:
+    """The gradients of `x` and of the weights; kept: what `self_attention` gave for this."""
+    made = [torch.empty_like(each, memory_format=torch.contiguous_format) for each in (x, *weights)]
+    given = x, *weights, cosine, sine, mask, kept, gradient
+    run("self_attention_backward", _sizes(x, batch, heads, causal), *given, *made)
+    return made
+
+
+def _sizes(x: Tensor, batch: int, heads: int, causal: bool) -> tuple[int, int, int, int, int, bool]:
+    """`R`, `B`, `T`, `D`, the heads, and whether they are causal."""
+    *replicas, steps, width = x.shape
+    return (*replicas, 1)[0], batch, steps // batch, width, heads, causal

@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -113,10 +114,17 @@ def _built(compiler: str) -> Path:
 
 
 def _build(command: list[str], path: Path) -> None:
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+    """Compile every unit, beside the others, and join them."""
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder, ThreadPoolExecutor() as pool:
+
+        def compiled(unit: Path) -> str:
+            made = str(Path(folder) / f"{unit.name}.o")
+            _told(*command, "-c", str(unit), "-o", made)
+            return made
+
+        objects = list(pool.map(compiled, (unit for unit in _SOURCES if unit.suffix == ".cpp")))
         made = Path(folder) / path.name
-        units = [str(source) for source in _SOURCES if source.suffix == ".cpp"]
-        _told(*command, *units, "-o", str(made))
+        _told(*command, *objects, "-o", str(made))
         made.replace(path)
 
 

@@ -12,7 +12,7 @@ from bench.kernels.library import operation, run
 
 @operation
 def perceptron(x: Tensor, weights: list[Tensor]) -> Tensor:
-    """`leave(gelu(enter(norm(x))))`.
+    """`x + leave(gelu(enter(norm(x))))`.
 
     weights: the norm's scale and shift, and the weight and bias of `enter` and of `leave`.
     """

@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <utility>
 
 #if defined(__AVX512F__)
 #include <immintrin.h>
@@ -28,6 +29,7 @@ template <> struct Types<float> {
 };
 template <> struct Types<double> {
     typedef double vector __attribute__((vector_size(BYTES)));
+    typedef int64_t integers __attribute__((vector_size(BYTES)));
 };
 
 template <class S> using Vector = typename Types<S>::vector;
@@ -40,6 +42,60 @@ template <class S> static inline Vector<S> load(const S* from) {
 }
 
 template <class S> static inline void store(S* to, Vector<S> v) { std::memcpy(to, &v, sizeof v); }
+
+// The first n <= LANES numbers from there, and zeros after them; and the way back.
+#if defined(__AVX512F__)
+static inline Vector<float> load_some(const float* from, int n) {
+    return _mm512_maskz_loadu_ps((1u << n) - 1, from);
+}
+static inline Vector<double> load_some(const double* from, int n) {
+    return _mm512_maskz_loadu_pd((1u << n) - 1, from);
+}
+static inline void store_some(float* to, int n, Vector<float> v) {
+    _mm512_mask_storeu_ps(to, (1u << n) - 1, v);
+}
+static inline void store_some(double* to, int n, Vector<double> v) {
+    _mm512_mask_storeu_pd(to, (1u << n) - 1, v);
+}
+#else
+template <class S> static inline Vector<S> load_some(const S* from, int n) {
+    if (n == LANES<S>) return load(from);
+    Vector<S> v{};
+    for (int l = 0; l < n; l++) v[l] = from[l];
+    return v;
+}
+template <class S> static inline void store_some(S* to, int n, Vector<S> v) {
+    if (n == LANES<S>) return store(to, v);
+    for (int l = 0; l < n; l++) to[l] = v[l];
+}
+#endif
+
+// The vectors that have these lanes of a and b, whose lanes are counted on from a's.
+#if defined(__clang__)
+#define CHOSEN(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#define CHOSEN(a, b, ...) __builtin_shuffle(a, b, typename Types<S>::integers{__VA_ARGS__})
+#endif
+
+// Each two vectors a SPAN apart exchange the upper half of every 2 * SPAN lanes of the first for
+// the lower half of the second.
+template <class S, int SPAN, size_t... l>
+static inline void exchange(Vector<S>* v, std::index_sequence<l...>) {
+    constexpr int L = LANES<S>, s = SPAN;
+#pragma GCC unroll 16
+    for (int i = 0; i < L; i++)
+        if (!(i & s)) {
+            Vector<S> a = v[i], b = v[i + s];
+            v[i] = CHOSEN(a, b, (l & s ? L + l - s : l)...);
+            v[i + s] = CHOSEN(a, b, (l & s ? L + l : l + s)...);
+        }
+}
+
+// Rows become columns.
+template <class S, int SPAN = LANES<S> / 2> static inline void transpose(Vector<S>* v) {
+    exchange<S, SPAN>(v, std::make_index_sequence<LANES<S>>());
+    if constexpr (SPAN > 1) transpose<S, SPAN / 2>(v);
+}
 
 template <class S> static inline void copy(S* to, const S* from, size_t n) {
     std::memcpy(to, from, n * sizeof(S));
@@ -98,12 +154,12 @@ static inline Vector<float> exp(Vector<float> x) {
     return power + power * rest;
 }
 
-// 2^x for x <= 0, to the last bit or two; no less than 2^-90, which nothing is that is added to 1.
-static inline Vector<float> exp2_below(Vector<float> x) {
-    const float to_integer = 12582912;
+// 2^x for x < 127, to the last bit or two; no less than 2^-90.
+static inline Vector<float> exp2(Vector<float> x) {
+    const float to_exponent = 12582912 + 127;  // in whose lowest bits whole numbers are exponents
     x = x < -90 ? Vector<float>{} - 90 : x;
-    Vector<float> shifted = x + to_integer, r = x - (shifted - to_integer);
-    Vector<float> power = (Vector<float>)(((Types<float>::integers)shifted << 23) + (127 << 23));
+    Vector<float> shifted = x + to_exponent, r = x - (shifted - to_exponent);
+    Vector<float> power = (Vector<float>)((Types<float>::integers)shifted << 23);
     Vector<float> p = r * 1.53707049e-4f + 1.33998482e-3f;  // found by least squares on ±1/2
     p = p * r + 9.61837359e-3f;
     p = p * r + 5.55032901e-2f;
@@ -127,7 +183,7 @@ static inline Vector<float> tanh(Vector<float> x) {
 //
 // Abramowitz and Stegun 7.1.26, as PyTorch has it: to 1e-7.
 static inline void normal(Vector<float> x, Vector<float>& below, Vector<float>& density) {
-    Vector<float> far = x < 0 ? -x : x, e = exp2_below(-.72134752f * x * x);
+    Vector<float> far = x < 0 ? -x : x, e = exp2(-.72134752f * x * x);
     Vector<float> t = quotient(Vector<float>{} + 1, 1 + .23164189f * far);
     Vector<float> p = t * 1.061405429f - 1.453152027f;
     p = p * t + 1.421413741f;
@@ -146,7 +202,7 @@ template <class F> static inline Vector<double> each(Vector<double> x, F f) {
 static inline Vector<double> exp(Vector<double> x) {
     return each(x, [](double v) { return std::exp(v); });
 }
-static inline Vector<double> exp2_below(Vector<double> x) {
+static inline Vector<double> exp2(Vector<double> x) {
     return each(x, [](double v) { return std::exp2(v); });
 }
 static inline Vector<double> sigmoid(Vector<double> x) {

@@ -8,17 +8,8 @@ import torch
 from torch import Tensor
 from torch.func import vmap
 
-from architectures.layers.attention import (
-    Scope,
-    appended,
-    attend,
-    attend_whole,
-    readable,
-    self_scope,
-    weights,
-)
-from architectures.layers.positions import Positions, rotate
-from bench.kernels.library import library
+from architectures.layers.attention import Scope, appended, attend, self_scope, weights
+from architectures.layers.positions import Positions
 
 R, B, H, T, S, d = 3, 4, 2, 5, 7, 6
 
@@ -127,109 +118,6 @@ def test_the_weights_are_those_that_attention_uses(bias: str) -> None:
     torch.testing.assert_close(shares.sum(-1), torch.ones_like(shares[..., 0]))
     if scope.bias is not None and scope.bias.dtype == torch.bool:
         assert (shares.masked_select(~scope.bias) == 0).all()
-
-
-compiled = pytest.mark.skipif(library() is None, reason="there is no C++ compiler here")
-# Steps, and the size of a head.
-WHOLE = [(1, 4), (5, 6), (16, 10), (17, 2), (33, 16), (70, 34), (130, 6)]
-
-
-def by_heads(projected: Tensor, scope: Scope) -> Tensor:
-    """What `attend_whole` does, by way of `attend`."""
-    heads = (
-        projected.unflatten(0, (scope.batch, -1)).unflatten(2, (3, H, -1)).permute(2, 0, 3, 1, 4)
-    )
-    query, key, value = heads.unbind()
-    if scope.rotation is not None:
-        query, key = rotate(query, scope.rotation), rotate(key, scope.rotation)
-    return attend(query, key, value, scope).transpose(1, 2).flatten(2).flatten(0, 1)
-
-
-def whole(encoding: str, causal: bool, masked: bool, steps: int, size: int) -> Scope:
-    mask = some(B, steps) if masked else None
-    positions = Positions(encoding, H * size, H, 0)
-    return self_scope(normal(B, steps, H * size), positions, causal, mask)
-
-
-@compiled
-@pytest.mark.parametrize(("steps", "size"), WHOLE)
-@pytest.mark.parametrize("who", ["all", "masked", "causal"])
-@pytest.mark.parametrize("encoding", ["rotary", "none"])
-def test_whole_attention_is_attention(encoding: str, who: str, steps: int, size: int) -> None:
-    scope = whole(encoding, who == "causal", who == "masked", steps, size)
-    projected = normal(B * steps, 3 * H * size).requires_grad_()
-    assert readable(projected, scope)
-    found = with_gradients(attend_whole(projected, H, scope), projected)
-    torch.testing.assert_close(found, with_gradients(by_heads(projected, scope), projected))
-
-
-@compiled
-def test_whole_attention_in_single_precision() -> None:
-    torch.manual_seed(2)  # scores of 30 and more, which some draws have, round to more than this
-    scope = whole("none", True, False, 70, 10)
-    projected = (3 * normal(B * 70, 60)).requires_grad_()
-    single = projected.detach().float().requires_grad_()
-    found = with_gradients(attend_whole(single, H, scope).double(), single)
-    expected = with_gradients(by_heads(projected, scope), projected)
-    torch.testing.assert_close(found[0], expected[0], rtol=1e-5, atol=1e-5)
-    torch.testing.assert_close(found[1].double(), expected[1], rtol=1e-4, atol=1e-5)
-
-
-@compiled
-@pytest.mark.parametrize("dim", [0, 2])
-def test_whole_attention_of_replicas(dim: int) -> None:
-    steps, size = 9, 6
-    scopes = [whole("rotary", False, True, steps, size) for _ in range(R)]
-    projected = normal(R, B * steps, 3 * H * size).requires_grad_()
-    masks = torch.stack([scope.bias for scope in scopes])
-
-    def attended(projected: Tensor, mask: Tensor) -> Tensor:
-        return attend_whole(projected, H, scopes[0]._replace(bias=mask, stacked=True))
-
-    found = vmap(attended, (dim, 0))(projected.movedim(0, dim), masks)
-    alone = [by_heads(projected[r], scopes[r]) for r in range(R)]
-    torch.testing.assert_close(
-        with_gradients(found, projected), with_gradients(torch.stack(alone), projected)
-    )
-
-
-@compiled
-@pytest.mark.parametrize("kind", [torch.float32, torch.float64])
-def test_whole_attention_reads_nothing_that_it_may_not_see(kind: torch.dtype) -> None:
-    steps, size = 37, 10
-    for causal in (False, True):
-        scope = whole("none", causal, not causal, steps, size)
-        hidden = torch.ones(B, steps, dtype=torch.bool)
-        hidden[:, : steps - 7] = False  # by steps before the last seven
-        if scope.bias is not None:
-            scope.bias[:2, ..., -7:] = False
-            scope.bias[2] = False  # here nobody sees anything
-        projected = normal(B * steps, 3 * H * size).to(kind).requires_grad_()
-        result = attend_whole(projected, H, scope).unflatten(0, (B, steps))
-        (gradient,) = torch.autograd.grad(result[:2, : steps - 7].sum(), projected)
-        reached = gradient.unflatten(0, (B, steps))[..., H * size :].abs().sum(-1) > 0
-        assert not reached[hidden].any()
-        assert reached[:2, 0].all() or not causal
-        if not causal:
-            assert (result[2] == 0).all()
-            wild = projected.detach().unflatten(0, (B, steps)).clone()
-            wild[:2, -7:, H * size :] = torch.nan
-            same = attend_whole(wild.flatten(0, 1), H, scope).unflatten(0, (B, steps))
-            assert torch.equal(same[:2, : steps - 7], result[:2, : steps - 7])
-
-
-@compiled
-def test_whole_attention_keeps_what_is_not_a_number() -> None:
-    projected = normal(B * T, 3 * H * d).float()
-    projected[0] = torch.nan
-    result = attend_whole(projected, H, Scope(B)).unflatten(0, (B, T))
-    assert result[0].isnan().all()
-    assert not result[1:].isnan().any()
-
-
-def test_whole_attention_is_for_biases_of_keys_alone() -> None:
-    for scope in (whole("alibi", False, False, T, d), Scope(B, some(1, 1, T, T))):
-        assert not readable(normal(B * T, 3 * H * d), scope)
 
 
 @pytest.mark.parametrize("masked", [False, True])

@@ -32,10 +32,10 @@ def wild(width: int, hidden: int) -> FeedForward:
 def written_out(layer: FeedForward, x: Tensor) -> Tensor:
     norm, enter, _, leave = layer
     far = x - x.mean(-1, keepdim=True)
-    x = far / (far.square().mean(-1, keepdim=True) + norm.eps).sqrt() * norm.weight + norm.bias
-    hidden = x @ enter.weight.mT + enter.bias
+    normed = far / (far.square().mean(-1, keepdim=True) + norm.eps).sqrt() * norm.weight + norm.bias
+    hidden = normed @ enter.weight.mT + enter.bias
     hidden = hidden * torch.special.ndtr(hidden)
-    return hidden @ leave.weight.mT + leave.bias
+    return x + hidden @ leave.weight.mT + leave.bias
 
 
 def gradients(layer: FeedForward, forward: Callable[[Tensor], Tensor], x: Tensor) -> list[Tensor]:

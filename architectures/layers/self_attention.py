@@ -1,0 +1,74 @@
+"""The self-attention of a residual block, on a kernel where it is compiled and narrow."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from architectures.layers.attention import Scope
+from architectures.layers.kernel import differentiable_once, fronted
+from bench.kernels import attention as compiled
+from bench.kernels.library import serves
+
+NARROW = 128  # the widest that was measured to be faster so
+
+
+def attends(x: Tensor, scope: Scope) -> bool:
+    """Whether `self_attention` takes these: where its kernel is, and what the scope asks of it."""
+    keys_alone = scope.bias is None or (scope.bias.dtype == torch.bool and scope.bias.shape[2] == 1)
+    return keys_alone and x.shape[-1] <= NARROW and serves(x)
+
+
+def self_attention(x: Tensor, weights: list[Tensor], heads: int, scope: Scope) -> Tensor:
+    """`x + merge(heads of project(norm(x)))` of whole sequences, `(B * T, D)`.
+
+    weights: the parameters of norm, `project` and `merge`, in order.
+    """
+    cosine, sine = (None, None) if scope.rotation is None else scope.rotation
+    mask = None if scope.bias is None else scope.bias.flatten(1)
+    given = cosine, sine, mask, scope.batch, heads, scope.causal
+    result: Tensor = _SelfAttention.apply(x, *weights, *given)[0]  # type: ignore[no-untyped-call]
+    return result
+
+
+class _SelfAttention(torch.autograd.Function):
+    """x, five weights, cosine, sine and mask; then examples, heads and whether they are causal."""
+
+    @staticmethod
+    def forward(*inputs: Any) -> tuple[Tensor, Tensor]:
+        return compiled.self_attention(*_grouped(*inputs))  # type: ignore[no-any-return]
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
+        *tensors, ctx.batch, ctx.heads, ctx.causal = inputs
+        ctx.mark_non_differentiable(output[1])
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(*tensors, output[1])
+
+    @staticmethod
+    @differentiable_once
+    def backward(ctx: Any, gradient: Tensor | None, _: None) -> tuple[Tensor | None, ...]:
+        if gradient is None:
+            return (None,) * 12
+        *tensors, kept = ctx.saved_tensors
+        given = _grouped(*tensors, ctx.batch, ctx.heads, ctx.causal)
+        made = compiled.self_attention_backward(*given, kept, gradient)
+        return (*made, *(None,) * 6)
+
+    @staticmethod
+    def vmap(
+        info: Any, in_dims: tuple[int | None, ...], *inputs: Any
+    ) -> tuple[tuple[Tensor, Tensor], tuple[int, int]]:
+        """Whatever replicas differ in comes to the front; they turn steps by the same angles."""
+        replicas = info.batch_size
+        *weighed, cosine, sine, mask, batch, heads, causal = inputs
+        weighed = [
+            fronted(each, dim, replicas) for each, dim in zip(weighed, in_dims, strict=False)
+        ]
+        mask = None if mask is None else fronted(mask, in_dims[8], replicas)
+        given = *weighed, cosine, sine, mask, batch, heads, causal
+        return _SelfAttention.apply(*given), (0, 0)  # type: ignore[no-untyped-call]
+
+
+def _grouped(x: Tensor, *rest: Any) -> tuple[Any, ...]:
+    return x, list(rest[:5]), *rest[5:]

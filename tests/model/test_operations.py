@@ -1,11 +1,15 @@
 """Operations of a forward pass against closed forms."""
 
 import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
 
 from bench import registry
 from bench.contract import Alignment, Signature, Tokens
 from bench.matching import Plan, match
-from bench.model.operations import forward_operations
+from bench.model import operations
+from bench.model.operations import forward_operations, quickest
 
 POOLED = Signature(Tokens(5), Tokens(3), Alignment.POOLED, steps=7)
 FREE = Signature(Tokens(5), Tokens(3), Alignment.FREE, steps=7, target_steps=4)
@@ -41,3 +45,69 @@ def test_every_architecture_can_be_counted(name):
     plan = match(registry.architecture(name).value, task.signature(task.lengths[0]))
     assert isinstance(plan, Plan)
     assert forward_operations(plan, 4 * plan.architecture.multiple) > 0
+
+
+@pytest.mark.parametrize("name", sorted(registry.architectures()))
+def test_a_cpu_counts_what_shapes_alone_say(name, monkeypatch):
+    task = registry.task("moving_digit" if name in ("conv_lstm", "cnn_lstm") else "recall").value
+    plan = match(registry.architecture(name).value, task.signature(task.lengths[0]))
+    counts = []
+    for device in ("cpu", "meta"):
+        monkeypatch.setattr(operations, "quickest", lambda *_, device=device: device)
+        counts.append(forward_operations(plan, 4 * plan.architecture.multiple))
+    assert counts[0] == counts[1]
+
+
+@pytest.mark.filterwarnings("ignore:LSTM with projections")
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: nn.LSTM(6, 8, num_layers=2, bidirectional=True, batch_first=True),
+        lambda: nn.LSTM(6, 8, proj_size=4, bias=False),
+        lambda: nn.GRU(6, 8, num_layers=2, bidirectional=True, batch_first=True),
+        lambda: nn.RNN(6, 8),
+        lambda: SelfAttention(),
+        lambda: nn.TransformerEncoderLayer(6, 2, 12, dropout=0.0, batch_first=True),
+        lambda: nn.Conv1d(5, 8, 3, padding="same"),
+        lambda: nn.ConvTranspose1d(5, 8, 3, stride=2),
+    ],
+    ids=["lstm", "projected_lstm", "gru", "rnn", "attention", "transformer", "conv", "transposed"],
+)
+def test_libraries_kernels_are_counted_as_their_shapes(make):
+    counts = []
+    for device in ("cpu", "meta"):
+        with torch.device(device):
+            module, x = make(), torch.zeros(1, 5, 6)
+            counts.append(operations.operations(lambda module=module, x=x: module(x)))
+    assert counts[0] == counts[1] > 0
+
+
+class SelfAttention(nn.MultiheadAttention):
+    def __init__(self):
+        super().__init__(6, 2, batch_first=True)
+
+    def forward(self, x):
+        return super().forward(x, x, x, need_weights=False)
+
+
+@pytest.mark.parametrize("how", [{"is_causal": True}, {"attn_mask": 3}, {"dropout_p": 0.5}])
+def test_attention_is_two_products_whatever_computes_it(how):
+    how = {name: torch.ones(3, 5) if name == "attn_mask" else value for name, value in how.items()}
+    query, key, value = torch.zeros(2, 4, 3, 8), torch.zeros(2, 4, 5, 8), torch.zeros(2, 4, 5, 6)
+    found = operations.operations(lambda: F.scaled_dot_product_attention(query, key, value, **how))
+    assert found == 2 * (2 * 4) * 3 * 5 * (8 + 6)
+
+
+def test_models_too_large_to_compute_are_counted_by_their_shapes():
+    assert quickest(POOLED, D) == "cpu"
+    assert quickest(POOLED, 2**14) == "meta"
+    square = match(registry.architecture("lstm").value, POOLED)
+    assert forward_operations(square, 2**20) == 7 * 2 * 4 * 2 * 2**40 + 2 * 2**20 * 3
+
+
+def test_counting_leaves_the_generator_alone():
+    torch.manual_seed(0)
+    counted("lstm", POOLED)
+    after = torch.rand(3)
+    torch.manual_seed(0)
+    assert torch.equal(after, torch.rand(3))

@@ -122,17 +122,22 @@ def discover(plugins: Iterable[Path] = ()) -> None:
     Built-in files and entry points are imported once; a plugin file named twice likewise.
     Raises `InputError` where a plugin is missing or does not import.
     """
-    for folder in ("architectures", "tasks"):
-        package = importlib.import_module(folder)
-        for module in sorted(pkgutil.iter_modules(package.__path__), key=lambda found: found.name):
-            if not module.ispkg:
-                importlib.import_module(f"{folder}.{module.name}")
+    discover_built_in()
     for group in ("lagbench.architectures", "lagbench.tasks"):
         for entry in entry_points(group=group):
             with _undone_on_failure(f"The entry point {entry.name!r} ({entry.value})"):
                 entry.load()
     for path in plugins:
         _import_plugin(path)
+
+
+def discover_built_in() -> None:
+    """Import every file of `architectures` and `tasks`, once."""
+    for folder in ("architectures", "tasks"):
+        package = importlib.import_module(folder)
+        for module in sorted(pkgutil.iter_modules(package.__path__), key=lambda found: found.name):
+            if not module.ispkg:
+                importlib.import_module(f"{folder}.{module.name}")
 
 
 def _import_plugin(path: Path) -> None:

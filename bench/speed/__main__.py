@@ -13,7 +13,8 @@ from rich.console import Console
 
 from bench import registry
 from bench.display import rows
-from bench.run.executor import WORKER_ENVIRONMENT, compute_alone
+from bench.run.executor import compute_alone
+from bench.run.executors.environment import WORKER_ENVIRONMENT
 from bench.run.machine import commit, device_name
 from bench.speed import (
     decoding,

@@ -20,7 +20,8 @@ from torchmetrics.classification import MulticlassAccuracy
 
 from bench import registry
 from bench.contract import Split, Tokens
-from bench.run.executor import WORKER_ENVIRONMENT, compute_alone
+from bench.run.executor import compute_alone
+from bench.run.executors.environment import WORKER_ENVIRONMENT
 from bench.train.cell import Job
 from bench.train.data import generator
 

@@ -41,6 +41,15 @@ class Guard:
             self.warning = f"W&B stopped tracking: {type(error).__name__}: {error}"
 
 
+def prepare() -> None:
+    """Import what runs need, which takes a second; nothing of W&B is started yet."""
+    os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
+    import wandb
+    from wandb.proto import wandb_internal_pb2
+
+    del wandb, wandb_internal_pb2
+
+
 def opened(tracking: Tracking, identity: Identity) -> Any:
     """A new run, written to the disk alone; any number may be open at once.
 

@@ -21,7 +21,7 @@ class Command:
         self.folder = folder
         self.output, self.errors = TemporaryFile(), TemporaryFile()  # noqa: SIM115
         self.process = subprocess.Popen(
-            [sys.executable, "-c", "from bench.cli import main; main()", *map(str, words)],
+            [sys.executable, "-c", "from bench.__main__ import main; main()", *map(str, words)],
             cwd=folder,
             env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200", **environment},
             stdout=self.output,

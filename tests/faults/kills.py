@@ -43,7 +43,7 @@ lengths = [3]
 class Attack:
     """So many kills of runs of a small suite, and what comes of these runs.
 
-    `killed` counts what died: a driver, a worker, or W&B's service of either.
+    `killed` counts what died: a driver, a worker, what workers are forked from, or W&B's service.
     """
 
     def __init__(self, folder: Path, kills: int, seed: int = 0) -> None:
@@ -105,12 +105,14 @@ def family(driver: int) -> dict[str, list[psutil.Process]]:
     found = {"driver": [psutil.Process(driver)]}
     for process in found["driver"][0].children(recursive=True):
         try:
-            words = " ".join(process.cmdline())
+            words, above = " ".join(process.cmdline()), process.ppid()
         except psutil.Error:  # it is gone by now
             continue
         if "wandb-core" in words:
             found.setdefault("W&B's service", []).append(process)
-        elif "spawn_main" in words:
+        elif "forkserver" in words and above == driver:
+            found.setdefault("nursery", []).append(process)
+        elif "forkserver" in words or "spawn_main" in words:
             found.setdefault("worker", []).append(process)
     return found
 

@@ -2,7 +2,9 @@
 
 import json
 import signal
+from contextlib import suppress
 
+import psutil
 import pytest
 from command import ROOT, Command, alive, wait
 
@@ -89,3 +91,21 @@ def test_killed_it_takes_its_workers_along_and_frees_the_folder(sitting):
     command.end()
     wait(lambda: not alive(worker))
     goes_on(sitting)
+
+
+@pytest.mark.parametrize("words", [("no_such_suite",), ("--length", "many")])
+def test_bad_input_leaves_nothing_running(tmp_path, words):
+    command = Command("run", *words, folder=tmp_path)
+    status, _, errors = command.end()
+    assert status == 2
+    assert "Traceback" not in errors
+    wait(lambda: not beginnings(tmp_path))
+
+
+def beginnings(folder):
+    """The processes that were started in a folder."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            found += [process] if process.cwd() == str(folder) else []
+    return found

@@ -11,7 +11,8 @@ from threading import Thread
 from bench.contract import InputError
 from bench.record import Status
 from bench.run.ending import ended
-from bench.run.executor import WORKER_ENVIRONMENT, Finished, Listener, Setup, frugal
+from bench.run.executor import Finished, Listener, Setup, frugal
+from bench.run.executors.environment import WORKER_ENVIRONMENT
 from bench.run.executors.worker import DiedError, Worker
 from bench.run.trial import Cell
 

@@ -28,7 +28,6 @@ from bench.model.budget import Budget
 from bench.record import Record, Status
 from bench.run.ending import ended
 from bench.run.executor import (
-    WORKER_ENVIRONMENT,
     Event,
     Finished,
     Listener,
@@ -38,6 +37,7 @@ from bench.run.executor import (
     frugal,
     work,
 )
+from bench.run.executors.environment import WORKER_ENVIRONMENT
 from bench.run.memory import limit_memory
 from bench.run.trial import Cell
 from bench.tracking import CellRuns, Tracking

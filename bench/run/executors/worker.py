@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import CancelledError
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
-from multiprocessing import get_context, parent_process
+from multiprocessing import parent_process
 from multiprocessing.connection import Connection
 from threading import Thread
 from typing import Any
@@ -16,10 +16,10 @@ from pebble import ProcessExpired, ProcessPool
 
 from bench import registry
 from bench.run.executor import Event, Finished, Listener, Setup, compute_alone, work
+from bench.run.executors import nursery
+from bench.run.executors.nursery import CONTEXT
 from bench.run.memory import limit_memory
 from bench.run.trial import Cell
-
-CONTEXT = get_context("spawn")
 
 
 class DiedError(Exception):
@@ -39,7 +39,8 @@ class Worker:
         """
         events, self._events = CONTEXT.Pipe(duplex=False)
         Thread(target=_forward, args=(events, listen), daemon=True).start()
-        given = setup, core, self._events
+        given = setup, core, self._events, dict(os.environ)
+        nursery.start()
         self._pool = ProcessPool(1, context=CONTEXT, initializer=_prepare, initargs=given)
         self._process: int = self._awaited(None, os.getpid)
 
@@ -80,7 +81,9 @@ def _forward(events: "Connection[Any, Any]", listen: Listener) -> None:
 _EVENTS: "Connection[Any, Any]"
 
 
-def _prepare(setup: Setup, core: int | None, events: "Connection[Any, Any]") -> None:
+def _prepare(
+    setup: Setup, core: int | None, events: "Connection[Any, Any]", environment: dict[str, str]
+) -> None:
     """Make a fresh process a worker: one thread, every name known, as much memory as it may have.
 
     It ends when the process that started it does. What it prints goes to standard error, so that
@@ -88,6 +91,7 @@ def _prepare(setup: Setup, core: int | None, events: "Connection[Any, Any]") -> 
     """
     global _EVENTS
     _EVENTS = events
+    nursery.adopt(environment)
     Thread(target=_end_with_parent, daemon=True).start()
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     if core is not None:

@@ -6,8 +6,10 @@ data of the charts.
 
 import html
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,11 @@ from bench.report.tables import Results, Tables, derive, write_tables
 from bench.report.verdict import verdict
 
 
+def prepare() -> None:
+    """Import what the first report would wait for, beside what this file imports."""
+    import scikit_posthocs  # noqa: F401  matplotlib comes with it
+
+
 def write_report(
     out: Path, run: Run, records: Sequence[Record], throughputs: Sequence[Throughput]
 ) -> list[Path]:
@@ -37,15 +44,17 @@ def write_report(
     """
     cells = set(run.cells)
     reported = [record for record in records if record.cell in cells]
-    tables = derive(reported, throughputs)
-    drawn = [*figures(tables), *attention.figures(reported)]
-    context = _context(run, reported, tables) | {"figures": drawn}
-    paths = write_tables(out, tables)
-    write_figures(out / "figures", drawn)
-    pages = {
-        "report.md": markdown("report.md.j2", context),
-        "report.html": markup("report.html.j2", context | {"vega": _vega()}),
-    }
+    with ThreadPoolExecutor(1) as aside:
+        vega = aside.submit(_vega)
+        tables = derive(reported, throughputs)
+        made = chain(figures(tables), attention.figures(reported))
+        drawn = write_figures(out / "figures", made)
+        paths = write_tables(out, tables)
+        context = _context(run, reported, tables) | {"figures": drawn}
+        pages = {
+            "report.md": markdown("report.md.j2", context),
+            "report.html": markup("report.html.j2", context | {"vega": vega.result()}),
+        }
     for name, text in pages.items():
         paths.append(out / name)
         paths[-1].write_text(text, encoding="utf-8", newline="\n")
@@ -73,14 +82,27 @@ def _context(run: Run, records: Sequence[Record], tables: Tables) -> dict[str, A
     }
 
 
-def write_figures(folder: Path, drawn: Sequence[Figure]) -> None:
-    """Draw figures into a folder as SVG, each by its name, and remove all others there."""
+def write_figures(folder: Path, made: Iterable[Figure]) -> list[Figure]:
+    """Draw figures into a folder as SVG, each by its name, and remove all others there.
+
+    Returns them. Each is drawn while the next is made: Vega leaves Python free. Nothing is written
+    before all are.
+    """
+    with ThreadPoolExecutor(1) as aside:
+        drawn = [(figure, aside.submit(_drawn, figure)) for figure in made]
+    pictures = [(figure.name, picture.result()) for figure, picture in drawn]
     folder.mkdir(parents=True, exist_ok=True)
     for stale in folder.glob("*.svg"):
         stale.unlink()
-    for figure in drawn:
-        svg = vl_convert.vegalite_to_svg(figure.specification, vl_version=VEGA_LITE)
-        (folder / f"{figure.name}.svg").write_text(svg, encoding="utf-8", newline="\n")
+    for name, picture in pictures:
+        (folder / f"{name}.svg").write_text(picture, encoding="utf-8", newline="\n")
+    return [figure for figure, _ in drawn]
+
+
+def _drawn(figure: Figure) -> str:
+    """A figure as SVG."""
+    svg: str = vl_convert.vegalite_to_svg(figure.specification, vl_version=VEGA_LITE)
+    return svg
 
 
 def markup(template: str, context: dict[str, Any]) -> str:

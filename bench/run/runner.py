@@ -3,10 +3,11 @@
 import shlex
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Thread
 
 from bench.record import Record, Run, Status
 from bench.run.ending import Setting
@@ -122,8 +123,13 @@ def _run(order: Order, todo: list[Cell], store: Store, watcher: Watcher) -> Run:
     store.write_run(report)
     trials = sum(len(cell.pairs) for cell in todo)
     with SuiteRuns(order.tracking, order.suite.name, trials) as runs:
+        ahead = Thread(target=_import_ahead, args=(order.tracking,), daemon=True)
+        if missing and order.executor.workers:  # others compute: this process would only wait
+            ahead.start()
         found |= trained(order, missing, store, watcher, runs)
         runs.settle()
+        if ahead.is_alive():
+            ahead.join()
         measure(unmeasured(found, store), store, order.device, watcher.measured, watcher.warned)
         seconds = report.seconds + time.monotonic() - started
         report = report.model_copy(update={"seconds": seconds, "reported": True})
@@ -132,6 +138,18 @@ def _run(order: Order, todo: list[Cell], store: Store, watcher: Watcher) -> Run:
         watcher.warned(warning)
     store.write_run(report)
     return report
+
+
+def _import_ahead(tracking: Tracking) -> None:
+    """Import what takes seconds and is needed once all is trained: to measure, report and track."""
+    with suppress(Exception):  # whoever needs it says what is wrong with it
+        import bench.run.cell  # noqa: F401
+        from bench.report import page
+        from bench.tracking import opening
+
+        page.prepare()
+        if tracking.mode != "disabled":
+            opening.prepare()
 
 
 def _kept(cell: Cell, records: list[Record], store: Store) -> bool:

@@ -44,10 +44,7 @@ class Guard:
 def prepare() -> None:
     """Import what runs need, which takes a second; nothing of W&B is started yet."""
     os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
-    import wandb
-    from wandb.proto import wandb_internal_pb2
-
-    del wandb, wandb_internal_pb2
+    import wandb.proto.wandb_internal_pb2  # noqa: F401  and all of W&B with it
 
 
 def opened(tracking: Tracking, identity: Identity) -> Any:

@@ -1,6 +1,9 @@
 """A tiny suite from beginning to end: trained, tracked, measured, reported, resumed."""
 
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -121,6 +124,19 @@ def test_workers_give_the_same_numbers_as_this_process(finished, tmp_path):
     pd.testing.assert_frame_equal(trials(tmp_path / "out"), trials(out))
     assert len(recorder.trained) == 9
     assert any(event.points for event in recorder.events)
+
+
+@pytest.mark.parametrize(("mode", "expected"), [("offline", "[]"), ("disabled", "['wandb']")])
+def test_what_is_needed_in_the_end_is_imported_ahead(mode, expected):
+    needed = ["pytorch_lightning", "altair", "matplotlib", "wandb"]
+    program = (
+        "import sys; from bench.run.runner import _import_ahead; "
+        f"from bench.tracking import Tracking; _import_ahead(Tracking({mode!r})); "
+        f"print([name for name in {needed} if name not in sys.modules])"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    found = subprocess.check_output([sys.executable, "-c", program], env=environment, text=True)
+    assert found.strip() == expected
 
 
 def test_another_selection_adds_to_the_folder(finished, tmp_path):

@@ -6,29 +6,34 @@ is left to the workers, who say why.
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable
 from contextlib import suppress
+from importlib import import_module
 
 
-def _imports() -> Iterator[None]:
-
-    yield
-
-    yield
-    from bench import registry
-
-    yield
-    registry.discover_built_in()
-    yield
+def _prepare_tracking() -> None:
     from bench.tracking import opening
 
     opening.prepare()
-    yield
 
+
+def _discover() -> None:
+    from bench import registry
+
+    registry.discover_built_in()
+
+
+PARTS: tuple[Callable[[], object], ...] = (
+    lambda: import_module("torch"),
+    lambda: import_module("bench.run.cell"),  # and Lightning with it
+    _discover,
+    _prepare_tracking,
+)
 
 _COMMAND = os.getppid()
 signal.signal(signal.SIGINT, signal.SIG_IGN)  # whom Ctrl-C ends is the command
 with suppress(Exception):
-    for _ in _imports():
+    for part in PARTS:
+        part()
         if os.getppid() != _COMMAND:
             os._exit(1)

@@ -78,7 +78,8 @@ def test_what_is_preloaded_starts_no_thread_and_asks_for_no_gpu():
         "for name in ('is_available', 'device_count', '_lazy_init'):\n"
         "    setattr(torch.cuda, name, lambda *_, name=name: print('asked:', name))\n"
         "import bench.run.executors.preloaded, sys\n"
-        "print(len(os.listdir('/proc/self/task')), {'pytorch_lightning', 'wandb'} <= {*sys.modules})"
+        "imported = {'pytorch_lightning', 'wandb'} <= {*sys.modules}\n"
+        "print(len(os.listdir('/proc/self/task')), imported)"
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT), **nursery.WORKER_ENVIRONMENT}
     found = subprocess.check_output([sys.executable, "-c", program], env=environment, text=True)

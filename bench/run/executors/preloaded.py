@@ -6,15 +6,15 @@ is left to the workers, who say why.
 
 import os
 import signal
-from collections.abc import Callable
 from contextlib import suppress
-from importlib import import_module
 
 
-def _prepare_tracking() -> None:
-    from bench.tracking import opening
+def _import_torch() -> None:
+    import torch  # noqa: F401
 
-    opening.prepare()
+
+def _import_lightning() -> None:
+    import bench.run.cell  # noqa: F401
 
 
 def _discover() -> None:
@@ -23,17 +23,16 @@ def _discover() -> None:
     registry.discover_built_in()
 
 
-PARTS: tuple[Callable[[], object], ...] = (
-    lambda: import_module("torch"),
-    lambda: import_module("bench.run.cell"),  # and Lightning with it
-    _discover,
-    _prepare_tracking,
-)
+def _prepare_tracking() -> None:
+    from bench.tracking import opening
+
+    opening.prepare()
+
 
 _COMMAND = os.getppid()
 signal.signal(signal.SIGINT, signal.SIG_IGN)  # whom Ctrl-C ends is the command
 with suppress(Exception):
-    for part in PARTS:
+    for part in (_import_torch, _import_lightning, _discover, _prepare_tracking):
         part()
         if os.getppid() != _COMMAND:
             os._exit(1)

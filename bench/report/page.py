@@ -6,10 +6,11 @@ data of the charts.
 
 import html
 import re
-from collections.abc import Callable, Iterable, Sequence
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,11 @@ from bench.report.panels import ROWS, VEGA_LITE, Figure
 from bench.report.statistics import HOLDS
 from bench.report.tables import Results, Tables, derive, write_tables
 from bench.report.verdict import verdict
+
+_BUNDLE = """
+import sys, vl_convert
+sys.stdout.buffer.write(vl_convert.javascript_bundle(*sys.argv[1:]).encode())
+"""
 
 
 def prepare() -> None:
@@ -47,14 +53,14 @@ def write_report(
     with ThreadPoolExecutor(1) as aside:
         vega = aside.submit(_vega)
         tables = derive(reported, throughputs)
-        made = chain(figures(tables), attention.figures(reported))
-        drawn = write_figures(out / "figures", made)
-        paths = write_tables(out, tables)
+        drawn = [*figures(tables), *attention.figures(reported)]
         context = _context(run, reported, tables) | {"figures": drawn}
-        pages = {
-            "report.md": markdown("report.md.j2", context),
-            "report.html": markup("report.html.j2", context | {"vega": vega.result()}),
-        }
+        paths = write_tables(out, tables)
+        write_figures(out / "figures", drawn)
+    pages = {
+        "report.md": markdown("report.md.j2", context),
+        "report.html": markup("report.html.j2", context | {"vega": vega.result()}),
+    }
     for name, text in pages.items():
         paths.append(out / name)
         paths[-1].write_text(text, encoding="utf-8", newline="\n")
@@ -82,27 +88,14 @@ def _context(run: Run, records: Sequence[Record], tables: Tables) -> dict[str, A
     }
 
 
-def write_figures(folder: Path, made: Iterable[Figure]) -> list[Figure]:
-    """Draw figures into a folder as SVG, each by its name, and remove all others there.
-
-    Returns them. Each is drawn while the next is made: Vega leaves Python free. Nothing is written
-    before all are.
-    """
-    with ThreadPoolExecutor(1) as aside:
-        drawn = [(figure, aside.submit(_drawn, figure)) for figure in made]
-    pictures = [(figure.name, picture.result()) for figure, picture in drawn]
+def write_figures(folder: Path, drawn: Sequence[Figure]) -> None:
+    """Draw figures into a folder as SVG, each by its name, and remove all others there."""
     folder.mkdir(parents=True, exist_ok=True)
     for stale in folder.glob("*.svg"):
         stale.unlink()
-    for name, picture in pictures:
-        (folder / f"{name}.svg").write_text(picture, encoding="utf-8", newline="\n")
-    return [figure for figure, _ in drawn]
-
-
-def _drawn(figure: Figure) -> str:
-    """A figure as SVG."""
-    svg: str = vl_convert.vegalite_to_svg(figure.specification, vl_version=VEGA_LITE)
-    return svg
+    for figure in drawn:
+        svg = vl_convert.vegalite_to_svg(figure.specification, vl_version=VEGA_LITE)
+        (folder / f"{figure.name}.svg").write_text(svg, encoding="utf-8", newline="\n")
 
 
 def markup(template: str, context: dict[str, Any]) -> str:
@@ -114,8 +107,13 @@ def markup(template: str, context: dict[str, Any]) -> str:
 
 @cache
 def _vega() -> Markup:
-    """The drawing program, as it may stand in a script element."""
-    bundle = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", VEGA_LITE)
+    """The drawing program, as it may stand in a script element.
+
+    A process of its own bundles it, for two seconds in which this one would stand still.
+    """
+    command = [sys.executable, "-P", "-c", _BUNDLE, "window.vegaEmbed = vegaEmbed;", VEGA_LITE]
+    done = subprocess.run(command, stdout=subprocess.PIPE, check=True)  # noqa: S603
+    bundle = done.stdout.decode()
     return Markup(re.sub("</(?=script)", r"<\\/", bundle, flags=re.IGNORECASE))  # noqa: S704
 
 

@@ -81,15 +81,26 @@ def rewrite(out: Path, warn: Callable[[str], None] = lambda _: None) -> Run:
 
 
 def trained(
-    order: Order, missing: list[Cell], store: Store, watcher: Watcher, runs: SuiteRuns
+    order: Order,
+    missing: list[Cell],
+    store: Store,
+    watcher: Watcher,
+    runs: SuiteRuns,
+    ahead: Thread | None = None,
 ) -> dict[Cell, list[Record]]:
-    """Train what is missing; its records, each kept as soon as it is there."""
+    """Train what is missing; its records, each kept as soon as it is there.
+
+    ahead: what is imported meanwhile. It comes to its end before this thread imports, for two at
+    once can each wait for what the other has begun.
+    """
     setting = Setting(order.suite.name, store.cache, order.device)
     setup = Setup(setting, order.tracking, order.plugins, order.limits)
     longest_first = sorted(missing, key=lambda cell: cell.cost, reverse=True)
     found = {}
     with closing(order.executor.execute(longest_first, setup, watcher.heard)) as finished:
         for done in finished:
+            if ahead is not None and ahead.is_alive():
+                ahead.join()
             for key, packed in done.weights.items():
                 store.write_weights(key, packed)
             store.write(done.records)
@@ -126,10 +137,8 @@ def _run(order: Order, todo: list[Cell], store: Store, watcher: Watcher) -> Run:
         ahead = Thread(target=_import_ahead, args=(order.tracking,), daemon=True)
         if missing and order.executor.workers:  # others compute: this process would only wait
             ahead.start()
-        found |= trained(order, missing, store, watcher, runs)
+        found |= trained(order, missing, store, watcher, runs, ahead)
         runs.settle()
-        if ahead.is_alive():
-            ahead.join()
         measure(unmeasured(found, store), store, order.device, watcher.measured, watcher.warned)
         seconds = report.seconds + time.monotonic() - started
         report = report.model_copy(update={"seconds": seconds, "reported": True})

@@ -1,7 +1,8 @@
 """Every trial as a W&B run."""
 
+from collections import ChainMap
 from collections.abc import Iterable
-from itertools import groupby
+from itertools import groupby, zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -114,16 +115,21 @@ def _flat(prefix: str, fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def _log_probes(run: Any, values: Iterable[ProbeValue]) -> None:
-    """Every probe's curve as a line over its own axis, and all of them as one table."""
+    """Every probe's curve as a line over its own axis, and all of them as one table.
+
+    The first points of all lines are logged at once, then the second ones, and so on.
+    """
     import wandb
 
     rows = [value.model_dump() for value in values]
     if not rows:
         return
+    lines = []
     for probe, of_one in groupby(rows, lambda row: row["probe"]):
         axis, value = f"probe/{probe}/x", f"probe/{probe}"
         run.define_metric(axis, hidden=True)
         run.define_metric(value, step_metric=axis)
-        for row in of_one:
-            run.log({axis: row["x"], value: row["value"]})
+        lines.append([{axis: row["x"], value: row["value"]} for row in of_one])
+    for points in zip_longest(*lines, fillvalue={}):
+        run.log(dict(ChainMap(*points)))
     run.log({"probes": wandb.Table([*rows[0]], [[*row.values()] for row in rows])})

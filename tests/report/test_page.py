@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Iterator
 from html.parser import HTMLParser
 from itertools import product
 from pathlib import Path
@@ -13,8 +12,7 @@ import pytest
 
 from bench.record import Record, Run, Status
 from bench.report import series
-from bench.report.page import write_figures, write_report
-from bench.report.panels import Figure
+from bench.report.page import write_report
 
 HOSTILE = '<script>alert("x")</script><img src=x onerror=alert(1)>|*b*'
 
@@ -182,19 +180,6 @@ def test_figures_of_an_earlier_report_go(tmp_path: Path, run: Run, grid: list[Re
     assert (tmp_path / "figures" / "learning_recall.svg").exists()
     write_report(tmp_path, run, [record for record in grid if record.task == "adding"], [])
     assert not (tmp_path / "figures" / "learning_recall.svg").exists()
-
-
-def test_a_figure_that_cannot_be_made_leaves_those_of_before(tmp_path: Path) -> None:
-    (tmp_path / "before.svg").write_text("")
-
-    def made() -> Iterator[Figure]:
-        values = {"values": [{"a": 1}]}
-        yield Figure("one", "", "", {"data": values, "mark": "point", "encoding": {}})
-        raise ValueError
-
-    with pytest.raises(ValueError):
-        write_figures(tmp_path, made())
-    assert [path.name for path in tmp_path.iterdir()] == ["before.svg"]
 
 
 def test_a_run_without_trials(tmp_path: Path, run: Run) -> None:

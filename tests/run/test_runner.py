@@ -4,7 +4,9 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
+from threading import Thread
 
 import pandas as pd
 import pytest
@@ -12,8 +14,9 @@ import pytest
 from bench.record import Run, Status
 from bench.run.executors.inline import Inline
 from bench.run.executors.local import Local
-from bench.run.runner import Order, Watcher, rewrite, run
-from bench.run.suite import Selection, load, selected
+from bench.run.runner import Order, Watcher, rewrite, run, trained
+from bench.run.store import Store
+from bench.run.suite import Selection, cells, load, selected
 from bench.tracking import Tracking
 
 TIMED = [  # not decided by the trial
@@ -137,6 +140,20 @@ def test_what_is_needed_in_the_end_is_imported_ahead(mode, expected):
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     found = subprocess.check_output([sys.executable, "-c", program], env=environment, text=True)
     assert found.strip() == expected
+
+
+def test_two_threads_never_import_at_once(tmp_path, tiny):
+    suite = selected(load(str(tiny)), Selection(("bag_of_words",), ("recall",), (4,)))
+    ahead = Thread(target=time.sleep, args=(1,))
+    importing = []
+
+    class Runs:
+        def ended(self, *_):
+            importing.append(ahead.is_alive())
+
+    ahead.start()
+    trained(order(suite, tmp_path), cells(suite), Store(tmp_path), Recorder(), Runs(), ahead)
+    assert importing == [False]
 
 
 def test_another_selection_adds_to_the_folder(finished, tmp_path):

@@ -4,6 +4,7 @@ import json
 import math
 import subprocess
 import sys
+from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -76,6 +77,8 @@ def test_probes_are_lines_and_a_table(trained):
             if f"probe/{name}" in row
         ]
         assert sorted(drawn) == sorted((v.probe, v.x, v.value) for v in record.probes)
+        longest = max(Counter(value.probe for value in record.probes).values())
+        assert sum(any(key.startswith("probe/") for key in row) for row in one.history) == longest
         for value in record.probes:
             assert one.axes[f"probe/{value.probe}"] == f"probe/{value.probe}/x"
         path = next(row for row in one.history if "probes/path" in row)["probes/path"]

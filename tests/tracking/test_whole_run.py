@@ -33,7 +33,7 @@ def runs(tracked):
 
 
 def test_every_measure_of_every_trial_stands_in_its_run(tracked, runs):
-    rows = pd.read_csv(tracked / "trials.csv")
+    rows = pd.read_csv(tracked / "trials.csv", dtype={"commit": str})
     found = {one.config["trial"]: one for one in runs["trial"]}
     assert len(runs["trial"]) == len(rows)
     for row in rows.drop(columns=[*SPEEDS, *NESTED, *LISTS]).to_dict("records"):

@@ -32,6 +32,11 @@ class RNN(Recurrent):
     nonlinearity: Literal["tanh", "relu"] = "tanh"
     identity: bool = False
 
+    @property
+    def stack_limit(self) -> int | None:
+        """As the layer says."""
+        return RNNLayer.stack_limit()
+
     def layer(self, inputs: int, units: int) -> RecurrentLayer:
         """One layer, initialised as the fields say."""
         layer = RNNLayer(inputs, units, relu=self.nonlinearity == "relu")

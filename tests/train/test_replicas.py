@@ -191,3 +191,14 @@ def test_restricted_replicas_have_weights_of_their_own(job, way):
 
 def test_a_lone_replica_needs_no_stack(job):
     assert way_for(job("gru").plan, 1, 4, CPU) is Way.IN_TURN
+
+
+@pytest.mark.parametrize("name", ["rnn", "gru", "lstm"])
+@pytest.mark.parametrize("compiled", [True, False])
+def test_the_rule_counts_steps_and_asks_who_runs_them(job, name, compiled, monkeypatch):
+    monkeypatch.setattr("architectures.layers.recurrent.available", lambda: compiled)
+    plan = job(name).plan
+    steps = max(plan.signature.steps, plan.signature.target_steps)
+    assert way_for(plan, 3, 1, CPU) is Way.STACKED
+    many = way_for(plan, 3, 4096 // steps + 1, CPU)
+    assert many is (Way.IN_TURN if compiled or name == "lstm" else Way.STACKED)

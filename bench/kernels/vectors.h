@@ -199,6 +199,7 @@ template <class F> static inline Vector<double> each(Vector<double> x, F f) {
     for (int l = 0; l < LANES<double>; l++) x[l] = f(x[l]);
     return x;
 }
+static inline Vector<double> quotient(Vector<double> a, Vector<double> b) { return a / b; }
 static inline Vector<double> exp(Vector<double> x) {
     return each(x, [](double v) { return std::exp(v); });
 }

@@ -1,10 +1,14 @@
 """AdamW on a stack of replicas, each with its own learning rate and its own gradient clipping."""
 
+import math
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
+
+from bench.kernels.adamw import adamw
+from bench.kernels.library import serves
 
 
 class ReplicaAdamW(Optimizer):
@@ -25,34 +29,47 @@ class ReplicaAdamW(Optimizer):
     ) -> None:
         """flat: `(R, P)`, its `.grad` set by the caller; rates: `(R,)`; clip: largest norm."""
         super().__init__([flat], {})
-        self.flat, self.rates = flat, rates[:, None]
+        self.flat, self.rates = flat, rates.to(flat.dtype)
         self.betas, self.weight_decay, self.clip, self.eps = betas, weight_decay, clip, eps
         self.mean = torch.zeros_like(flat)
         self.square = torch.zeros_like(flat)
-        self.buffer = torch.empty_like(flat)
         self.steps = 0
         self.factor = 1.0  # of the schedule, set before each step
-        self.finite = torch.ones(flat.shape[0], dtype=torch.bool, device=flat.device)
-        self.norm_sum = torch.zeros(flat.shape[0], device=flat.device)
-        self.clip_count = torch.zeros(flat.shape[0], device=flat.device)
+        self.finite = flat.new_ones(len(flat), dtype=torch.bool)
+        self.norm_sum, self.clip_count = flat.new_zeros(2, len(flat)).unbind()
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
         """One update of every replica that is still finite."""
         grad = self.flat.grad
         assert grad is not None
-        self._clip(grad)
         self.steps += 1
+        update = self._compiled if serves(self.flat) else self._update
+        update(grad)
+
+    def _compiled(self, grad: Tensor) -> None:
+        beta_mean, beta_square = self.betas
+        clip = math.inf if self.clip is None else self.clip
+        settings = [
+            self.weight_decay, clip, self.factor, 1 - beta_mean, 1 - beta_square, beta_square,
+            1 / (1 - beta_mean**self.steps), (1 - beta_square**self.steps) ** -0.5, self.eps,
+        ]  # fmt: skip
+        state = self.flat, self.mean, self.square, self.finite, self.norm_sum, self.clip_count
+        adamw(settings, self.rates, grad, *state)
+
+    def _update(self, grad: Tensor) -> None:
+        """The same by PyTorch's operations; the gradient is clipped in place."""
+        self._clip(grad)
         beta_mean, beta_square = self.betas
         self.mean.lerp_(grad, 1 - beta_mean)
         self.square.mul_(beta_square).addcmul_(grad, grad, value=1 - beta_square)
-        torch.sqrt(self.square, out=self.buffer)
-        self.buffer.div_((1 - beta_square**self.steps) ** 0.5).add_(self.eps)
-        torch.div(self.mean, self.buffer, out=self.buffer)
-        rates = self.rates * (self.factor * self.finite[:, None])
+        size = self.square.sqrt()
+        size.div_((1 - beta_square**self.steps) ** 0.5).add_(self.eps)
+        rates = (self.rates * (self.factor * self.finite))[:, None]
         if self.weight_decay:
             self.flat.mul_(1 - rates * self.weight_decay)
-        self.flat.addcmul_(self.buffer, rates, value=-1 / (1 - beta_mean**self.steps))
+        ahead = torch.div(self.mean, size, out=size)
+        self.flat.addcmul_(ahead, rates, value=-1 / (1 - beta_mean**self.steps))
 
     def _clip(self, grad: Tensor) -> None:
         """Scale each row to the largest norm allowed, counting norms and how often it bit."""
@@ -68,7 +85,7 @@ class ReplicaAdamW(Optimizer):
     def restricted(self, rows: list[int], flat: Tensor) -> "ReplicaAdamW":
         """The optimiser of some of the rows, as it stands, for their own buffer `flat`."""
         some = ReplicaAdamW(
-            flat, self.rates[rows, 0], self.betas, self.weight_decay, self.clip, self.eps
+            flat, self.rates[rows], self.betas, self.weight_decay, self.clip, self.eps
         )
         some.steps, some.factor = self.steps, self.factor
         for name in ("mean", "square", "finite", "norm_sum", "clip_count"):

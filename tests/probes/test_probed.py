@@ -100,9 +100,7 @@ def test_clipping_bounds_the_update_of_an_exploding_net():
         optimiser = ReplicaAdamW(replicas.flat, torch.tensor([0.1]), (0.0, 0.0), 0.0, clip, eps=1.0)
         before = replicas.flat.detach().clone()
         replicas.backward(batch, torch.tensor([0]))
+        assert replicas.flat.grad.norm() > 1e6
         optimiser.step()
-        update = replicas.flat.detach() - before
-        norms[clip] = replicas.flat.grad.norm().item(), update.norm().item()
-    assert norms[None][0] > 1e6
-    assert norms[1.0][0] == pytest.approx(1.0, rel=1e-3)
-    assert norms[1.0][1] <= 0.1 < norms[None][1]
+        norms[clip] = (replicas.flat.detach() - before).norm()
+    assert norms[1.0] <= 0.1 < norms[None]

@@ -1,14 +1,26 @@
 """`ReplicaAdamW` against torch's AdamW, and what becomes of a replica that diverges."""
 
+from contextlib import nullcontext
+
 import pytest
 import torch
 from torch.nn.utils import clip_grad_norm_
 
+from bench.kernels.library import without_kernels
 from bench.train.optimiser import ReplicaAdamW
+
+SIZE = 37  # parameters of a row: several vectors, and a part of one
+
+
+@pytest.fixture(params=[nullcontext, without_kernels], ids=["compiled", "plain"], autouse=True)
+def form(request):
+    """Every test, with the kernel where there is one and without."""
+    with request.param():
+        yield
 
 
 def trajectory(gradients, rate, weight_decay, clip):
-    parameter = torch.nn.Parameter(torch.linspace(-1, 1, 5, dtype=torch.float64))
+    parameter = torch.nn.Parameter(torch.linspace(-1, 1, SIZE, dtype=torch.float64))
     optimiser = torch.optim.AdamW(
         [parameter], lr=rate, betas=(0.8, 0.95), weight_decay=weight_decay
     )
@@ -23,9 +35,9 @@ def trajectory(gradients, rate, weight_decay, clip):
 @pytest.mark.parametrize("weight_decay", [0.0, 0.1])
 @pytest.mark.parametrize("clip", [None, 0.7])
 def test_each_row_follows_adamw(weight_decay, clip):
-    gradients = torch.randn(20, 3, 5, dtype=torch.float64)
+    gradients = torch.randn(20, 3, SIZE, dtype=torch.float64)
     rates = torch.tensor([1e-3, 1e-2, 0.3], dtype=torch.float64)
-    flat = torch.linspace(-1, 1, 5, dtype=torch.float64).repeat(3, 1).requires_grad_()
+    flat = torch.linspace(-1, 1, SIZE, dtype=torch.float64).repeat(3, 1).requires_grad_()
     optimiser = ReplicaAdamW(flat, rates, (0.8, 0.95), weight_decay, clip)
     for gradient in gradients:
         flat.grad = gradient.clone()

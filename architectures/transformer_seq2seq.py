@@ -95,29 +95,41 @@ class TransformerTransducer(Transducer):
         memories = tuple(block.cross.read(memory) for block in self._blocks())
         return (), memories, () if mask is None else (mask,)
 
+    def forward(self, source: Tensor, mask: Tensor | None, prefix: Tensor) -> Tensor:
+        """As declared, without a cache."""
+        _, memories, visible = self.start(source, mask)
+        within, across = self._within(prefix), self._across(prefix, visible)
+        y = self.positions.add(prefix).flatten(0, 1)
+        for block, memory in zip(self._blocks(), memories, strict=True):
+            y = block(y, memory, within, across)
+        return torch.unflatten(self.norm(y), 0, prefix.shape[:2])
+
     def extend(self, prefix: Tensor, state: State) -> tuple[Tensor, State]:
         """Read `u` further targets; their keys and values join those of the targets so far."""
         caches, memories, mask = state
         seen = caches[0][0].shape[2] if caches else 0
-        within = self_scope(prefix, self.positions, True, seen=seen, stacked=self.stacked)
-        across = self._across(prefix, mask)
+        within, across = self._within(prefix, seen), self._across(prefix, mask)
         y = self.positions.add(prefix, seen).flatten(0, 1)
         after = []
         for layer, block in enumerate(self._blocks()):
-            y, cache = block(y, memories[layer], within, across, caches[layer] if caches else None)
+            before = caches[layer] if caches else None
+            y, cache = block.extend(y, memories[layer], within, across, before)
             after.append(cache)
         return torch.unflatten(self.norm(y), 0, prefix.shape[:2]), (tuple(after), memories, mask)
 
     def attention(self, source: Tensor, mask: Tensor | None, prefix: Tensor) -> Tensor:
         """The weights of attention to the source `(B, layers, H, U, T)`, for probes."""
         _, memories, visible = self.start(source, mask)
-        within, across = self_scope(prefix, self.positions, True), self._across(prefix, visible)
+        within, across = self._within(prefix), self._across(prefix, visible)
         y = self.positions.add(prefix).flatten(0, 1)
         weights = []
         for block, memory in zip(self._blocks(), memories, strict=True):
             weights.append(block.cross.weights(block.attention(y, within), memory, across))
-            y, _ = block(y, memory, within, across)
+            y = block(y, memory, within, across)
         return torch.stack(weights, dim=1)
+
+    def _within(self, prefix: Tensor, seen: int = 0) -> Scope:
+        return self_scope(prefix, self.positions, True, seen=seen, stacked=self.stacked)
 
     def _across(self, prefix: Tensor, mask: tuple[Tensor, ...]) -> Scope:
         bias = mask[0][:, None, None] if mask else None
@@ -136,13 +148,19 @@ class DecoderBlock(nn.Module):
         self.cross = CrossAttention(width, heads)
         self.feedforward = FeedForward(width, 4 * width)
 
-    def forward(
-        self, y: Tensor, memory: Cache, within: Scope, across: Scope, cache: Cache | None = None
+    def forward(self, y: Tensor, memory: Cache, within: Scope, across: Scope) -> Tensor:
+        """`(B * U, D)`, of whole sequences."""
+        return self._rest(self.attention(y, within), memory, across)
+
+    def extend(
+        self, y: Tensor, memory: Cache, within: Scope, across: Scope, cache: Cache | None
     ) -> tuple[Tensor, Cache]:
         """`(B * u, D)`, and the cache of targets after these."""
         y, cache = self.attention.extend(y, within, cache)
-        y = self.cross(y, memory, across)
-        return self.feedforward(y), cache
+        return self._rest(y, memory, across), cache
+
+    def _rest(self, y: Tensor, memory: Cache, across: Scope) -> Tensor:
+        return cast(Tensor, self.feedforward(self.cross(y, memory, across)))
 
 
 register("transformer_seq2seq", TransformerSeq2Seq())

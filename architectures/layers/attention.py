@@ -11,6 +11,8 @@ from torch.nn import functional as F
 
 from architectures.layers.positions import Positions, Rotation
 
+Cache = tuple[Tensor, Tensor]  # keys and values of all steps so far, (B, H, S, d) each
+
 
 class Scope(NamedTuple):
     """What the layers of one pass have in common: which keys a query sees, and from how far.
@@ -81,16 +83,28 @@ def appended(past: Tensor, new: Tensor) -> Tensor:
     """
     if torch.is_grad_enabled():
         return torch.cat([past, new], dim=2)
+    grown = longer(past, new.shape[2])
+    grown[:, :, past.shape[2] :] = new
+    return grown
+
+
+def longer(past: Tensor, steps: int) -> Tensor:
+    """What `appended` gives without gradients, before the further steps are written."""
     B, H, seen, size = past.shape
-    steps = seen + new.shape[2]
+    steps += seen
     room = vars(past).pop("room", None)
     if room is None or room.shape[2] < steps:
         room = past.new_empty(B, H, 2 * steps, size)
         room[:, :, :seen] = past
-    room[:, :, seen:steps] = new
     grown: Tensor = room[:, :, :steps]
     vars(grown)["room"] = room
     return grown
+
+
+def room(cache: Tensor) -> Tensor:
+    """Keys or values with the memory after them that `longer` has made, if it has."""
+    whole: Tensor = vars(cache).get("room", cache)
+    return whole
 
 
 def weights(query: Tensor, key: Tensor, scope: Scope) -> Tensor:

@@ -1,13 +1,14 @@
-"""The self-attention of a residual block, on a kernel where it is compiled and narrow."""
+"""The attention of a residual block, on kernels where they are compiled and it is narrow."""
 
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from architectures.layers.attention import Scope
+from architectures.layers.attention import Cache, Scope, room
 from architectures.layers.kernel import differentiable_once, fronted
 from bench.kernels import attention as compiled
+from bench.kernels.attention_step import attention_step
 from bench.kernels.library import serves
 
 NARROW = 128  # the widest that was measured to be faster so
@@ -15,20 +16,48 @@ NARROW = 128  # the widest that was measured to be faster so
 
 def attends(x: Tensor, scope: Scope) -> bool:
     """Whether `self_attention` takes these: where its kernel is, and what the scope asks of it."""
-    keys_alone = scope.bias is None or (scope.bias.dtype == torch.bool and scope.bias.shape[2] == 1)
+    bias = scope.bias
+    keys_alone = bias is None or (bias.dtype == torch.bool and bias.shape[1:3] == (1, 1))
     return keys_alone and x.shape[-1] <= NARROW and serves(x)
+
+
+def decodes(x: Tensor, scope: Scope) -> bool:
+    """Whether the others, which neither record nor stack, take these."""
+    return not (scope.stacked or torch.is_grad_enabled()) and attends(x, scope)
 
 
 def self_attention(x: Tensor, weights: list[Tensor], heads: int, scope: Scope) -> Tensor:
     """`x + merge(heads of project(norm(x)))` of whole sequences, `(B * T, D)`.
 
-    weights: the parameters of norm, `project` and `merge`, in order.
+    weights: the norm's scale and shift, `project`, and the weight and bias of `merge`.
     """
-    cosine, sine = (None, None) if scope.rotation is None else scope.rotation
-    mask = None if scope.bias is None else scope.bias.flatten(1)
-    given = cosine, sine, mask, scope.batch, heads, scope.causal
+    given = *_angles(scope), _mask(scope), scope.batch, heads, scope.causal
     result: Tensor = _SelfAttention.apply(x, *weights, *given)[0]  # type: ignore[no-untyped-call]
     return result
+
+
+def beginning(x: Tensor, weights: list[Tensor], heads: int, scope: Scope) -> tuple[Tensor, Cache]:
+    """The same where all keys may be seen, and the cache after these steps."""
+    given = *_angles(scope), None, scope.batch, heads, scope.causal
+    result, kept = compiled.self_attention(x, weights, *given)
+    return result, compiled.keys_and_values(kept, len(x) // scope.batch, heads)
+
+
+def step(x: Tensor, weights: list[Tensor], cache: Cache, scope: Scope) -> Tensor:
+    """The same of one step `(B, D)`, to the keys and values of a cache.
+
+    Where `project` gives these too, not queries alone, the step's own become the last of the cache.
+    """
+    key, value = map(room, cache)
+    return attention_step(x, weights, *_angles(scope), _mask(scope), key, value, cache[0].shape[2])
+
+
+def _angles(scope: Scope) -> tuple[Tensor | None, Tensor | None]:
+    return (None, None) if scope.rotation is None else scope.rotation
+
+
+def _mask(scope: Scope) -> Tensor | None:
+    return None if scope.bias is None else scope.bias.flatten(1)
 
 
 class _SelfAttention(torch.autograd.Function):

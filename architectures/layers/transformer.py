@@ -13,13 +13,19 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from architectures.layers.attention import Scope, appended, attend, self_scope, weights
+from architectures.layers import self_attention as kernel
+from architectures.layers.attention import (
+    Cache,
+    Scope,
+    appended,
+    attend,
+    longer,
+    self_scope,
+    weights,
+)
 from architectures.layers.perceptron import FeedForward
 from architectures.layers.positions import Positions, rotate
-from architectures.layers.self_attention import attends, self_attention
 from bench.contract import Mixer
-
-Cache = tuple[Tensor, Tensor]  # keys and values of all steps so far, (B, H, S, d) each
 
 
 class SelfAttention(nn.Module):
@@ -34,13 +40,19 @@ class SelfAttention(nn.Module):
 
     def forward(self, x: Tensor, scope: Scope) -> Tensor:
         """`(B * T, D)`, of whole sequences."""
-        if attends(x, scope):
-            return self_attention(x, list(self.parameters()), self.heads, scope)
+        if kernel.attends(x, scope):
+            return kernel.self_attention(x, self._weights(), self.heads, scope)
         projected = self.project(self.norm(x))
         return x + _joined(attend(*self._heads(projected, scope), scope), self.merge)
 
     def extend(self, x: Tensor, scope: Scope, cache: Cache | None = None) -> tuple[Tensor, Cache]:
         """`(B * t, D)`, and the cache with these steps after those already there."""
+        if kernel.decodes(x, scope):
+            if cache is None and scope.bias is None:
+                return kernel.beginning(x, self._weights(), self.heads, scope)
+            if cache is not None and len(x) == scope.batch:
+                cache = longer(cache[0], 1), longer(cache[1], 1)
+                return kernel.step(x, self._weights(), cache, scope), cache
         query, key, value = self._heads(self.project(self.norm(x)), scope)
         if cache is not None:
             key, value = appended(cache[0], key), appended(cache[1], value)
@@ -50,6 +62,9 @@ class SelfAttention(nn.Module):
         """How `x` `(B * T, D)` attends to itself: `(B, H, T, T)`, for probes."""
         query, key, _ = self._heads(self.project(self.norm(x)), scope)
         return weights(query, key, scope)
+
+    def _weights(self) -> list[Tensor]:
+        return _weights(self.norm, self.project, self.merge)
 
     def _heads(self, projected: Tensor, scope: Scope) -> tuple[Tensor, Tensor, Tensor]:
         """Queries, keys and values, `(B, H, t, d)` each."""
@@ -81,6 +96,9 @@ class CrossAttention(nn.Module):
 
     def forward(self, x: Tensor, memory: Cache, scope: Scope) -> Tensor:
         """`(B * t, D)`."""
+        if len(x) == scope.batch and kernel.decodes(x, scope):
+            weights = _weights(self.norm, self.query, self.merge)
+            return kernel.step(x, weights, memory, scope)
         return x + _joined(attend(self._queries(x, scope), *memory, scope), self.merge)
 
     def weights(self, x: Tensor, memory: Cache, scope: Scope) -> Tensor:
@@ -155,6 +173,11 @@ class TransformerMixer(Mixer):
     def _scope(self, x: Tensor, mask: Tensor | None) -> Scope:
         mask = None if self.causal else mask
         return self_scope(x, self.positions, self.causal, mask, stacked=self.stacked)
+
+
+def _weights(norm: nn.LayerNorm, project: nn.Linear, merge: nn.Linear) -> list[Tensor]:
+    """As kernels take them."""
+    return [norm.weight, norm.bias, project.weight, merge.weight, merge.bias]
 
 
 def _heads(x: Tensor, batch: int, parts: int, heads: int) -> Tensor:

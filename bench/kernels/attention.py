@@ -5,12 +5,12 @@ to queries, keys and values, `(…, D, D)` for what merges the heads, and `(…,
 `R` replicas or nothing in place of the dots.
 """
 
+import math
+
 import torch
 from torch import Tensor
 
-from bench.kernels.library import operation, run
-
-BLOCK = 32  # steps, at most, that whole blocks of them take more than there are
+from bench.kernels.library import lanes, operation, run
 
 
 @operation
@@ -33,7 +33,9 @@ def self_attention(
     result = torch.empty_like(x, memory_format=torch.contiguous_format)
     sizes = _sizes(x, batch, heads, causal)
     replicas, _, steps, width, *_ = sizes
-    kept = x.new_empty(replicas, batch, 4 * width + 2 * heads, steps + BLOCK)
+    block = lanes(x) * (1 if steps <= lanes(x) else 2)
+    padded = math.ceil(steps / block) * block
+    kept = x.new_empty(replicas, batch, 4 * width + 2 * heads, padded)
     run("self_attention", sizes, x, *weights, cosine, sine, mask, result, kept)
     return result, kept
 
@@ -56,6 +58,14 @@ def self_attention_backward(
     given = x, *weights, cosine, sine, mask, kept, gradient
     run("self_attention_backward", _sizes(x, batch, heads, causal), *given, *made)
     return made
+
+
+def keys_and_values(kept: Tensor, steps: int, heads: int) -> tuple[Tensor, Tensor]:
+    """`(B, H, T, d)` each, of what `self_attention` kept without replicas and without a mask."""
+    width = (kept.shape[2] - 2 * heads) // 4
+    rows = kept[0, :, width : 3 * width, :steps].unflatten(1, (2, heads, -1))
+    key, value = rows.permute(1, 0, 2, 4, 3).contiguous()
+    return key, value
 
 
 def _sizes(x: Tensor, batch: int, heads: int, causal: bool) -> tuple[int, int, int, int, int, bool]:

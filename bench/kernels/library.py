@@ -54,7 +54,12 @@ def serves(x: Tensor, width: int | None = None) -> bool:
     """
     if x.device.type != "cpu" or x.dtype not in _PRECISIONS or not available():
         return False
-    return width is None or width * x.element_size() >= _vector_bytes()
+    return width is None or width >= lanes(x)
+
+
+def lanes(x: Tensor) -> int:
+    """How many numbers such as those of `x` are in a vector of the kernels."""
+    return _vector_bytes() // x.element_size()
 
 
 def operation(function: Callable[..., Any]) -> Callable[..., Any]:

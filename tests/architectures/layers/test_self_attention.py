@@ -1,4 +1,4 @@
-"""The compiled self-attention of a block against its modules, which run without it."""
+"""The compiled attention of a block against its modules, which run without it."""
 
 from collections.abc import Callable
 
@@ -11,7 +11,7 @@ from architectures.layers import self_attention as kernel
 from architectures.layers.attention import Scope, self_scope
 from architectures.layers.positions import Positions
 from architectures.layers.self_attention import NARROW, attends
-from architectures.layers.transformer import SelfAttention
+from architectures.layers.transformer import CrossAttention, SelfAttention
 from bench.kernels.library import library, without_kernels
 
 pytestmark = pytest.mark.skipif(library() is None, reason="there is no C++ compiler here")
@@ -213,3 +213,68 @@ def test_it_is_not_differentiated_twice() -> None:
     x = steps_of(1, 3, 4).requires_grad_()
     with pytest.raises(RuntimeError, match="cannot be differentiated twice"):
         torch.autograd.grad(layer(x, Scope(1)).sum(), x, create_graph=True)
+
+
+def decoded(
+    layer: nn.Module, x: Tensor, heads: int, encoding: str, first: int
+) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    """What a causal layer gives for `x` `(B, T, D)`: the first steps at once, then each."""
+    positions = Positions(encoding, x.shape[2], heads, 0)
+    outputs, cache = [], None
+    for begin, end in [(0, first), *((t, t + 1) for t in range(first, x.shape[1]))]:
+        part = x[:, begin:end]
+        scope = self_scope(part, positions, True, seen=begin)
+        made, cache = layer.extend(part.flatten(0, 1), scope, cache)
+        outputs.append(made.unflatten(0, (len(x), -1)))
+    return torch.cat(outputs, dim=1), cache
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("kind", [torch.float32, torch.float64])
+@pytest.mark.parametrize("encoding", ["rotary", "none"])
+@pytest.mark.parametrize(("steps", "heads", "size"), SHAPES)
+@pytest.mark.parametrize("batch", [1, 20, 37])
+def test_steps_one_by_one(
+    batch: int, steps: int, heads: int, size: int, encoding: str, kind: torch.dtype
+) -> None:
+    layer, x = wild(heads, size, kind), torch.randn(batch, steps + 3, heads * size, dtype=kind)
+    result, cache = decoded(layer, x, heads, encoding, steps)
+    with without_kernels():
+        expected, expected_cache = decoded(layer, x, heads, encoding, steps)
+    bounds = {} if kind == torch.float64 else {"rtol": 1e-4, "atol": 1e-4}
+    torch.testing.assert_close(result, expected, **bounds)
+    torch.testing.assert_close(cache, expected_cache, **bounds)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize(("steps", "heads", "size"), SHAPES)
+def test_steps_over_a_memory(steps: int, heads: int, size: int, masked: bool) -> None:
+    layer = CrossAttention(heads * size, heads).double()
+    memory = layer.read(torch.randn(B, steps, heads * size, dtype=torch.float64))
+    mask = torch.rand(B, 1, 1, steps) < 0.5
+    mask[1] = False  # there is nothing to read
+    x, scope = steps_of(B, 1, heads * size), Scope(B, mask if masked else None)
+    assert kernel.decodes(x, scope)
+    result = layer(x, memory, scope)
+    with without_kernels():
+        torch.testing.assert_close(result, layer(x, memory, scope))
+
+
+@torch.no_grad()
+def test_a_step_reads_nothing_that_it_may_not_see() -> None:
+    layer = CrossAttention(20, 2).double()
+    source, mask = torch.randn(B, 37, 20, dtype=torch.float64), torch.rand(B, 1, 1, 37) < 0.5
+    x, scope = steps_of(B, 1, 20), Scope(B, mask)
+    expected = layer(x, layer.read(source), scope)
+    source[~mask[:, 0, 0]] = torch.nan
+    assert torch.equal(layer(x, layer.read(source), scope), expected)
+
+
+def test_steps_that_are_recorded_have_gradients() -> None:
+    layer, x = wild(2, 4), torch.randn(B, 6, 8, dtype=torch.float64, requires_grad=True)
+    result, _ = decoded(layer, x, 2, "rotary", 4)
+    whole = layer(x.flatten(0, 1), self_scope(x, Positions("rotary", 8, 2, 0), True))
+    torch.testing.assert_close(result.flatten(0, 1), whole)
+    (found,) = torch.autograd.grad(result.square().sum(), x, retain_graph=True)
+    torch.testing.assert_close(found, *torch.autograd.grad(whole.square().sum(), x))

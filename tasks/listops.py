@@ -69,7 +69,9 @@ class ListOps(Task):
         while missing > 0:
             rounds.append(self._drawn(length, missing, generator))
             missing -= len(rounds[-1][0])
-        source, values, tokens = (torch.cat(parts) for parts in zip(*rounds, strict=True))
+        source, values, tokens = (
+            torch.cat(parts) if len(parts) > 1 else parts[0] for parts in zip(*rounds, strict=True)
+        )
         return Batch(source, values[:, None], lengths.mask(tokens, length))
 
     def chance(self, length: int) -> float:

@@ -40,5 +40,5 @@ class Alias:
         columns = len(self.boundary)
         point = torch.rand(count, dtype=torch.float64, generator=generator).mul_(columns)
         column = point.long()
-        above = point.sub_(column) >= self.boundary.index_select(0, column)
-        return self.outcomes.index_select(0, above * columns + column)
+        above = point.frac_() >= self.boundary.index_select(0, column)
+        return self.outcomes.index_select(0, column.add_(above, alpha=columns))

@@ -56,7 +56,7 @@ def grown(depth: int, most: int, chance: random.Random, root: bool) -> tuple[int
 
 @pytest.mark.parametrize(("task", "length"), [
     (ListOps(), 5), (ListOps(), 40), (ListOps(), 300), (ListOps(max_depth=2), 9),
-    (ListOps(max_depth=4, max_args=3, shortest=0), 30),
+    (ListOps(max_depth=4, max_args=3, shortest=0), 30), (ListOps(max_depth=3, max_args=31), 200),
 ])  # fmt: skip
 def test_expressions_are_well_formed_and_their_values_right(task, length):
     batch = drawn(task, length, 200)

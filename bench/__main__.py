@@ -1,5 +1,6 @@
 """`lagbench`, and `python -m bench` where that script is not on the path."""
 
+import gc
 import sys
 
 from bench.run.executors import nursery
@@ -9,9 +10,13 @@ def main() -> None:
     """Run the command line; where it will train, workers get ready while it is imported."""
     if nursery.trains(sys.argv[1:]):
         nursery.start()
+    gc.set_threshold(10_000)  # what is imported stays: to look through it often finds nothing
     from bench.cli import main as run
 
-    run()
+    try:
+        run()
+    finally:
+        gc.freeze()  # or all of it would be looked through once more in the end: over a second
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from architectures.layers.lstm import lstm
 from architectures.layers.rnn import rnn
 from bench.contract import Mixer, State
 from bench.kernels.library import available, serves
+from bench.kernels.lookup import lookup
 
 States = tuple[Tensor, ...]
 
@@ -88,7 +89,7 @@ class RecurrentLayer(Mixer):
         match embed:
             case nn.Embedding() if 2 * len(embed.weight) <= source.numel():
                 rows = embed.weight @ self.weight_ih.mT + self.bias
-                return nn.functional.embedding(source.mT, rows).transpose(0, 1)
+                return lookup(rows, source.mT).transpose(0, 1)
             case nn.Linear() if source.shape[2] < len(embed.weight):
                 weight = self.weight_ih @ embed.weight
                 bias = self.weight_ih @ embed.bias + self.bias

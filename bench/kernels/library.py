@@ -73,7 +73,7 @@ def operation(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def run(name: str, sizes: Sequence[int], *tensors: Tensor | None) -> None:
     """Run a kernel on tensors of one precision; the last, which it writes to, have to be dense."""
-    precisions = {each.dtype for each in tensors if each is not None} - {torch.bool}
+    precisions = {each.dtype for each in tensors if each is not None} & _PRECISIONS.keys()
     if len(precisions) > 1:
         raise TypeError(f"{name} takes one precision, not {sorted(map(str, precisions))}.")
     dense = [None if each is None else each.contiguous() for each in tensors]

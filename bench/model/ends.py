@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.contract import Frames, Reals, Space, Tokens
+from bench.kernels.lookup import lookup
 
 
 class FrameEmbedding(nn.Module):
@@ -19,6 +20,14 @@ class FrameEmbedding(nn.Module):
         return embedded
 
 
+class TokenEmbedding(nn.Embedding):
+    """A table's row for each symbol: `(B, T)` -> `(B, T, D)`."""
+
+    def forward(self, symbols: Tensor) -> Tensor:
+        """Look every symbol up."""
+        return lookup(self.weight, symbols)
+
+
 def in_single(values: Tensor) -> Tensor:
     """Half precision as single precision, and all else as it is."""
     return values.float() if values.dtype is torch.float16 else values
@@ -31,7 +40,7 @@ def embedder(space: Space, width: int, extra: int = 0) -> nn.Module:
     """
     match space:
         case Tokens():
-            return nn.Embedding(space.size + extra, width)
+            return TokenEmbedding(space.size + extra, width)
         case Reals():
             return nn.Linear(space.width, width)
         case Frames():

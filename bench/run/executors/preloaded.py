@@ -4,6 +4,7 @@ Nothing here may start a thread or ask for a GPU: neither survives a fork. What 
 is left to the workers, who say why.
 """
 
+import gc
 import os
 import signal
 from contextlib import suppress
@@ -30,9 +31,12 @@ def _prepare_tracking() -> None:
 
 
 _COMMAND = os.getppid()
+gc.disable()  # what is imported stays, and is nothing that workers should look through
 signal.signal(signal.SIGINT, signal.SIG_IGN)  # whom Ctrl-C ends is the command
 with suppress(Exception):
     for part in (_import_torch, _import_lightning, _discover, _prepare_tracking):
         part()
         if os.getppid() != _COMMAND:
             os._exit(1)
+gc.freeze()
+gc.enable()

@@ -1,0 +1,29 @@
+// The gradient of a table's rows, each the sum over the places where it was looked up.
+
+#include "vectors.h"
+
+namespace {
+
+template <class S>
+void lookup_backward(int R, int places, int V, int N, const int64_t* row, const S* gradient, S* to) {
+    std::memset(to, 0, sizeof(S) * R * V * N);
+    for (int r = 0; r < R; r++, to += static_cast<ptrdiff_t>(V) * N)
+        for (int p = 0; p < places; p++, row++, gradient += N)
+            for (int i = 0, n; i < N; i += n) {
+                n = N - i < LANES<S> ? N - i : LANES<S>;
+                S* at = to + *row * N + i;
+                store_some(at, n, load_some(at, n) + load_some(gradient + i, n));
+            }
+}
+
+}  // namespace
+
+// As the library exports them: sizes R, places, V and N; then tensors.
+#define EXPORT(S)                                                                 \
+    extern "C" void lookup_backward_##S(const int* n, S** p) {                    \
+        auto row = reinterpret_cast<const int64_t*>(p[0]);                        \
+        lookup_backward<S>(n[0], n[1], n[2], n[3], row, p[1], p[2]);              \
+    }
+
+EXPORT(float)
+EXPORT(double)

@@ -7,11 +7,10 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from architectures.layers.attention import Scope, self_scope
+from architectures.layers.attention import Cache, Scope, self_scope
 from architectures.layers.perceptron import FeedForward
 from architectures.layers.positions import Encoding, Positions
 from architectures.layers.transformer import (
-    Cache,
     CrossAttention,
     SelfAttention,
     TransformerMixer,

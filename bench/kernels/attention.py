@@ -63,7 +63,7 @@ def self_attention_backward(
 def keys_and_values(kept: Tensor, steps: int, heads: int) -> tuple[Tensor, Tensor]:
     """`(B, H, T, d)` each, of what `self_attention` kept without replicas and without a mask."""
     width = (kept.shape[2] - 2 * heads) // 4
-    rows = kept[0, :, width : 3 * width, :steps].unflatten(1, (2, heads, -1))
+    rows = torch.unflatten(kept[0, :, width : 3 * width, :steps], 1, (2, heads, -1))
     key, value = rows.permute(1, 0, 2, 4, 3).contiguous()
     return key, value
 

@@ -96,7 +96,7 @@ void attention_step(
     Step<S> step(n.keys, d);
     std::unique_ptr<int[]> place(new int[n.keys + LANES<S>]);
     auto columns = scratch<S>(n.rows * block), rows = scratch<S>(block * wide);
-    auto joined = scratch<S>(block * D), turned_back = scratch<S>(block * D);
+    auto joined = scratch<S>(block * D), made = scratch<S>(block * D);
     blocks<S, W>(n.B, [&](size_t begin, int count) {
         norm.read(count, x + begin * D, scale, shift);
         multiply<S, W>(n.rows, D, {project, D, 1}, norm.steps.get(), block, columns.get(), block);
@@ -116,10 +116,12 @@ void attention_step(
                 step(now, key, value, place.get(), seen, joined.get() + b * D + i);
             }
         }
-        turned<S, W>(count, D, D, joined.get(), turned_back.get(), block);
-        multiply<S, W>(D, D, {merge, D, 1}, turned_back.get(), block, joined.get(), block);
-        over<S, W>(D, [&](int i, int, int j) { store(joined.get() + j, load(joined.get() + j) + bias[i]); });
-        returned<S, W>(count, D, joined.get(), block, x + begin * D, result + begin * D);
+        turned<S, W>(count, D, D, joined.get(), columns.get(), block);
+        multiply<S, W>(D, D, {merge, D, 1}, columns.get(), block, made.get(), block);
+        over<S, W>(D, [&](int i, int, int at) {
+            store(made.get() + at, load(made.get() + at) + bias[i]);
+        });
+        returned<S, W>(count, D, made.get(), block, x + begin * D, result + begin * D);
     });
 }
 

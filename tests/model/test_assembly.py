@@ -183,6 +183,5 @@ def test_a_target_of_one_step_is_embedded_by_nothing(build, name):
     of_targets = {n for n, _ in model.named_parameters() if n.startswith("embed_target")}
     assert of_targets == {"embed_target.first"}
     source = drawn(Tokens(5), 4, 6)
-    written, forced = model(source, MASK, None), model(source, MASK, drawn(Tokens(4), 4, 1))
-    torch.testing.assert_close(written, forced)
-    assert torch.equal(forced, model(source, MASK, drawn(Tokens(4), 4, 1)))
+    with torch.no_grad():  # as answers are written
+        assert torch.equal(model(source, MASK, None), model(source, MASK, drawn(Tokens(4), 4, 1)))

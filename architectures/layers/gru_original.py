@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from architectures.layers.kernel import Stackable, differentiable_once
 from architectures.layers.recurrence import (
     accumulation,
     arrivals,
@@ -26,6 +25,7 @@ from architectures.layers.recurrence import (
     time_major,
     weight_gradient,
 )
+from bench.kernels.autograd import Stackable, differentiable_once
 
 
 def gru_original_loop(x: Tensor, weight: Tensor, initial: Tensor) -> Tensor:

@@ -4,8 +4,8 @@ from typing import Any, cast
 
 from torch import Tensor, nn
 
-from architectures.layers.kernel import Stackable, differentiable_once
 from bench.kernels import perceptron as compiled
+from bench.kernels.autograd import Stackable, differentiable_once
 from bench.kernels.library import serves
 
 NARROW = 32  # the widest that the kernel takes: beyond, products are all that counts on either

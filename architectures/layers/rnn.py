@@ -5,7 +5,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from architectures.layers.kernel import Stackable, differentiable_once
 from architectures.layers.recurrence import (
     arrivals,
     backward_through,
@@ -17,6 +16,7 @@ from architectures.layers.recurrence import (
     weight_gradient,
 )
 from bench.kernels import recurrences as compiled
+from bench.kernels.autograd import Stackable, differentiable_once
 from bench.kernels.library import serves
 
 

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from architectures.layers.attention import Cache, Scope, room
-from architectures.layers.kernel import differentiable_once, fronted
 from bench.kernels import attention as compiled
 from bench.kernels.attention_step import attention_step
+from bench.kernels.autograd import differentiable_once, fronted
 from bench.kernels.library import serves
 
 NARROW = 128  # the widest that was measured to be faster so

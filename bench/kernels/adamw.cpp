@@ -10,11 +10,6 @@ template <class S> struct Settings {
     S to_mean, to_square, kept, along, correction, eps;
 };
 
-// f(i, n) for the n places from each i on that a vector takes.
-template <class S, class F> void along(int P, F f) {
-    for (int i = 0, n; i < P; i += n) f(i, n = P - i < LANES<S> ? P - i : LANES<S>);
-}
-
 template <class S> S norm(int P, const S* x) {
     Vector<S> squares{};
     along<S>(P, [&](int i, int n) {

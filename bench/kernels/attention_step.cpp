@@ -11,15 +11,10 @@ template <class S> class Step {
     const int d;
     Scratch<S> weights;
 
-    // f(i, n) for the n features from each i on that a vector takes.
-    template <class F> void across(F f) const {
-        for (int i = 0; i < d; i += L) f(i, d - i < L ? d - i : L);
-    }
-
     // Scores, as powers of two, of a vector's worth of keys, of which `count` are any.
     Vector<S> score(const S* query, const S* key, const int* place, int count) const {
         Vector<S> sum[L] = {};
-        across([&](int i, int n) {
+        along<S>(d, [&](int i, int n) {
             const Vector<S> q = load_some(query + i, n);
 #pragma GCC unroll 16
             for (int k = 0; k < L; k++) sum[k] += q * load_some(key + place[k] * d + i, n);
@@ -53,7 +48,7 @@ public:
             store(weights.get() + first, p);
         }
         for (int l = 0; l < L; l++) sum += sums[l];
-        across([&](int i, int n) {
+        along<S>(d, [&](int i, int n) {
             constexpr int APART = 4 < L ? 4 : L;  // sums that need not wait for each other
             Vector<S> read[APART] = {};
             for (int first = 0; first < count; first += APART)

@@ -9,11 +9,10 @@ void lookup_backward(int R, int places, int V, int N, const int64_t* row, const 
     std::memset(to, 0, sizeof(S) * R * V * N);
     for (int r = 0; r < R; r++, to += static_cast<ptrdiff_t>(V) * N)
         for (int p = 0; p < places; p++, row++, gradient += N)
-            for (int i = 0, n; i < N; i += n) {
-                n = N - i < LANES<S> ? N - i : LANES<S>;
+            along<S>(N, [&](int i, int n) {
                 S* at = to + *row * N + i;
                 store_some(at, n, load_some(at, n) + load_some(gradient + i, n));
-            }
+            });
 }
 
 }  // namespace

@@ -118,6 +118,11 @@ template <class S, class F> static inline void across(int n, F f) {
     if (j < n) f(n - LANES<S>);
 }
 
+// f(j, count) for each vector of a row of any n, of which the last may count fewer.
+template <class S, class F> static inline void along(int n, F f) {
+    for (int j = 0; j < n; j += LANES<S>) f(j, n - j < LANES<S> ? n - j : LANES<S>);
+}
+
 static inline Vector<float> quotient(Vector<float> a, Vector<float> b) {
 #if defined(__AVX512F__)  // a division takes four times as long as this, which has one bit less
     Vector<float> r = _mm512_rcp14_ps(b);

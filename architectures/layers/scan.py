@@ -25,6 +25,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from bench.kernels.autograd import fronted
+
 _BUSY = 4096  # elements of one step from which on its work outweighs the call
 
 
@@ -80,7 +82,7 @@ class _Scan(torch.autograd.Function):
     @staticmethod
     def vmap(info: Any, in_dims: tuple[int | None, ...], *inputs: Tensor) -> tuple[Tensor, int]:
         """`R` replicas of `B` examples are `R * B` examples."""
-        stacked = stack(inputs, in_dims, info.batch_size)
+        stacked = [fronted(x, dim, info.batch_size) for x, dim in zip(inputs, in_dims, strict=True)]
         replicas, examples = stacked[1].shape[:2]
         folded = (x.expand(-1, examples, *x.shape[2:]).flatten(0, 1) for x in stacked)
         states = _Scan.apply(*folded)  # type: ignore[no-untyped-call]
@@ -139,13 +141,3 @@ def _starts(a: Tensor, b: Tensor, state: Tensor, backwards: bool) -> Tensor:
         reach *= 2
     starts = torch.cat([state[:, None], ends[:, :-1]], dim=1)
     return starts.flip(1) if backwards else starts
-
-
-def stack(
-    inputs: tuple[Tensor, ...], in_dims: tuple[int | None, ...], replicas: int
-) -> tuple[Tensor, ...]:
-    """Bring what `vmap` maps over to the front, repeating what it does not map over."""
-    return tuple(
-        x.expand(replicas, *x.shape) if dim is None else x.movedim(dim, 0)
-        for x, dim in zip(inputs, in_dims, strict=True)
-    )

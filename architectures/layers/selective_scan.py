@@ -17,7 +17,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from architectures.layers.scan import run, run_back, scan_loop, stack
+from architectures.layers.scan import run, run_back, scan_loop
+from bench.kernels.autograd import fronted
 
 _CACHED = 2**18  # elements of all states of one chunk
 
@@ -84,7 +85,7 @@ class _SelectiveScan(torch.autograd.Function):
         info: Any, in_dims: tuple[int | None, ...], *inputs: Tensor
     ) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
         """`R` replicas of `B` examples are `R * B` examples."""
-        stacked = stack(inputs, in_dims, info.batch_size)
+        stacked = [fronted(x, dim, info.batch_size) for x, dim in zip(inputs, in_dims, strict=True)]
         replicas, examples = stacked[0].shape[:2]
         folded = (value.expand(-1, examples, *value.shape[2:]).flatten(0, 1) for value in stacked)
         outputs = _SelectiveScan.apply(*folded)  # type: ignore[no-untyped-call]

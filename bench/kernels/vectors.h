@@ -132,55 +132,55 @@ static inline Vector<float> quotient(Vector<float> a, Vector<float> b) {
 #endif
 }
 
-// NaN stays NaN.
-static inline Vector<float> clamped(Vector<float> x, float limit) {
-    x = x > limit ? Vector<float>{} + limit : x;
-    return x < -limit ? Vector<float>{} - limit : x;
+// The smaller and the larger of a limit and x; NaN stays NaN.
+#if defined(__AVX512F__)
+static inline Vector<float> at_most(float limit, Vector<float> x) {
+    return _mm512_min_ps(Vector<float>{} + limit, x);
 }
-
-// e^x = power * (1 + rest) with a power of two and a small rest, to the last bit or two; |x| < 88.
-static inline void exponential(Vector<float> x, Vector<float>& power, Vector<float>& rest) {
-    const float to_integer = 12582912;  // 1.5 * 2^23, beside which fractions vanish
-    Vector<float> n = (x * 1.44269504f + to_integer) - to_integer;
-    Vector<float> r = x - n * 0.693359375f + n * 2.12194440e-4f;  // ln 2, in two parts
-    Types<float>::integers exponent = __builtin_convertvector(n, Types<float>::integers);
-    power = (Vector<float>)((exponent + 127) << 23);
-    Vector<float> p = r * (1.f / 5040) + 1.f / 720;
-    p = p * r + 1.f / 120;
-    p = p * r + 1.f / 24;
-    p = p * r + 1.f / 6;
-    p = p * r + .5f;
-    rest = p * r * r + r;
+static inline Vector<float> at_least(float limit, Vector<float> x) {
+    return _mm512_max_ps(Vector<float>{} + limit, x);
 }
-
-static inline Vector<float> exp(Vector<float> x) {
-    Vector<float> power, rest;
-    exponential(clamped(x, 87), power, rest);
-    return power + power * rest;
+#else
+static inline Vector<float> at_most(float limit, Vector<float> x) {
+    return x > limit ? Vector<float>{} + limit : x;
 }
+static inline Vector<float> at_least(float limit, Vector<float> x) {
+    return x < limit ? Vector<float>{} + limit : x;
+}
+#endif
 
-// 2^x for x < 127, to the last bit or two; no less than 2^-90.
-static inline Vector<float> exp2(Vector<float> x) {
+// 2^(x * scale) = whole * (1 + rest) with a power of two, and a rest that is exact near 0 too, to
+// the last bit or two; |x * scale| < 126.
+static inline void power(Vector<float> x, float scale, Vector<float>& whole, Vector<float>& rest) {
     const float to_exponent = 12582912 + 127;  // in whose lowest bits whole numbers are exponents
-    x = x < -90 ? Vector<float>{} - 90 : x;
-    Vector<float> shifted = x + to_exponent, r = x - (shifted - to_exponent);
-    Vector<float> power = (Vector<float>)((Types<float>::integers)shifted << 23);
-    Vector<float> p = r * 1.53707049e-4f + 1.33998482e-3f;  // found by least squares on ±1/2
-    p = p * r + 9.61837359e-3f;
-    p = p * r + 5.55032901e-2f;
-    p = p * r + 2.40226477e-1f;
-    p = p * r + 6.93147182e-1f;
-    return power * (p * r + 1);
+    Vector<float> shifted = x * scale + to_exponent;
+    Vector<float> r = x * scale - (shifted - to_exponent);
+    whole = (Vector<float>)((Types<float>::integers)shifted << 23);
+    Vector<float> p = r * 1.54697305e-4f + 1.33908669e-3f;  // found by least squares on ±1/2
+    p = p * r + 9.61803079e-3f;
+    p = p * r + 5.55035711e-2f;
+    p = p * r + 2.40226511e-1f;
+    p = p * r + 6.93147188e-1f;
+    rest = p * r;
+}
+
+// 2^x for x < 126; no less than 2^-90.
+static inline Vector<float> exp2(Vector<float> x) {
+    Vector<float> whole, rest;
+    power(at_least(-90, x), 1, whole, rest);
+    return whole * (1 + rest);
 }
 
 static inline Vector<float> sigmoid(Vector<float> x) {
-    return quotient(Vector<float>{} + 1, 1 + exp(-x));
+    Vector<float> whole, rest;
+    power(at_least(-87, at_most(87, x)), -M_LOG2E, whole, rest);
+    return quotient(Vector<float>{} + 1, 1 + whole * (1 + rest));
 }
 
 static inline Vector<float> tanh(Vector<float> x) {
-    Vector<float> power, rest;
-    exponential(clamped(2 * x, 40), power, rest);
-    Vector<float> e = power * rest + (power - 1);  // e^2x - 1, exact near 0 too
+    Vector<float> whole, rest;
+    power(at_least(-20, at_most(20, x)), 2 * M_LOG2E, whole, rest);
+    Vector<float> e = whole * rest + (whole - 1);  // e^2x - 1, exact near 0 too
     return quotient(e, e + 2);
 }
 
@@ -188,13 +188,13 @@ static inline Vector<float> tanh(Vector<float> x) {
 //
 // Abramowitz and Stegun 7.1.26, as PyTorch has it: to 1e-7.
 static inline void normal(Vector<float> x, Vector<float>& below, Vector<float>& density) {
-    Vector<float> far = x < 0 ? -x : x, e = exp2(-.72134752f * x * x);
-    Vector<float> t = quotient(Vector<float>{} + 1, 1 + .23164189f * far);
-    Vector<float> p = t * 1.061405429f - 1.453152027f;
-    p = p * t + 1.421413741f;
-    p = p * t - .284496736f;
-    p = (p * t + .254829592f) * t;
-    Vector<float> tail = .5f * p * e;
+    Vector<float> whole, rest, far = x < 0 ? -x : x;
+    power(at_most(170, x * x), -.72134752f, whole, rest);
+    Vector<float> e = whole * (1 + rest), t = quotient(Vector<float>{} + 1, 1 + .23164189f * far);
+    Vector<float> p = t * .530702715f - .726576014f;
+    p = p * t + .710706871f;
+    p = p * t - .142248368f;
+    Vector<float> tail = (p * t + .127414796f) * t * e;
     below = x > 0 ? 1 - tail : tail;
     density = .39894228f * e;
 }

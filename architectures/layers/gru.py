@@ -17,6 +17,7 @@ from architectures.layers.recurrence import (
     before,
     blocks_backward,
     by_gate,
+    projected,
     sigmoid_backward,
     storage,
     summation,
@@ -42,25 +43,31 @@ def gru_loop(x: Tensor, weight: Tensor, bias: Tensor, initial: Tensor) -> Tensor
     return torch.stack(states, dim=1)
 
 
-def gru(x: Tensor, weight: Tensor, bias: Tensor, initial: Tensor) -> Tensor:
+def gru(
+    x: Tensor, weight: Tensor, bias: Tensor, initial: Tensor, source: Tensor | None = None
+) -> Tensor:
     """All states `(B, T, H)` from projected inputs `x` `(B, T, 3H)`, in the order r, z, n.
 
     weight: `W` `(3H, H)` in that order. bias: `b` `(H,)`. initial: the state before the first
-    step, `(B, H)`. Equals `gru_loop`.
+    step, `(B, H)`. source: what `projected` takes, with `x` as its table. Equals `gru_loop`.
     """
-    if x.shape[1] == 1:
+    if source is not None and not (source.shape[1] > 1 and serves(x, len(bias))):
+        x, source = projected(x, source), None
+    if source is None and x.shape[1] == 1:
         return gru_loop(x, weight, bias, initial)
     hidden: Tensor
-    hidden, _, _ = _GRU.apply(x, weight, bias, initial)  # type: ignore[no-untyped-call]
+    hidden, _, _ = _GRU.apply(x, source, weight, bias, initial)  # type: ignore[no-untyped-call]
     return hidden
 
 
 class _GRU(Stackable):
     @staticmethod
-    def forward(x: Tensor, weight: Tensor, bias: Tensor, initial: Tensor) -> tuple[Tensor, ...]:
+    def forward(
+        x: Tensor, source: Tensor | None, weight: Tensor, bias: Tensor, initial: Tensor
+    ) -> tuple[Tensor, ...]:
         H = initial.shape[-1]
         if serves(x, H):
-            return tuple(compiled.gru(x, weight, bias, initial))
+            return tuple(compiled.gru(x, source, weight, bias, initial))
         x = time_major(x)
         gates, new, hidden = storage(x, 3 * H), storage(x, H), storage(x, H)
         gates[..., : 2 * H].copy_(x[..., : 2 * H])
@@ -81,24 +88,28 @@ class _GRU(Stackable):
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-        _, weight, _, initial = inputs
+        x, source, weight, _, initial = inputs
+        ctx.rows = 0 if source is None else x.shape[-2]
         ctx.mark_non_differentiable(*output[1:])
         ctx.set_materialize_grads(False)
-        ctx.save_for_backward(weight, initial, *output)
+        ctx.save_for_backward(source, weight, initial, *output)
 
     @staticmethod
     @differentiable_once
-    def backward(ctx: Any, gradient: Tensor | None, *_: None) -> tuple[Tensor, ...]:
-        weight, initial, hidden, gates, new = ctx.saved_tensors
+    def backward(ctx: Any, gradient: Tensor | None, *_: None) -> tuple[Tensor | None, ...]:
+        _, weight, initial, hidden, gates, new = saved = ctx.saved_tensors
         H = initial.shape[-1]
+        if serves(hidden, H):
+            gradient = torch.zeros_like(hidden) if gradient is None else gradient
+            to_x, *others = compiled.gru_backward(ctx.rows, *saved, gradient)
+            return to_x, None, *others
         # of four slots, h_n, r, z, x_n: the first three went through W, the last three are of x
-        quick = gradient is not None and serves(hidden, H)
-        find = compiled.gru_backward if quick else _deltas
-        deltas, carried = find(weight, initial, hidden, gates, new, gradient)
+        deltas, carried = _deltas(weight, initial, hidden, gates, new, gradient)
         deltas = time_major(deltas)
         gradient_rolled = weight_gradient(deltas[..., : 3 * H], time_major(hidden), initial)
         return (
             batch_major(deltas[..., H:]),
+            None,
             torch.cat([gradient_rolled[..., H:, :], gradient_rolled[..., :H, :]], dim=-2),
             deltas[..., :H].sum((0, -2)),
             carried,

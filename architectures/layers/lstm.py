@@ -16,6 +16,7 @@ from architectures.layers.recurrence import (
     before,
     blocks_backward,
     by_gate,
+    projected,
     sigmoid_backward,
     storage,
     summation,
@@ -44,18 +45,26 @@ def lstm_loop(
 
 
 def lstm(
-    x: Tensor, weight: Tensor, initial: Tensor, cell: Tensor, peepholes: Tensor | None = None
+    x: Tensor,
+    weight: Tensor,
+    initial: Tensor,
+    cell: Tensor,
+    peepholes: Tensor | None = None,
+    source: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """All states `(B, T, H)` and the last cell `(B, H)`.
 
     x: projected inputs `(B, T, 4H)`, in the order i, f, g, o. weight: `W` `(4H, H)` in that order.
     initial, cell: `h` and `c` before the first step, `(B, H)` each. peepholes: `p_i, p_f, p_o` as
-    `(3, H)`; None: there are none. Equals `lstm_loop`.
+    `(3, H)`; None: there are none. source: what `projected` takes, with `x` as its table. Equals
+    `lstm_loop`.
     """
-    if x.shape[1] == 1:
+    if source is not None and not (source.shape[1] > 1 and serves(x, initial.shape[1])):
+        x, source = projected(x, source), None
+    if source is None and x.shape[1] == 1:
         return lstm_loop(x, weight, initial, cell, peepholes)
     hidden, last, *_ = _LSTM.apply(  # type: ignore[no-untyped-call]
-        x, weight, initial, cell, peepholes
+        x, source, weight, initial, cell, peepholes
     )
     return hidden, last
 
@@ -63,11 +72,17 @@ def lstm(
 class _LSTM(Stackable):
     @staticmethod
     def forward(
-        x: Tensor, weight: Tensor, initial: Tensor, cell: Tensor, peepholes: Tensor | None
+        x: Tensor,
+        source: Tensor | None,
+        weight: Tensor,
+        initial: Tensor,
+        cell: Tensor,
+        peepholes: Tensor | None,
     ) -> tuple[Tensor, ...]:
         H = initial.shape[-1]
         if serves(x, H):
-            hidden, gates, cells = compiled.lstm(x, weight, initial, cell, peepholes)
+            found = compiled.lstm(x, source, weight, initial, cell, peepholes)
+            hidden, gates, cells = found
             return hidden, cells[..., -1, :].clone(), gates, cells
         x = time_major(x)
         gates, cells, hidden = storage(x, 4 * H), storage(x, H), storage(x, H)
@@ -96,6 +111,7 @@ class _LSTM(Stackable):
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
         hidden, _, gates, cells = output
+        ctx.rows = 0 if inputs[1] is None else inputs[0].shape[-2]
         ctx.mark_non_differentiable(gates, cells)
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(*inputs[1:], hidden, gates, cells)
@@ -105,15 +121,19 @@ class _LSTM(Stackable):
     def backward(
         ctx: Any, gradient: Tensor | None, gradient_last: Tensor | None, *_: None
     ) -> tuple[Tensor | None, ...]:
-        weight, initial, cell, peepholes, hidden, gates, cells = ctx.saved_tensors
-        quick = gradient is not None and serves(cells, cell.shape[-1])
-        find = compiled.lstm_backward if quick else _deltas
-        deltas, carried, carried_c = find(
+        _, weight, initial, cell, peepholes, hidden, gates, cells = saved = ctx.saved_tensors
+        if serves(cells, cell.shape[-1]):
+            gradient = torch.zeros_like(hidden) if gradient is None else gradient
+            made = compiled.lstm_backward(ctx.rows, *saved, gradient, gradient_last)
+            to_x, *others, to_peepholes = made
+            return to_x, None, *others, None if peepholes is None else to_peepholes
+        deltas, carried, carried_c = _deltas(
             weight, peepholes, cell, gates, cells, gradient, gradient_last
         )
         slots, cells = time_major(deltas), time_major(cells)
         return (
             deltas,
+            None,
             weight_gradient(slots, time_major(hidden), initial),
             carried,
             carried_c,

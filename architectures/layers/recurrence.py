@@ -11,7 +11,8 @@ cell:
 3. the gradient of the recurrent weight is one product over all steps.
 
 The inputs' projection `W x + b` is a product over all steps at once and left to autograd: every
-recurrence takes `(B, T, G * H)` for `G` gates. Inside, time comes first, `[T, B, N]`, or
+recurrence takes `(B, T, G * H)` for `G` gates. Where a loop is compiled, it can be done without,
+too: see `projected`. Inside, time comes first, `[T, B, N]`, or
 `[T, R, B, N]` where `torch.func.vmap` stacks `R` replicas: the same code, on batched products.
 Inputs that are time-major in memory, as `linear(x.transpose(0, 1)).transpose(0, 1)`, suit it best.
 
@@ -25,10 +26,34 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
+from bench.kernels.lookup import lookup
+
 sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input  # (gradient, output, grad_input=)
 tanh_backward = torch.ops.aten.tanh_backward.grad_input
 
 _BLOCK = 2**16  # elements of one gate in a block of steps, which then stays in a core's cache
+
+
+def projected(table: Tensor, source: Tensor) -> Tensor:
+    """What a source and a table say together: `W x + b` `(B, T, N)`, time-major in memory.
+
+    Symbols `(B, T)` name rows of a table `(V, N)`. Values `(B, T, D)` are multiplied with all rows
+    of a table `(D + 1, N)` but the last, and that is added.
+    """
+    if source.dtype == torch.int64:
+        return lookup(table, source.mT).transpose(0, 1)
+    return at_every_step(source, table[:-1].mT, table[-1])
+
+
+def at_every_step(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """`weight x + bias` `(B, T, N)` of `x` `(B, T, D)`, time-major in memory.
+
+    All steps stand in one matrix: under `vmap` a product with more dimensions copies the weights
+    for each of them.
+    """
+    B, T, _ = x.shape
+    steps = x.transpose(0, 1).flatten(0, 1)
+    return torch.nn.functional.linear(steps, weight, bias).view(T, B, -1).transpose(0, 1)
 
 
 def time_major(x: Tensor) -> Tensor:

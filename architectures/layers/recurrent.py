@@ -20,10 +20,10 @@ from architectures.layers.gru import gru
 from architectures.layers.gru_minimal import gru_minimal
 from architectures.layers.gru_original import gru_original
 from architectures.layers.lstm import lstm
+from architectures.layers.recurrence import at_every_step, projected
 from architectures.layers.rnn import rnn
 from bench.contract import Mixer, State
 from bench.kernels.library import available, serves
-from bench.kernels.lookup import lookup
 
 States = tuple[Tensor, ...]
 
@@ -69,36 +69,41 @@ class RecurrentLayer(Mixer):
         return self.run(self.project(x), state)
 
     @abstractmethod
-    def run(self, projected: Tensor, state: States) -> tuple[Tensor, States]:
-        """Outputs and state by our own kernel, from `W x + b` `(B, T, G * H)`."""
+    def run(
+        self, inputs: Tensor, state: States, source: Tensor | None = None
+    ) -> tuple[Tensor, States]:
+        """Outputs and state by our own kernel, from `W x + b` `(B, T, G * H)`.
+
+        source: what `layers.recurrence.projected` makes that of, with the inputs as its table.
+        """
 
     def read_raw(self, embed: nn.Module, source: Tensor, mask: Tensor | None = None) -> Tensor:
         """As declared, both maps joined where our kernel runs and that is less to compute."""
         ours = self.stacked or serves(self.weight_hh, self.units)
-        projected = self.project_embedded(embed, source) if ours else None
-        if projected is None:
+        table = self.table(embed, source) if ours else None
+        if table is None:
             return super().read_raw(embed, source, mask)
-        return self.run(projected, self.beginning(source))[0]
+        return self.run(table, self.beginning(source), source)[0]
 
-    def project_embedded(self, embed: nn.Module, source: Tensor) -> Tensor | None:
-        """`W embed(x) + b` without vectors for each step; None where these are less to compute.
+    def table(self, embed: nn.Module, source: Tensor) -> Tensor | None:
+        """What `projected` makes `W embed(x) + b` of, without vectors for each step.
 
         Of symbols that are fewer than the steps, every row of the table is projected; values that
-        are narrower than the vectors are multiplied with the product of both weights.
+        are narrower than the vectors are multiplied with the product of both weights. None where
+        the vectors are less to compute, or values have gradients.
         """
         match embed:
             case nn.Embedding() if 2 * len(embed.weight) <= source.numel():
-                rows = embed.weight @ self.weight_ih.mT + self.bias
-                return lookup(rows, source.mT).transpose(0, 1)
-            case nn.Linear() if source.shape[2] < len(embed.weight):
+                return embed.weight @ self.weight_ih.mT + self.bias
+            case nn.Linear() if source.shape[2] < len(embed.weight) and not source.requires_grad:
                 weight = self.weight_ih @ embed.weight
                 bias = self.weight_ih @ embed.bias + self.bias
-                return _at_every_step(source, weight, bias)
+                return torch.cat([weight.mT, bias[None]])
         return None
 
     def project(self, x: Tensor) -> Tensor:
         """`W x + b` `(B, T, G * H)`, time-major in memory as suits the kernels."""
-        return _at_every_step(x, self.weight_ih, self.bias)
+        return at_every_step(x, self.weight_ih, self.bias)
 
     def library_runs(self) -> bool:
         """Whether a library runs this layer where it is, rather than our kernel."""
@@ -109,17 +114,6 @@ class RecurrentLayer(Mixer):
         second = torch.zeros_like(self.bias) if recurrent_bias is None else recurrent_bias
         parts = [self.weight_ih, self.weight_hh, self.bias, second]
         return in_one_piece(parts) if self.bias.is_cuda else parts
-
-
-def _at_every_step(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """`weight x + bias` `(B, T, N)` of `x` `(B, T, D)`, time-major in memory.
-
-    All steps stand in one matrix: under `vmap` a product with more dimensions copies the weights
-    for each of them.
-    """
-    B, T, _ = x.shape
-    steps = x.transpose(0, 1).flatten(0, 1)
-    return nn.functional.linear(steps, weight, bias).view(T, B, -1).transpose(0, 1)
 
 
 def in_one_piece(parts: list[Tensor]) -> list[Tensor]:
@@ -161,9 +155,11 @@ class RNNLayer(RecurrentLayer):
             return _one_part(library, x, state, self.library_weights())
         return super().recur(x, state)
 
-    def run(self, projected: Tensor, state: States) -> tuple[Tensor, States]:
+    def run(
+        self, inputs: Tensor, state: States, source: Tensor | None = None
+    ) -> tuple[Tensor, States]:
         """As declared."""
-        outputs = rnn(projected, self.weight_hh, state[0], self.relu)
+        outputs = rnn(inputs, self.weight_hh, state[0], self.relu, source)
         return outputs, (outputs[:, -1],)
 
 
@@ -188,9 +184,11 @@ class GRULayer(RecurrentLayer):
             return _one_part(torch.gru, x, state, self.library_weights(second))
         return super().recur(x, state)
 
-    def run(self, projected: Tensor, state: States) -> tuple[Tensor, States]:
+    def run(
+        self, inputs: Tensor, state: States, source: Tensor | None = None
+    ) -> tuple[Tensor, States]:
         """As declared."""
-        outputs = gru(projected, self.weight_hh, self.bias_hn, *state)
+        outputs = gru(inputs, self.weight_hh, self.bias_hn, state[0], source)
         return outputs, (outputs[:, -1],)
 
 
@@ -199,9 +197,12 @@ class OriginalGRULayer(RecurrentLayer):
 
     gates = 3
 
-    def run(self, projected: Tensor, state: States) -> tuple[Tensor, States]:
+    def run(
+        self, inputs: Tensor, state: States, source: Tensor | None = None
+    ) -> tuple[Tensor, States]:
         """As declared."""
-        outputs = gru_original(projected, self.weight_hh, *state)
+        inputs = inputs if source is None else projected(inputs, source)
+        outputs = gru_original(inputs, self.weight_hh, *state)
         return outputs, (outputs[:, -1],)
 
 
@@ -210,9 +211,12 @@ class MinimalGRULayer(RecurrentLayer):
 
     gates = 2
 
-    def run(self, projected: Tensor, state: States) -> tuple[Tensor, States]:
+    def run(
+        self, inputs: Tensor, state: States, source: Tensor | None = None
+    ) -> tuple[Tensor, States]:
         """As declared."""
-        outputs = gru_minimal(projected, self.weight_hh, *state)
+        inputs = inputs if source is None else projected(inputs, source)
+        outputs = gru_minimal(inputs, self.weight_hh, *state)
         return outputs, (outputs[:, -1],)
 
 
@@ -241,10 +245,12 @@ class LSTMLayer(RecurrentLayer):
             return outputs, (h[0], c[0])
         return super().recur(x, state)
 
-    def run(self, projected: Tensor, state: States) -> tuple[Tensor, States]:
+    def run(
+        self, inputs: Tensor, state: States, source: Tensor | None = None
+    ) -> tuple[Tensor, States]:
         """As declared."""
         h, c = state
-        outputs, c = lstm(projected, self.weight_hh, h, c, self.peepholes)
+        outputs, c = lstm(inputs, self.weight_hh, h, c, self.peepholes, source)
         return outputs, (outputs[:, -1], c)
 
     def library_runs(self) -> bool:

@@ -10,6 +10,7 @@ from architectures.layers.recurrence import (
     backward_through,
     batch_major,
     blocks_backward,
+    projected,
     storage,
     summation,
     time_major,
@@ -30,23 +31,30 @@ def rnn_loop(x: Tensor, weight: Tensor, initial: Tensor, relu: bool = False) -> 
     return torch.stack(states, dim=1)
 
 
-def rnn(x: Tensor, weight: Tensor, initial: Tensor, relu: bool = False) -> Tensor:
+def rnn(
+    x: Tensor, weight: Tensor, initial: Tensor, relu: bool = False, source: Tensor | None = None
+) -> Tensor:
     """All states `(B, T, H)` from projected inputs `x` `(B, T, H)`.
 
-    weight: `W` `(H, H)`. initial: the state before the first step, `(B, H)`. Equals `rnn_loop`.
+    weight: `W` `(H, H)`. initial: the state before the first step, `(B, H)`. source: what
+    `projected` takes, with `x` as its table. Equals `rnn_loop`.
     """
-    if x.shape[1] == 1:
+    if source is not None and not (source.shape[1] > 1 and serves(x, x.shape[-1])):
+        x, source = projected(x, source), None
+    if source is None and x.shape[1] == 1:
         return rnn_loop(x, weight, initial, relu)
     hidden: Tensor
-    (hidden,) = _RNN.apply(x, weight, initial, relu)  # type: ignore[no-untyped-call]
+    (hidden,) = _RNN.apply(x, source, weight, initial, relu)  # type: ignore[no-untyped-call]
     return hidden
 
 
 class _RNN(Stackable):
     @staticmethod
-    def forward(x: Tensor, weight: Tensor, initial: Tensor, relu: bool) -> tuple[Tensor]:
+    def forward(
+        x: Tensor, source: Tensor | None, weight: Tensor, initial: Tensor, relu: bool
+    ) -> tuple[Tensor]:
         if serves(x, initial.shape[-1]):
-            return (compiled.rnn(x, weight, initial, relu),)
+            return (compiled.rnn(x, source, weight, initial, relu),)
         x = time_major(x)
         hidden, now = storage(x, x.shape[-1]), torch.empty_like(initial)
         add, transposed = summation(weight), weight.mT.contiguous()
@@ -58,17 +66,21 @@ class _RNN(Stackable):
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor]) -> None:
-        _, weight, initial, ctx.relu = inputs
-        ctx.save_for_backward(weight, initial, *output)
+        x, source, *_, ctx.relu = inputs
+        ctx.rows = 0 if source is None else x.shape[-2]
+        ctx.save_for_backward(*inputs[1:-1], *output)
 
     @staticmethod
     @differentiable_once
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        weight, initial, hidden = ctx.saved_tensors
-        find = compiled.rnn_backward if serves(hidden, hidden.shape[-1]) else _deltas
-        deltas, carried = find(weight, hidden, gradient, ctx.relu)
-        to_weight = weight_gradient(time_major(deltas), time_major(hidden), initial)
-        return deltas, to_weight, carried, None
+        _, weight, initial, hidden = saved = ctx.saved_tensors
+        if serves(hidden, hidden.shape[-1]):
+            made = compiled.rnn_backward(ctx.rows, *saved, gradient, ctx.relu)
+            to_x, to_weight, carried = made
+        else:
+            to_x, carried = _deltas(weight, hidden, gradient, ctx.relu)
+            to_weight = weight_gradient(time_major(to_x), time_major(hidden), initial)
+        return to_x, None, to_weight, carried, None
 
 
 def _deltas(weight: Tensor, hidden: Tensor, gradient: Tensor, relu: bool) -> tuple[Tensor, Tensor]:

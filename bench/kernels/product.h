@@ -20,11 +20,13 @@ template <class S> class Product {
     }
 
     template <int M, int W>
-    void tile(const S* a, int stride, const S* panel, int v, const S* add, S* out) const {
+    void tile(
+        const S* a, int stride, const S* panel, int v, const S* add, int add_row, S* out
+    ) const {
         Vector<S> sum[M][W];
         for (int m = 0; m < M; m++)
             for (int w = 0; w < W; w++)
-                sum[m][w] = add ? load(add + m * N + column(v + w)) : Vector<S>{};
+                sum[m][w] = add ? load(add + m * add_row + column(v + w)) : Vector<S>{};
         for (int k = 0; k < K; k++) {
             Vector<S> row[W];
             for (int w = 0; w < W; w++) row[w] = load(panel + (k * W + w) * LANES<S>);
@@ -36,11 +38,14 @@ template <class S> class Product {
     }
 
     template <int W, int M = ROWS>
-    void columns(int B, const S* a, int stride, const S* panel, int v, const S* add, S* out) const {
+    void columns(
+        int B, const S* a, int stride, const S* panel, int v, const S* add, int add_row, S* out
+    ) const {
         int b = 0;
-        for (; b + M <= B; b += M, a += M * stride, add += add ? M * N : 0, out += M * N)
-            tile<M, W>(a, stride, panel, v, add, out);
-        if constexpr (M > 1) columns<W, (M > 2 ? 2 : 1)>(B - b, a, stride, panel, v, add, out);
+        for (; b + M <= B; b += M, a += M * stride, add += add ? M * add_row : 0, out += M * N)
+            tile<M, W>(a, stride, panel, v, add, add_row, out);
+        if constexpr (M > 1)
+            columns<W, (M > 2 ? 2 : 1)>(B - b, a, stride, panel, v, add, add_row, out);
     }
 
 public:
@@ -59,13 +64,17 @@ public:
         }
     }
 
-    // out (B, N) = add (B, N), or zeros, + a (B, K) @ matrix; the rows of a are `stride` apart.
-    void operator()(int B, const S* a, int stride, const S* add, S* out) const {
+    // out (B, N) = add + a (B, K) @ matrix; the rows of a are `stride` apart, and those of add, which
+    // is zeros if it is null, add_row.
+    void operator()(int B, const S* a, int stride, const S* add, int add_row, S* out) const {
         const S* panel = packed.get();
         int v = 0;
         for (; v + PANEL <= vectors; v += PANEL, panel += static_cast<size_t>(PANEL) * K * LANES<S>)
-            columns<PANEL>(B, a, stride, panel, v, add, out);
-        if (PANEL > 2 && vectors - v == 2) columns<2>(B, a, stride, panel, v, add, out);
-        if (vectors - v == 1) columns<1>(B, a, stride, panel, v, add, out);
+            columns<PANEL>(B, a, stride, panel, v, add, add_row, out);
+        if (PANEL > 2 && vectors - v == 2) columns<2>(B, a, stride, panel, v, add, add_row, out);
+        if (vectors - v == 1) columns<1>(B, a, stride, panel, v, add, add_row, out);
+    }
+    void operator()(int B, const S* a, int stride, const S* add, S* out) const {
+        (*this)(B, a, stride, add, N, out);
     }
 };

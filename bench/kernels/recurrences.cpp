@@ -4,20 +4,23 @@
 // stay in the cache nearest to the core. Tensors are dense: steps [R][T][B][N], states [R][B][H],
 // weights [R][G * H][H]. H is at least the width of a vector.
 
-#include "product.h"
+#include "loops.h"
 
 namespace {
 
 template <class S, bool RELU>
-void rnn(int R, int T, int B, int H, const S* x, const S* weight, const S* initial, S* hidden) {
+void rnn(Sizes n, const S* x, const S* source, const S* weight, const S* initial, S* hidden) {
+    const int B = n.B, H = n.H;
     const size_t state = static_cast<size_t>(B) * H;
     Product<S> product(H, H);
+    Inputs<S> inputs(n, H, x, source);
     auto now = scratch<S>(state);
-    for (int r = 0; r < R; r++) {
+    for (int r = 0; r < n.R; r++) {
+        inputs.begin(r);
         product.pack(weight + static_cast<size_t>(r) * H * H, 1, H);
         const S* h = initial + r * state;
-        for (int t = 0; t < T; t++, x += state, hidden += state) {
-            product(B, h, H, x, now.get());
+        for (int t = 0; t < n.T; t++, hidden += state) {
+            product(B, h, H, inputs(r, t), now.get());
             across<S>(B * H, [&](int j) {
                 Vector<S> a = load(now.get() + j);
                 store(hidden + j, RELU ? relu<S>(a) : tanh(a));
@@ -29,38 +32,49 @@ void rnn(int R, int T, int B, int H, const S* x, const S* weight, const S* initi
 
 template <class S, bool RELU>
 void rnn_backward(
-    int R, int T, int B, int H, const S* weight, const S* hidden, const S* gradient, S* deltas,
-    S* carried
+    Sizes n, const S* source, const S* weight, const S* initial, const S* hidden, const S* gradient,
+    S* carried, S* to_x, S* to_weight
 ) {
+    const int B = n.B, H = n.H;
     const size_t state = static_cast<size_t>(B) * H;
     Product<S> product(H, H);
-    for (int r = 0; r < R; r++, carried += state) {
+    Back<S> back(n, H, H, H, initial, hidden, source, to_x);
+    for (int r = 0; r < n.R; r++, carried += state) {
         product.pack(weight + static_cast<size_t>(r) * H * H, H, 1);
-        copy(carried, gradient + ((r + 1) * static_cast<size_t>(T) - 1) * state, state);
-        for (int t = T - 1; t >= 0; t--) {
-            const size_t at = (r * static_cast<size_t>(T) + t) * state;
-            across<S>(B * H, [&](int j) {
-                Vector<S> h = load(hidden + at + j), d = load(carried + j);
-                store(deltas + at + j, RELU ? (h > 0 ? d : Vector<S>{}) : d * (1 - h * h));
-            });
-            product(B, deltas + at, H, t ? gradient + at - state : nullptr, carried);
+        copy(carried, gradient + n.step(r, n.T - 1) * H, state);
+        for (int t = n.T - 1; t >= 0; t--) {
+            const size_t at = n.step(r, t) * H;
+            S* sums = back(t);
+            for (int b = 0; b < B; b++)
+                across<S>(H, [&](int j) {
+                    Vector<S> h = load(hidden + at + b * H + j), d = load(carried + b * H + j);
+                    Vector<S> slope = RELU ? (h > 0 ? d : Vector<S>{}) : d * (1 - h * h);
+                    store(sums + b * back.row + j, slope);
+                });
+            product(B, sums, back.row, t ? gradient + at - state : nullptr, carried);
+            back.done(r, t);
         }
+        back.end(r, 0, to_weight);
     }
 }
 
 template <class S>
 void gru(
-    int R, int T, int B, int H, const S* x, const S* weight, const S* bias, const S* initial,
+    Sizes n, const S* x, const S* source, const S* weight, const S* bias, const S* initial,
     S* gates, S* fresh, S* hidden
 ) {
+    const int B = n.B, H = n.H;
     const size_t state = static_cast<size_t>(B) * H;
     Product<S> product(H, 3 * H);
+    Inputs<S> inputs(n, 3 * H, x, source);
     auto now = scratch<S>(3 * state);
-    for (int r = 0; r < R; r++, bias += H) {
+    for (int r = 0; r < n.R; r++, bias += H) {
+        inputs.begin(r);
         product.pack(weight + static_cast<size_t>(r) * 3 * H * H, 1, H);
         const S* before = initial + r * state;
-        for (int t = 0; t < T; t++) {
+        for (int t = 0; t < n.T; t++) {
             product(B, before, H, nullptr, now.get());
+            const S* x = inputs(r, t);
             for (int b = 0; b < B; b++) {
                 const S *w = now.get() + b * 3 * H, *h = before + b * H;
                 across<S>(H, [&](int j) {
@@ -81,29 +95,31 @@ void gru(
     }
 }
 
-// deltas: [R][T][B][4 * H], of h_n, r, z and x_n.
+// A step's sums are of h_n, r, z and x_n: the first three of the state, the last three of inputs.
 template <class S>
 void gru_backward(
-    int R, int T, int B, int H, const S* weight, const S* initial, const S* hidden, const S* gates,
-    const S* fresh, const S* gradient, S* deltas, S* carried
+    Sizes n, const S* source, const S* weight, const S* initial, const S* hidden, const S* gates,
+    const S* fresh, const S* gradient, S* carried, S* to_x, S* to_weight, S* to_bias
 ) {
+    const int B = n.B, H = n.H;
     const size_t state = static_cast<size_t>(B) * H;
     Product<S> product(3 * H, H);
+    Back<S> back(n, 3 * H, 3 * H, 4 * H, initial, hidden, source, to_x);
     auto rolled = scratch<S>(static_cast<size_t>(3) * H * H), kept = scratch<S>(state);
-    for (int r = 0; r < R; r++, carried += state) {
+    for (int r = 0; r < n.R; r++, carried += state, to_bias += H) {
         const S* w = weight + static_cast<size_t>(r) * 3 * H * H;
         copy(rolled.get(), w + 2 * H * H, H * H);
         copy(rolled.get() + H * H, w, 2 * H * H);
         product.pack(rolled.get(), H, 1);
-        copy(carried, gradient + ((r + 1) * static_cast<size_t>(T) - 1) * state, state);
-        for (int t = T - 1; t >= 0; t--) {
-            const size_t step = r * static_cast<size_t>(T) + t;
-            const S* before = t ? hidden + (step - 1) * state : initial + r * state;
-            const S* arriving = t ? gradient + (step - 1) * state : nullptr;
+        copy(carried, gradient + n.step(r, n.T - 1) * H, state);
+        for (int t = n.T - 1; t >= 0; t--) {
+            const size_t step = n.step(r, t);
+            const S* before = t ? hidden + (step - B) * H : initial + r * state;
+            const S* arriving = t ? gradient + (step - B) * H : nullptr;
+            S* sums = back(t);
             for (int b = 0; b < B; b++) {
-                const size_t row = step * B + b;
-                const S *g = gates + row * 3 * H, *n = fresh + row * H;
-                S* q = deltas + row * 4 * H;
+                const S *g = gates + (step + b) * 3 * H, *n = fresh + (step + b) * H;
+                S* q = sums + b * back.row;
                 across<S>(H, [&](int j) {
                     Vector<S> d = load(carried + b * H + j), now = load(n + j);
                     Vector<S> reset = load(g + j), keep = load(g + H + j);
@@ -116,24 +132,30 @@ void gru_backward(
                     store(kept.get() + b * H + j, t ? past + load(arriving + b * H + j) : past);
                 });
             }
-            product(B, deltas + step * B * 4 * H, 4 * H, kept.get(), carried);
+            product(B, sums, back.row, kept.get(), carried);
+            back.done(r, t);
         }
+        copy(to_bias, back.totals(), H);
+        back.end(r, 2 * H, to_weight);
     }
 }
 
 template <class S, bool PEEPHOLES>
 void lstm(
-    int R, int T, int B, int H, const S* x, const S* weight, const S* initial, const S* cell,
+    Sizes n, const S* x, const S* source, const S* weight, const S* initial, const S* cell,
     const S* peepholes, S* gates, S* cells, S* hidden
 ) {
+    const int B = n.B, H = n.H;
     const size_t state = static_cast<size_t>(B) * H;
     Product<S> product(H, 4 * H);
+    Inputs<S> inputs(n, 4 * H, x, source);
     auto now = scratch<S>(4 * state);
-    for (int r = 0; r < R; r++, peepholes += PEEPHOLES ? 3 * H : 0) {
+    for (int r = 0; r < n.R; r++, peepholes += PEEPHOLES ? 3 * H : 0) {
+        inputs.begin(r);
         product.pack(weight + static_cast<size_t>(r) * 4 * H * H, 1, H);
         const S *h = initial + r * state, *before = cell + r * state;
-        for (int t = 0; t < T; t++, x += 4 * state) {
-            product(B, h, H, x, now.get());
+        for (int t = 0; t < n.T; t++) {
+            product(B, h, H, inputs(r, t), now.get());
             for (int b = 0; b < B; b++) {
                 const S *a = now.get() + b * 4 * H, *c = before + b * H, *p = peepholes;
                 across<S>(H, [&](int j) {
@@ -164,69 +186,89 @@ void lstm(
 // carried_c begins as the gradient of the last cell, and ends as that of the first.
 template <class S, bool PEEPHOLES>
 void lstm_backward(
-    int R, int T, int B, int H, const S* weight, const S* peepholes, const S* cell, const S* gates,
-    const S* cells, const S* gradient, S* deltas, S* carried, S* carried_c
+    Sizes n, const S* source, const S* weight, const S* initial, const S* cell, const S* peepholes,
+    const S* gates, const S* cells, const S* hidden, const S* gradient, S* carried, S* carried_c,
+    S* to_x, S* to_weight, S* to_peepholes
 ) {
+    const int B = n.B, H = n.H;
     const size_t state = static_cast<size_t>(B) * H;
     Product<S> product(4 * H, H);
-    auto earlier_c = scratch<S>(state);
-    for (int r = 0; r < R; r++, carried += state, carried_c += state) {
+    Back<S> back(n, 4 * H, 4 * H, 4 * H, initial, hidden, source, to_x);
+    auto earlier_c = scratch<S>(state), told = scratch<S>(3 * H);
+    for (int r = 0; r < n.R; r++, carried += state, carried_c += state) {
         product.pack(weight + static_cast<size_t>(r) * 4 * H * H, H, 1);
-        copy(carried, gradient + ((r + 1) * static_cast<size_t>(T) - 1) * state, state);
-        for (int t = T - 1; t >= 0; t--) {
-            const size_t step = r * static_cast<size_t>(T) + t;
-            const S* before = t ? cells + (step - 1) * state : cell + r * state;
+        copy(carried, gradient + n.step(r, n.T - 1) * H, state);
+        if (PEEPHOLES) std::memset(to_peepholes, 0, sizeof(S) * 3 * H);
+        for (int t = n.T - 1; t >= 0; t--) {
+            const size_t step = n.step(r, t);
+            const S* before = t ? cells + (step - B) * H : cell + r * state;
+            S* sums = back(t);
             for (int b = 0; b < B; b++) {
-                const size_t row = step * B + b;
+                const size_t row = step + b;
                 const S *g = gates + row * 4 * H, *p = peepholes;
-                S* q = deltas + row * 4 * H;
+                S* q = sums + b * back.row;
                 across<S>(H, [&](int j) {
                     Vector<S> i = load(g + j), f = load(g + H + j), n = load(g + 2 * H + j);
-                    Vector<S> o = load(g + 3 * H + j), c = tanh(load(cells + row * H + j));
+                    Vector<S> o = load(g + 3 * H + j), now = load(cells + row * H + j);
+                    Vector<S> c = tanh(now), past_c = load(before + b * H + j);
                     Vector<S> d = load(carried + b * H + j);
                     Vector<S> to_o = d * c * o * (1 - o);
                     Vector<S> to_c = load(carried_c + b * H + j) + d * o * (1 - c * c);
                     if (PEEPHOLES) to_c += to_o * load(p + 2 * H + j);
                     Vector<S> to_i = to_c * n * i * (1 - i);
-                    Vector<S> to_f = to_c * load(before + b * H + j) * f * (1 - f);
+                    Vector<S> to_f = to_c * past_c * f * (1 - f);
                     Vector<S> past = to_c * f;
-                    if (PEEPHOLES) past += to_i * load(p + j) + to_f * load(p + H + j);
+                    if (PEEPHOLES) {
+                        past += to_i * load(p + j) + to_f * load(p + H + j);
+                        store(told.get() + j, to_i * past_c + load(to_peepholes + j));
+                        store(told.get() + H + j, to_f * past_c + load(to_peepholes + H + j));
+                        store(told.get() + 2 * H + j, to_o * now + load(to_peepholes + 2 * H + j));
+                    }
                     store(q + j, to_i);
                     store(q + H + j, to_f);
                     store(q + 2 * H + j, to_c * i * (1 - n * n));
                     store(q + 3 * H + j, to_o);
                     store(earlier_c.get() + b * H + j, past);
                 });
+                if (PEEPHOLES) copy(to_peepholes, told.get(), 3 * H);
             }
             copy(carried_c, earlier_c.get(), state);
-            const S* arriving = t ? gradient + (step - 1) * state : nullptr;
-            product(B, deltas + step * B * 4 * H, 4 * H, arriving, carried);
+            product(B, sums, back.row, t ? gradient + (step - B) * H : nullptr, carried);
+            back.done(r, t);
         }
-        peepholes += PEEPHOLES ? 3 * H : 0;
+        back.end(r, 0, to_weight);
+        if (PEEPHOLES) peepholes += 3 * H, to_peepholes += 3 * H;
     }
+}
+
+Sizes sizes(const int* n) {
+    return {n[0], n[1], n[2], n[3], static_cast<decltype(Sizes::form)>(n[4]), n[5]};
 }
 
 }  // namespace
 
-// As the library exports them, for both precisions: sizes R, T, B, H and a choice; then tensors.
+// As the library exports them, for both precisions: sizes R, T, B, H, form of inputs and rows of
+// their table, and a choice; then tensors.
 #define EXPORT(name, kernel, ...)                                                               \
     extern "C" void name##_float(const int* n, float** p) {                                     \
         typedef float S;                                                                        \
-        (kernel)(n[0], n[1], n[2], n[3], __VA_ARGS__);                                          \
+        (kernel)(sizes(n), __VA_ARGS__);                                                        \
     }                                                                                           \
     extern "C" void name##_double(const int* n, double** p) {                                   \
         typedef double S;                                                                       \
-        (kernel)(n[0], n[1], n[2], n[3], __VA_ARGS__);                                          \
+        (kernel)(sizes(n), __VA_ARGS__);                                                        \
     }
 #define EITHER(kernel, choice) choice ? kernel<S, true> : kernel<S, false>
+#define FIVE p[0], p[1], p[2], p[3], p[4]
+#define EIGHT FIVE, p[5], p[6], p[7]
 
-EXPORT(rnn, EITHER(rnn, n[4]), p[0], p[1], p[2], p[3])
-EXPORT(rnn_backward, EITHER(rnn_backward, n[4]), p[0], p[1], p[2], p[3], p[4])
-EXPORT(gru, gru<S>, p[0], p[1], p[2], p[3], p[4], p[5], p[6])
-EXPORT(gru_backward, gru_backward<S>, p[0], p[1], p[2], p[3], p[4], p[5], p[6], p[7])
-EXPORT(lstm, EITHER(lstm, p[4]), p[0], p[1], p[2], p[3], p[4], p[5], p[6], p[7])
+EXPORT(rnn, EITHER(rnn, n[6]), FIVE)
+EXPORT(rnn_backward, EITHER(rnn_backward, n[6]), EIGHT)
+EXPORT(gru, gru<S>, EIGHT)
+EXPORT(gru_backward, gru_backward<S>, EIGHT, p[8], p[9], p[10])
+EXPORT(lstm, EITHER(lstm, p[5]), EIGHT, p[8])
 EXPORT(
-    lstm_backward, EITHER(lstm_backward, p[1]), p[0], p[1], p[2], p[3], p[4], p[5], p[6], p[7], p[8]
+    lstm_backward, EITHER(lstm_backward, p[4]), EIGHT, p[8], p[9], p[10], p[11], p[12], p[13]
 )
 
 extern "C" int vector_bytes() { return BYTES; }

@@ -3,6 +3,12 @@
 Shapes are those of the loops that they stand in for: steps `(…, B, T, N)`, states `(…, B, H)` and
 weights `(…, G * H, H)`, with `R` replicas or nothing in place of the dots. Steps are time-major in
 memory: others are copied.
+
+What the steps read, `W x + b` `(…, B, T, N)`, is `x` itself where the source is None. Where the
+source is symbols `(…, B, T)`, int64, they name rows of `x` `(…, V, N)`. Where it is values
+`(…, B, T, D)`, they are multiplied with the first rows of `x` `(…, D + 1, N)`, and the last is
+added. Backward passes give the gradient of `x` first, and that of the weight; rows: `V` or `D + 1`,
+0 where the source is None.
 """
 
 import torch
@@ -12,90 +18,162 @@ from bench.kernels.library import operation, run
 
 
 @operation
-def rnn(x: Tensor, weight: Tensor, initial: Tensor, relu: bool) -> Tensor:
+def rnn(x: Tensor, source: Tensor | None, weight: Tensor, initial: Tensor, relu: bool) -> Tensor:
     """All states."""
-    hidden = _steps(x, initial)
-    run("rnn", (*_sizes(hidden), relu), _dense(x), weight, initial, _dense(hidden))
-    return hidden
+    sizes = _sizes(initial, *_inputs(x, source))
+    hidden = _steps(sizes, initial)
+    given = _dense(x, source), _seen(source)
+    run("rnn", (*sizes, relu), *given, weight, initial, hidden)
+    return _turned(hidden)
 
 
 @operation
 def rnn_backward(
-    weight: Tensor, hidden: Tensor, gradient: Tensor, relu: bool
-) -> tuple[Tensor, Tensor]:
-    """Gradients of the pre-activations and of the initial state."""
-    deltas, carried = _steps(hidden, hidden), _state(hidden)
-    steps = map(_dense, (hidden, gradient, deltas))
-    run("rnn_backward", (*_sizes(hidden), relu), weight, *steps, carried)
-    return deltas, carried
+    rows: int,
+    source: Tensor | None,
+    weight: Tensor,
+    initial: Tensor,
+    hidden: Tensor,
+    gradient: Tensor,
+    relu: bool,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Gradients of `x`, of the weight and of the initial state."""
+    sizes = _sizes(initial, hidden.shape[-2], rows, source)
+    to_x, to_weight, carried = _like_inputs(sizes, weight), _like(weight), _like(initial)
+    steps = map(_turned, (hidden, gradient))
+    told = carried, _dense(to_x, source), to_weight
+    run("rnn_backward", (*sizes, relu), _seen(source), weight, initial, *steps, *told)
+    return to_x, to_weight, carried
 
 
 @operation
-def gru(x: Tensor, weight: Tensor, bias: Tensor, initial: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def gru(
+    x: Tensor, source: Tensor | None, weight: Tensor, bias: Tensor, initial: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
     """All states; and of each step `r`, `z`, `W_n h + b` in one, and `n`."""
-    hidden, gates, fresh = (_steps(x, initial, times) for times in (1, 3, 1))
-    made = map(_dense, (gates, fresh, hidden))
-    run("gru", _sizes(hidden), _dense(x), weight, bias, initial, *made)
-    return hidden, gates, fresh
+    sizes = _sizes(initial, *_inputs(x, source))
+    hidden, gates, fresh = (_steps(sizes, initial, times) for times in (1, 3, 1))
+    given = _dense(x, source), _seen(source), weight, bias, initial
+    run("gru", sizes, *given, gates, fresh, hidden)
+    return _turned(hidden), _turned(gates), _turned(fresh)
 
 
 @operation
 def gru_backward(
-    weight: Tensor, initial: Tensor, hidden: Tensor, gates: Tensor, fresh: Tensor, gradient: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Gradients of `W_n h + b`, `x_r`, `x_z` and `x_n` in one, and of the initial state."""
-    deltas, carried = _steps(hidden, hidden, 4), _state(hidden)
-    steps = map(_dense, (hidden, gates, fresh, gradient, deltas))
-    run("gru_backward", _sizes(hidden), weight, initial, *steps, carried)
-    return deltas, carried
+    rows: int,
+    source: Tensor | None,
+    weight: Tensor,
+    initial: Tensor,
+    hidden: Tensor,
+    gates: Tensor,
+    fresh: Tensor,
+    gradient: Tensor,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Gradients of `x`, of the weight, of the bias and of the initial state."""
+    sizes = _sizes(initial, hidden.shape[-2], rows, source)
+    to_x, to_weight, carried = _like_inputs(sizes, weight), _like(weight), _like(initial)
+    to_bias = _like(initial[..., 0, :])
+    steps = map(_turned, (hidden, gates, fresh, gradient))
+    told = carried, _dense(to_x, source), to_weight, to_bias
+    run("gru_backward", sizes, _seen(source), weight, initial, *steps, *told)
+    return to_x, to_weight, to_bias, carried
 
 
 @operation
 def lstm(
-    x: Tensor, weight: Tensor, initial: Tensor, cell: Tensor, peepholes: Tensor | None
+    x: Tensor,
+    source: Tensor | None,
+    weight: Tensor,
+    initial: Tensor,
+    cell: Tensor,
+    peepholes: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """All states; and of each step the activated gates in one, and the cell."""
-    hidden, gates, cells = (_steps(x, initial, times) for times in (1, 4, 1))
-    made = map(_dense, (gates, cells, hidden))
-    run("lstm", _sizes(hidden), _dense(x), weight, initial, cell, peepholes, *made)
-    return hidden, gates, cells
+    sizes = _sizes(initial, *_inputs(x, source))
+    hidden, gates, cells = (_steps(sizes, initial, times) for times in (1, 4, 1))
+    given = _dense(x, source), _seen(source), weight, initial, cell, peepholes
+    run("lstm", sizes, *given, gates, cells, hidden)
+    return _turned(hidden), _turned(gates), _turned(cells)
 
 
 @operation
 def lstm_backward(
+    rows: int,
+    source: Tensor | None,
     weight: Tensor,
-    peepholes: Tensor | None,
+    initial: Tensor,
     cell: Tensor,
+    peepholes: Tensor | None,
+    hidden: Tensor,
     gates: Tensor,
     cells: Tensor,
     gradient: Tensor,
     gradient_last: Tensor | None,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Gradients of the pre-activations, of the initial state and of the initial cell."""
-    deltas, carried, carried_c = _steps(cells, cells, 4), _state(cells), _state(cells)
-    carried_c.copy_(torch.zeros(()) if gradient_last is None else gradient_last)
-    steps = map(_dense, (gates, cells, gradient, deltas))
-    run("lstm_backward", _sizes(cells), weight, peepholes, cell, *steps, carried, carried_c)
-    return deltas, carried, carried_c
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Gradients of `x`, the weight, the initial state and cell; and, if any, of the peepholes."""
+    sizes = _sizes(initial, hidden.shape[-2], rows, source)
+    to_x, to_weight, carried = _like_inputs(sizes, weight), _like(weight), _like(initial)
+    carried_c = _like(cell).copy_(torch.zeros(()) if gradient_last is None else gradient_last)
+    to_peepholes = initial.new_empty(0) if peepholes is None else _like(peepholes)
+    steps = map(_turned, (gates, cells, hidden, gradient))
+    told = carried, carried_c, _dense(to_x, source), to_weight, to_peepholes
+    given = _seen(source), weight, initial, cell, peepholes
+    run("lstm_backward", sizes, *given, *steps, *told)
+    return to_x, to_weight, carried, carried_c, to_peepholes
 
 
-def _steps(like: Tensor, state: Tensor, times: int = 1) -> Tensor:
-    """Uninitialised `(…, B, T, times * H)`, time-major in memory, for the steps of another."""
-    *replicas, B, T, _ = like.shape
-    return _dense(like.new_empty(*replicas, T, B, times * state.shape[-1]))
+def _inputs(x: Tensor, source: Tensor | None) -> tuple[int, int, Tensor | None]:
+    """How many steps, rows of a table, and the source; `IndexError` where there is no such row."""
+    if source is None:
+        return x.shape[-2], 0, None
+    rows = x.shape[-2]
+    if source.dtype != torch.int64:
+        return source.shape[-2], rows, source
+    low, high = map(int, source.aminmax())
+    if low < 0 or high >= rows:
+        raise IndexError(f"Symbols from {low} to {high} do not name rows of a table of {rows}.")
+    return source.shape[-1], rows, source
 
 
-def _state(steps: Tensor) -> Tensor:
-    """Uninitialised `(…, B, H)`."""
-    return torch.empty_like(steps[..., 0, :], memory_format=torch.contiguous_format)
+def _sizes(initial: Tensor, steps: int, rows: int, source: Tensor | None) -> tuple[int, ...]:
+    """`R`, `T`, `B`, `H`, the form of the inputs, and the rows of their table."""
+    *replicas, B, H = initial.shape
+    form = 0 if source is None else 1 if source.dtype == torch.int64 else 2
+    return (*replicas, 1)[0], steps, B, H, form, rows
 
 
-def _dense(steps: Tensor) -> Tensor:
-    """A view `(…, T, B, N)` of steps, as they are in memory; or these of that."""
+def _steps(sizes: tuple[int, ...], state: Tensor, times: int = 1) -> Tensor:
+    """Uninitialised `(…, T, B, times * H)`."""
+    _, T, B, H, *_ = sizes
+    return state.new_empty(*state.shape[:-2], T, B, times * H)
+
+
+def _like_inputs(sizes: tuple[int, ...], weight: Tensor) -> Tensor:
+    """Uninitialised, as the table of the inputs, or as they are without one: time-major."""
+    _, T, B, _, _, rows = sizes
+    *replicas, N, _ = weight.shape
+    if rows:
+        return weight.new_empty(*replicas, rows, N)
+    return _turned(weight.new_empty(*replicas, T, B, N))
+
+
+def _like(x: Tensor) -> Tensor:
+    """Uninitialised, of this shape, and dense."""
+    return torch.empty_like(x, memory_format=torch.contiguous_format)
+
+
+def _dense(x: Tensor, source: Tensor | None) -> Tensor:
+    """Inputs, or their table, as they are in memory."""
+    return _turned(x) if source is None else x
+
+
+def _seen(source: Tensor | None) -> Tensor | None:
+    """A source, time-major."""
+    if source is None:
+        return None
+    return source.mT if source.dtype == torch.int64 else _turned(source)
+
+
+def _turned(steps: Tensor) -> Tensor:
+    """A view `(…, T, B, N)` of steps `(…, B, T, N)`, or these of that."""
     return steps.transpose(-3, -2)
-
-
-def _sizes(hidden: Tensor) -> tuple[int, int, int, int]:
-    """`R`, `T`, `B` and `H`."""
-    *replicas, B, T, H = hidden.shape
-    return (*replicas, 1)[0], T, B, H

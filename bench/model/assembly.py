@@ -289,8 +289,15 @@ def pooled(mixed: Tensor, mask: Tensor | None, pool: Pool) -> Tensor:
             return mixed.mean(1, keepdim=True)
         weight = mask[..., None].to(mixed.dtype)
         return (mixed * weight).sum(1, keepdim=True) / weight.sum(1, keepdim=True)
-    last = mixed[:, -1:] if mask is None else taken(mixed, mask.sum(1, keepdim=True) - 1)
+    last = _last(mixed) if mask is None else taken(mixed, mask.sum(1, keepdim=True) - 1)
     return last if pool is Pool.LAST else torch.cat([mixed[:, :1], last], dim=-1)
+
+
+def _last(mixed: Tensor) -> Tensor:
+    """The last step `(B, 1, D)`, such that zeros for the others lie in memory as these do."""
+    if mixed.stride(1) < mixed.stride(0):
+        return mixed[:, -1:]
+    return mixed.transpose(0, 1)[-1:].transpose(0, 1)
 
 
 def rearranged(state: State, rows: Tensor, fixed: Sequence[Tensor] = ()) -> State:

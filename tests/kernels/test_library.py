@@ -111,7 +111,7 @@ def test_what_is_served() -> None:
 def test_precisions_are_not_mixed() -> None:
     x, weight, state = torch.zeros(2, 3, 64), torch.zeros(64, 64).double(), torch.zeros(2, 64)
     with pytest.raises(TypeError, match=r"rnn takes one precision"):
-        recurrences.rnn(x, weight, state, False)
+        recurrences.rnn(x, None, weight, state, False)
 
 
 def states(x: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -124,10 +124,10 @@ def states(x: torch.Tensor) -> dict[str, torch.Tensor]:
 
     (rnn, *one), (gru, w, h), (lstm, *four) = step(1), step(3), step(4)
     return {
-        "tanh": recurrences.rnn(rnn, *one, False),
-        "relu": recurrences.rnn(rnn, *one, True),
-        "gru": recurrences.gru(gru, w, x.new_zeros(H), h)[0],
-        "lstm": recurrences.lstm(lstm, *four, x.new_zeros(2, H), None)[0],
+        "tanh": recurrences.rnn(rnn, None, *one, False),
+        "relu": recurrences.rnn(rnn, None, *one, True),
+        "gru": recurrences.gru(gru, None, w, x.new_zeros(H), h)[0],
+        "lstm": recurrences.lstm(lstm, None, *four, x.new_zeros(2, H), None)[0],
     }
 
 

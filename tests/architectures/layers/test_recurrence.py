@@ -12,7 +12,7 @@ from architectures.layers.gru import gru, gru_loop
 from architectures.layers.gru_minimal import gru_minimal, gru_minimal_loop
 from architectures.layers.gru_original import gru_original, gru_original_loop
 from architectures.layers.lstm import lstm, lstm_loop
-from architectures.layers.recurrence import blocks_backward
+from architectures.layers.recurrence import blocks_backward, projected
 from architectures.layers.rnn import rnn, rnn_loop
 
 
@@ -40,6 +40,7 @@ CELLS = {
 }
 SHAPES = [(3, 5, 4), (1, 4, 3), (3, 1, 4), (3, 2, 4), (2, 6, 1), (1, 1, 1), (40, 9, 200)]
 SHAPES += [(19, 4, 8), (3, 5, 9), (2, 6, 17), (9, 3, 30)]  # as wide as compiled kernels take
+SHAPES += [(150, 3, 8)]  # and more examples than they bring together at a time
 pytestmark = pytest.mark.usefixtures("kernels")
 by_cell = pytest.mark.parametrize("cell", CELLS.values(), ids=CELLS)
 by_shape = pytest.mark.parametrize(("B", "T", "H"), SHAPES)
@@ -109,6 +110,43 @@ def test_replicas_may_share_any_input_and_stand_in_any_dimension(cell: Cell) -> 
         assert_same(stacked, in_turn(cell.loop, *spread), mixed)
     moved = [each.movedim(0, -1) for each in inputs]
     assert_same(torch.func.vmap(cell.kernel, -1)(*moved), in_turn(cell.loop, *inputs), inputs)
+
+
+SOURCED = ("rnn", "relu", "gru", "lstm", "peephole")
+
+
+@pytest.mark.parametrize("name", SOURCED)
+@pytest.mark.parametrize("values", [False, True], ids=["symbols", "values"])
+@by_shape
+def test_what_a_source_says_is_what_is_projected_of_it(
+    name: str, values: bool, B: int, T: int, H: int
+) -> None:
+    R, cell = 2, CELLS[name]
+    _, *others = cell.inputs(B, T, H, R)
+    inputs = [leaf(R, 4, cell.gates * H), *others]
+    source = torch.randn(R, B, T, 3).double() if values else torch.randint(4, (R, B, T))
+
+    def loop(source: Tensor, table: Tensor, *others: Tensor) -> Tensor | tuple[Tensor, ...]:
+        return cell.loop(projected(table, source), *others)
+
+    def kernel(source: Tensor, *inputs: Tensor) -> Tensor | tuple[Tensor, ...]:
+        return cell.kernel(*inputs, source=source)
+
+    for found in (in_turn(kernel, source, *inputs), torch.func.vmap(kernel)(source, *inputs)):
+        assert_same(found, in_turn(loop, source, *inputs), inputs)
+    shared = in_turn(loop, source[:1].expand(R, *source.shape[1:]), *inputs)
+    together = torch.func.vmap(kernel, (None, *[0] * len(inputs)))(source[0], *inputs)
+    assert_same(together, shared, inputs)
+
+
+@pytest.mark.parametrize("name", SOURCED)
+@pytest.mark.parametrize("row", [-1, 4])
+def test_symbols_without_a_row_are_refused(name: str, row: int) -> None:
+    cell = CELLS[name]
+    _, *others = cell.inputs(2, 5, 9)
+    source = torch.tensor([[0, 1, 2, 3, row]] * 2)
+    with pytest.raises(IndexError):
+        cell.kernel(leaf(4, cell.gates * 9), *others, source=source)
 
 
 @by_cell

@@ -32,8 +32,8 @@ def _seed() -> None:
     torch.manual_seed(0)
 
 
-def made(name: str) -> RecurrentLayer:
-    layer = LAYERS[name](3, 5)
+def made(name: str, units: int = 5) -> RecurrentLayer:
+    layer = LAYERS[name](3, units)
     for parameter in layer.parameters():
         torch.nn.init.normal_(parameter, std=0.5)
     return layer
@@ -130,16 +130,17 @@ EMBEDDERS = {
 
 
 @pytest.mark.parametrize("kind", EMBEDDERS)
+@pytest.mark.parametrize("units", [5, 21])
 @pytest.mark.parametrize("name", LAYERS)
-def test_reading_raw_inputs_is_reading_them_embedded(name: str, kind: str) -> None:
-    layer, embed = made(name).double(), EMBEDDERS[kind]().double()
+def test_reading_raw_inputs_is_reading_them_embedded(name: str, units: int, kind: str) -> None:
+    layer, embed = made(name, units).double(), EMBEDDERS[kind]().double()
     source = (
         torch.randint(embed.num_embeddings, (4, 7))
         if isinstance(embed, nn.Embedding)
         else torch.randn(4, 7, embed.in_features, dtype=torch.float64)
     )
-    joined = layer.project_embedded(embed, source)
-    assert (joined is not None) == (kind in ("few symbols", "narrow values"))
+    table = layer.table(embed, source)
+    assert (table is not None) == (kind in ("few symbols", "narrow values"))
     found, expected = layer.read_raw(embed, source), layer(embed(source))
     torch.testing.assert_close(found, expected)
     leaves = [*embed.parameters(), *layer.parameters()]

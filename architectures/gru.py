@@ -34,7 +34,7 @@ class GRU(Recurrent):
     @property
     def stack_limit(self) -> int | None:
         """As the layer says."""
-        return GRULayer.stack_limit()
+        return GRULayer.stack_limit(alone=self.layers == 1)
 
     def layer(self, inputs: int, units: int) -> RecurrentLayer:
         """One layer."""

@@ -31,7 +31,7 @@ class LSTM(Recurrent):
     @property
     def stack_limit(self) -> int | None:
         """As the layer says."""
-        return LSTMLayer.stack_limit()
+        return LSTMLayer.stack_limit(alone=self.layers == 1)
 
     def layer(self, inputs: int, units: int) -> RecurrentLayer:
         """One layer."""

@@ -35,7 +35,7 @@ class RNN(Recurrent):
     @property
     def stack_limit(self) -> int | None:
         """As the layer says."""
-        return RNNLayer.stack_limit()
+        return RNNLayer.stack_limit(alone=self.layers == 1)
 
     def layer(self, inputs: int, units: int) -> RecurrentLayer:
         """One layer, initialised as the fields say."""

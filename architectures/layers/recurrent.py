@@ -38,8 +38,11 @@ class RecurrentLayer(Mixer):
     carried: ClassVar[int] = 1
 
     @classmethod
-    def stack_limit(cls) -> int | None:
-        """The largest `B * T` at which replicas are faster stacked on a CPU; None: any."""
+    def stack_limit(cls, alone: bool = False) -> int | None:  # noqa: ARG003
+        """The largest `B * T` at which replicas are faster stacked on a CPU; None: any.
+
+        alone: as the one layer of a core, which reads raw inputs and writes nothing but its states.
+        """
         return None
 
     def __init__(self, inputs: int, units: int) -> None:
@@ -116,6 +119,11 @@ class RecurrentLayer(Mixer):
         return in_one_piece(parts) if self.bias.is_cuda else parts
 
 
+def _compiled_limit(alone: bool) -> int:
+    """More steps of all replicas do not fit the caches."""
+    return 8192 if alone else 2048
+
+
 def in_one_piece(parts: list[Tensor]) -> list[Tensor]:
     """Copies of tensors that follow one another in memory, as cuDNN wants its weights."""
     memory = torch.cat([part.flatten() for part in parts])
@@ -140,9 +148,9 @@ class RNNLayer(RecurrentLayer):
     gates = 1
 
     @classmethod
-    def stack_limit(cls) -> int | None:
-        """As declared; compiled, 1024: more steps of all replicas do not fit the cache."""
-        return 1024 if available() else None
+    def stack_limit(cls, alone: bool = False) -> int | None:
+        """As declared."""
+        return _compiled_limit(alone) if available() else None
 
     def __init__(self, inputs: int, units: int, relu: bool = False) -> None:
         super().__init__(inputs, units)
@@ -169,9 +177,9 @@ class GRULayer(RecurrentLayer):
     gates = 3
 
     @classmethod
-    def stack_limit(cls) -> int | None:
-        """As declared; compiled, 2048: more steps of all replicas do not fit the cache."""
-        return 2048 if available() else None
+    def stack_limit(cls, alone: bool = False) -> int | None:
+        """As declared."""
+        return _compiled_limit(alone) if available() else None
 
     def __init__(self, inputs: int, units: int) -> None:
         super().__init__(inputs, units)
@@ -227,9 +235,9 @@ class LSTMLayer(RecurrentLayer):
     carried = 2
 
     @classmethod
-    def stack_limit(cls) -> int | None:
+    def stack_limit(cls, alone: bool = False) -> int | None:
         """As declared; 512 where a library runs it alone: none runs a stack of it."""
-        return 2048 if available() else 512
+        return _compiled_limit(alone) if available() else 512
 
     def __init__(self, inputs: int, units: int, peephole: bool = False) -> None:
         super().__init__(inputs, units)

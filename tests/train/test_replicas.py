@@ -200,5 +200,5 @@ def test_the_rule_counts_steps_and_asks_who_runs_them(job, name, compiled, monke
     plan = job(name).plan
     steps = max(plan.signature.steps, plan.signature.target_steps)
     assert way_for(plan, 3, 1, CPU) is Way.STACKED
-    many = way_for(plan, 3, 4096 // steps + 1, CPU)
+    many = way_for(plan, 3, 8192 // steps + 1, CPU)
     assert many is (Way.IN_TURN if compiled or name == "lstm" else Way.STACKED)

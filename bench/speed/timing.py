@@ -9,7 +9,7 @@ import torch
 
 WARM_UP = 2  # rounds that are not counted
 ROUNDS = 5
-SECONDS = 0.15  # at least, for all rounds together
+SECONDS = 0.1  # at least, for all rounds together
 LIMIT = 3.0  # after which two rounds have to do
 CPU = torch.device("cpu")
 

@@ -55,6 +55,7 @@ class DotTransducer(Transducer):
     def start(self, source: Tensor, mask: Tensor | None = None) -> tuple[States, Memory]:
         """The encoder's last state and all `h`, with the mask where there is one."""
         h, states = read(self.encoder, source, mask)
+        h = h.contiguous()  # else every product with them copies them
         return states, (h,) if mask is None else (h, mask)
 
     def extend(

@@ -72,6 +72,9 @@ template <class S> class Back {
     S* to_x;
     Scratch<S> sums, weight, table, total;  // [steps][B][wide], [H][wide], [rows][wide], [wide]
 
+    // Rows of an odd number of vectors, or a column of them would be in one set of a cache.
+    static int odd(int columns) { return columns + (columns / LANES<S> % 2 ? 0 : LANES<S>); }
+
     static Scratch<S> zeros(size_t count) {
         auto made = scratch<S>(count);
         std::memset(made.get(), 0, sizeof(S) * count);
@@ -102,7 +105,7 @@ public:
     Back(
         Sizes n, int M, int K, int N, const S* initial, const S* hidden, const S* source, S* to_x
     )
-        : n(n), M(M), K(K), N(N), wide(deep<S>(N)), most((MANY + n.B - 1) / n.B),
+        : n(n), M(M), K(K), N(N), wide(odd(deep<S>(N))), most((MANY + n.B - 1) / n.B),
           summed(n.form == n.VALUES || K < N), initial(initial), hidden(hidden), values(source), symbols(reinterpret_cast<const int64_t*>(source)),
           to_x(to_x), sums(zeros(static_cast<size_t>(most) * n.B * wide)),
           weight(zeros(static_cast<size_t>(n.H) * wide)),

@@ -53,7 +53,8 @@ def at_every_step(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """
     B, T, _ = x.shape
     steps = x.transpose(0, 1).flatten(0, 1)
-    return torch.nn.functional.linear(steps, weight, bias).view(T, B, -1).transpose(0, 1)
+    found = torch.nn.functional.linear(steps, weight, bias)
+    return torch.unflatten(found, 0, (T, B)).transpose(0, 1)
 
 
 def time_major(x: Tensor) -> Tensor:
@@ -68,7 +69,7 @@ def batch_major(x: Tensor) -> Tensor:
 
 def by_gate(x: Tensor, H: int) -> Tensor:
     """A view `(…, G, H)` of `(…, G * H)`."""
-    return x.view(*x.shape[:-1], -1, H)
+    return torch.unflatten(x, -1, (x.shape[-1] // H, H))
 
 
 def storage(x: Tensor, width: int) -> Tensor:

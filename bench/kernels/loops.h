@@ -81,11 +81,12 @@ template <class S> class Back {
         return made;
     }
 
-    // to (K, columns) += states of some rows, (count, K), turned, @ their sums
+    // to (width, columns) += states (count, width), turned, @ their sums from column `of` on
     void meet(int count, int width, const S* states, const S* of, int columns, S* to) const {
         gather<S>(width, count, columns, {states, 1, width}, of, wide, to);
     }
 
+    // What came in at some steps, (count, …), is told.
     void inputs(size_t first, int count) {
         const S* of = sums.get() + N - K;
         if (n.form == n.PROJECTED)
@@ -105,9 +106,11 @@ public:
     Back(
         Sizes n, int M, int K, int N, const S* initial, const S* hidden, const S* source, S* to_x
     )
-        : n(n), M(M), K(K), N(N), wide(odd(deep<S>(N))), most((MANY + n.B - 1) / n.B),
-          summed(n.form == n.VALUES || K < N), initial(initial), hidden(hidden), values(source), symbols(reinterpret_cast<const int64_t*>(source)),
-          to_x(to_x), sums(zeros(static_cast<size_t>(most) * n.B * wide)),
+        : n(n), M(M), K(K), N(N), wide(odd(deep<S>(N))),
+          most((MANY + n.B - 1) / std::max(1, n.B)), summed(n.form == n.VALUES || K < N),
+          initial(initial), hidden(hidden), values(source),
+          symbols(reinterpret_cast<const int64_t*>(source)), to_x(to_x),
+          sums(zeros(static_cast<size_t>(most) * n.B * wide)),
           weight(zeros(static_cast<size_t>(n.H) * wide)),
           table(zeros(static_cast<size_t>(n.rows) * wide)), total(zeros(wide)) {}
 
@@ -139,8 +142,8 @@ public:
         for (int j = 0; j < M; j++)
             for (int i = 0; i < n.H; i++) to_weight[(j + roll) % M * n.H + i] = weight[i * wide + j];
         S* to = to_x + static_cast<size_t>(r) * n.rows * K;
-        for (int i = 0; i < n.rows; i++)
-            copy(to + i * K, i == n.values() && n.form == n.VALUES ? &total[N - K] : &table[i * wide], K);
+        for (int i = 0; i < n.rows; i++, to += K) copy(to, &table[i * wide], K);
+        if (n.form == n.VALUES) copy(to - K, &total[N - K], K);
         std::memset(weight.get(), 0, sizeof(S) * n.H * wide);
         std::memset(table.get(), 0, sizeof(S) * n.rows * wide);
         std::memset(total.get(), 0, sizeof(S) * wide);

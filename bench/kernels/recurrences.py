@@ -72,7 +72,7 @@ def gru_backward(
     """Gradients of `x`, of the weight, of the bias and of the initial state."""
     sizes = _sizes(initial, hidden.shape[-2], rows, source)
     to_x, to_weight, carried = _like_inputs(sizes, weight), _like(weight), _like(initial)
-    to_bias = _like(initial[..., 0, :])
+    to_bias = initial.new_empty(*initial.shape[:-2], initial.shape[-1])
     steps = map(_turned, (hidden, gates, fresh, gradient))
     told = carried, _dense(to_x, source), to_weight, to_bias
     run("gru_backward", sizes, _seen(source), weight, initial, *steps, *told)
@@ -129,9 +129,10 @@ def _inputs(x: Tensor, source: Tensor | None) -> tuple[int, int, Tensor | None]:
     rows = x.shape[-2]
     if source.dtype != torch.int64:
         return source.shape[-2], rows, source
-    low, high = map(int, source.aminmax())
-    if low < 0 or high >= rows:
-        raise IndexError(f"Symbols from {low} to {high} do not name rows of a table of {rows}.")
+    if source.numel():
+        low, high = map(int, source.aminmax())
+        if low < 0 or high >= rows:
+            raise IndexError(f"Symbols from {low} to {high} do not name rows of a table of {rows}.")
     return source.shape[-1], rows, source
 
 

@@ -149,8 +149,8 @@ static inline Vector<float> at_least(float limit, Vector<float> x) {
 }
 #endif
 
-// 2^(x * scale) = whole * (1 + rest) with a power of two, and a rest that is exact near 0 too, to
-// the last bit or two; |x * scale| < 126.
+// 2^(x * scale) = whole * (1 + rest) with a power of two and a rest that is exact near 0 too; for
+// |x * scale| < 126, which costs three bits far out, as the scale has not more of them.
 static inline void power(Vector<float> x, float scale, Vector<float>& whole, Vector<float>& rest) {
     const float to_exponent = 12582912 + 127;  // in whose lowest bits whole numbers are exponents
     Vector<float> shifted = x * scale + to_exponent;

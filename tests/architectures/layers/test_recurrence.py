@@ -140,6 +140,18 @@ def test_what_a_source_says_is_what_is_projected_of_it(
 
 
 @pytest.mark.parametrize("name", SOURCED)
+@pytest.mark.parametrize("source", [None, torch.zeros(0, 5).long(), torch.zeros(0, 5, 3).double()])
+def test_no_examples_are_no_examples(name: str, source: Tensor | None) -> None:
+    cell = CELLS[name]
+    x, *others = cell.inputs(0, 5, 9)
+    inputs = [x if source is None else leaf(4, cell.gates * 9), *others]
+    outputs = tupled(cell.kernel(*inputs, source=source))
+    assert outputs[0].shape == (0, 5, 9)
+    for gradient in torch.autograd.grad(outputs[0].sum(), inputs, allow_unused=True):
+        assert gradient is None or not gradient.any()
+
+
+@pytest.mark.parametrize("name", SOURCED)
 @pytest.mark.parametrize("row", [-1, 4])
 def test_symbols_without_a_row_are_refused(name: str, row: int) -> None:
     cell = CELLS[name]

@@ -17,12 +17,13 @@ from architectures.layers.recurrence import (
     before,
     blocks_backward,
     by_gate,
-    projected,
+    rows_of,
     sigmoid_backward,
     storage,
     summation,
     tanh_backward,
     time_major,
+    unless_compiled,
     weight_gradient,
 )
 from bench.kernels import recurrences as compiled
@@ -51,8 +52,7 @@ def gru(
     weight: `W` `(3H, H)` in that order. bias: `b` `(H,)`. initial: the state before the first
     step, `(B, H)`. source: what `projected` takes, with `x` as its table. Equals `gru_loop`.
     """
-    if source is not None and not (source.shape[1] > 1 and serves(x, len(bias))):
-        x, source = projected(x, source), None
+    x, source = unless_compiled(x, source, len(bias))
     if source is None and x.shape[1] == 1:
         return gru_loop(x, weight, bias, initial)
     hidden: Tensor
@@ -89,7 +89,7 @@ class _GRU(Stackable):
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
         x, source, weight, _, initial = inputs
-        ctx.rows = 0 if source is None else x.shape[-2]
+        ctx.rows = rows_of(x, source)
         ctx.mark_non_differentiable(*output[1:])
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(source, weight, initial, *output)

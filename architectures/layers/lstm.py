@@ -16,12 +16,13 @@ from architectures.layers.recurrence import (
     before,
     blocks_backward,
     by_gate,
-    projected,
+    rows_of,
     sigmoid_backward,
     storage,
     summation,
     tanh_backward,
     time_major,
+    unless_compiled,
     weight_gradient,
 )
 from bench.kernels import recurrences as compiled
@@ -59,8 +60,7 @@ def lstm(
     `(3, H)`; None: there are none. source: what `projected` takes, with `x` as its table. Equals
     `lstm_loop`.
     """
-    if source is not None and not (source.shape[1] > 1 and serves(x, initial.shape[1])):
-        x, source = projected(x, source), None
+    x, source = unless_compiled(x, source, initial.shape[1])
     if source is None and x.shape[1] == 1:
         return lstm_loop(x, weight, initial, cell, peepholes)
     hidden, last, *_ = _LSTM.apply(  # type: ignore[no-untyped-call]
@@ -81,8 +81,7 @@ class _LSTM(Stackable):
     ) -> tuple[Tensor, ...]:
         H = initial.shape[-1]
         if serves(x, H):
-            found = compiled.lstm(x, source, weight, initial, cell, peepholes)
-            hidden, gates, cells = found
+            hidden, gates, cells = compiled.lstm(x, source, weight, initial, cell, peepholes)
             return hidden, cells[..., -1, :].clone(), gates, cells
         x = time_major(x)
         gates, cells, hidden = storage(x, 4 * H), storage(x, H), storage(x, H)
@@ -111,7 +110,7 @@ class _LSTM(Stackable):
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
         hidden, _, gates, cells = output
-        ctx.rows = 0 if inputs[1] is None else inputs[0].shape[-2]
+        ctx.rows = rows_of(*inputs[:2])
         ctx.mark_non_differentiable(gates, cells)
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(*inputs[1:], hidden, gates, cells)

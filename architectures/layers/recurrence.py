@@ -12,9 +12,9 @@ cell:
 
 The inputs' projection `W x + b` is a product over all steps at once and left to autograd: every
 recurrence takes `(B, T, G * H)` for `G` gates. Where a loop is compiled, it can be done without,
-too: see `projected`. Inside, time comes first, `[T, B, N]`, or
-`[T, R, B, N]` where `torch.func.vmap` stacks `R` replicas: the same code, on batched products.
-Inputs that are time-major in memory, as `linear(x.transpose(0, 1)).transpose(0, 1)`, suit it best.
+too: see `projected`. Inside, time comes first, `[T, B, N]`, or `[T, R, B, N]` where
+`torch.func.vmap` stacks `R` replicas: the same code, on batched products. Inputs that are
+time-major in memory, as `linear(x.transpose(0, 1)).transpose(0, 1)`, suit it best.
 
 The cells are in `layers.rnn`, `layers.gru`, `layers.gru_original`, `layers.gru_minimal` and
 `layers.lstm`, each beside the obvious loop that it must equal, and which takes half the time over
@@ -26,6 +26,7 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
+from bench.kernels.library import serves
 from bench.kernels.lookup import lookup
 
 sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input  # (gradient, output, grad_input=)
@@ -34,15 +35,31 @@ tanh_backward = torch.ops.aten.tanh_backward.grad_input
 _BLOCK = 2**16  # elements of one gate in a block of steps, which then stays in a core's cache
 
 
-def projected(table: Tensor, source: Tensor) -> Tensor:
+def projected(table: Tensor, source: Tensor | None) -> Tensor:
     """What a source and a table say together: `W x + b` `(B, T, N)`, time-major in memory.
 
     Symbols `(B, T)` name rows of a table `(V, N)`. Values `(B, T, D)` are multiplied with all rows
-    of a table `(D + 1, N)` but the last, and that is added.
+    of a table `(D + 1, N)` but the last, and that is added. Without a source, it is the table.
     """
+    if source is None:
+        return table
     if source.dtype == torch.int64:
         return lookup(table, source.mT).transpose(0, 1)
     return at_every_step(source, table[:-1].mT, table[-1])
+
+
+def unless_compiled(
+    table: Tensor, source: Tensor | None, units: int
+) -> tuple[Tensor, Tensor | None]:
+    """Table and source as they are, where a compiled loop reads them; else, projected, and None."""
+    if source is not None and source.shape[1] > 1 and serves(table, units):
+        return table, source
+    return projected(table, source), None
+
+
+def rows_of(table: Tensor, source: Tensor | None) -> int:
+    """How many rows a source names or multiplies; 0 without one."""
+    return 0 if source is None else table.shape[-2]
 
 
 def at_every_step(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:

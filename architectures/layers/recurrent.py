@@ -36,14 +36,19 @@ class RecurrentLayer(Mixer):
 
     gates: ClassVar[int]
     carried: ClassVar[int] = 1
+    compiled: ClassVar[bool] = False  # whether there is such a loop
+    plain_limit: ClassVar[int | None] = None  # `stack_limit` without it
 
     @classmethod
-    def stack_limit(cls, alone: bool = False) -> int | None:  # noqa: ARG003
+    def stack_limit(cls, alone: bool = False) -> int | None:
         """The largest `B * T` at which replicas are faster stacked on a CPU; None: any.
 
         alone: as the one layer of a core, which reads raw inputs and writes nothing but its states.
+        Compiled, more steps of all replicas do not fit the caches.
         """
-        return None
+        if cls.compiled and available():
+            return 8192 if alone else 2048
+        return cls.plain_limit
 
     def __init__(self, inputs: int, units: int) -> None:
         super().__init__()
@@ -119,11 +124,6 @@ class RecurrentLayer(Mixer):
         return in_one_piece(parts) if self.bias.is_cuda else parts
 
 
-def _compiled_limit(alone: bool) -> int:
-    """More steps of all replicas do not fit the caches."""
-    return 8192 if alone else 2048
-
-
 def in_one_piece(parts: list[Tensor]) -> list[Tensor]:
     """Copies of tensors that follow one another in memory, as cuDNN wants its weights."""
     memory = torch.cat([part.flatten() for part in parts])
@@ -146,11 +146,7 @@ class RNNLayer(RecurrentLayer):
     """`h' = φ(W x + U h + b)`."""
 
     gates = 1
-
-    @classmethod
-    def stack_limit(cls, alone: bool = False) -> int | None:
-        """As declared."""
-        return _compiled_limit(alone) if available() else None
+    compiled = True
 
     def __init__(self, inputs: int, units: int, relu: bool = False) -> None:
         super().__init__(inputs, units)
@@ -175,11 +171,7 @@ class GRULayer(RecurrentLayer):
     """The gated recurrent unit of `layers.gru`, its reset gate after the recurrent product."""
 
     gates = 3
-
-    @classmethod
-    def stack_limit(cls, alone: bool = False) -> int | None:
-        """As declared."""
-        return _compiled_limit(alone) if available() else None
+    compiled = True
 
     def __init__(self, inputs: int, units: int) -> None:
         super().__init__(inputs, units)
@@ -209,8 +201,7 @@ class OriginalGRULayer(RecurrentLayer):
         self, inputs: Tensor, state: States, source: Tensor | None = None
     ) -> tuple[Tensor, States]:
         """As declared."""
-        inputs = inputs if source is None else projected(inputs, source)
-        outputs = gru_original(inputs, self.weight_hh, *state)
+        outputs = gru_original(projected(inputs, source), self.weight_hh, *state)
         return outputs, (outputs[:, -1],)
 
 
@@ -223,8 +214,7 @@ class MinimalGRULayer(RecurrentLayer):
         self, inputs: Tensor, state: States, source: Tensor | None = None
     ) -> tuple[Tensor, States]:
         """As declared."""
-        inputs = inputs if source is None else projected(inputs, source)
-        outputs = gru_minimal(inputs, self.weight_hh, *state)
+        outputs = gru_minimal(projected(inputs, source), self.weight_hh, *state)
         return outputs, (outputs[:, -1],)
 
 
@@ -233,11 +223,8 @@ class LSTMLayer(RecurrentLayer):
 
     gates = 4
     carried = 2
-
-    @classmethod
-    def stack_limit(cls, alone: bool = False) -> int | None:
-        """As declared; 512 where a library runs it alone: none runs a stack of it."""
-        return _compiled_limit(alone) if available() else 512
+    compiled = True
+    plain_limit = 512  # a library runs it alone, and none a stack of it
 
     def __init__(self, inputs: int, units: int, peephole: bool = False) -> None:
         super().__init__(inputs, units)

@@ -10,10 +10,11 @@ from architectures.layers.recurrence import (
     backward_through,
     batch_major,
     blocks_backward,
-    projected,
+    rows_of,
     storage,
     summation,
     time_major,
+    unless_compiled,
     weight_gradient,
 )
 from bench.kernels import recurrences as compiled
@@ -39,8 +40,7 @@ def rnn(
     weight: `W` `(H, H)`. initial: the state before the first step, `(B, H)`. source: what
     `projected` takes, with `x` as its table. Equals `rnn_loop`.
     """
-    if source is not None and not (source.shape[1] > 1 and serves(x, x.shape[-1])):
-        x, source = projected(x, source), None
+    x, source = unless_compiled(x, source, x.shape[-1])
     if source is None and x.shape[1] == 1:
         return rnn_loop(x, weight, initial, relu)
     hidden: Tensor
@@ -67,7 +67,7 @@ class _RNN(Stackable):
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor]) -> None:
         x, source, *_, ctx.relu = inputs
-        ctx.rows = 0 if source is None else x.shape[-2]
+        ctx.rows = rows_of(x, source)
         ctx.save_for_backward(*inputs[1:-1], *output)
 
     @staticmethod
@@ -75,12 +75,11 @@ class _RNN(Stackable):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         _, weight, initial, hidden = saved = ctx.saved_tensors
         if serves(hidden, hidden.shape[-1]):
-            made = compiled.rnn_backward(ctx.rows, *saved, gradient, ctx.relu)
-            to_x, to_weight, carried = made
-        else:
-            to_x, carried = _deltas(weight, hidden, gradient, ctx.relu)
-            to_weight = weight_gradient(time_major(to_x), time_major(hidden), initial)
-        return to_x, None, to_weight, carried, None
+            to_x, *others = compiled.rnn_backward(ctx.rows, *saved, gradient, ctx.relu)
+            return to_x, None, *others, None
+        deltas, carried = _deltas(weight, hidden, gradient, ctx.relu)
+        to_weight = weight_gradient(time_major(deltas), time_major(hidden), initial)
+        return deltas, None, to_weight, carried, None
 
 
 def _deltas(weight: Tensor, hidden: Tensor, gradient: Tensor, relu: bool) -> tuple[Tensor, Tensor]:

@@ -10,7 +10,7 @@ import math
 import torch
 from torch import Tensor
 
-from bench.kernels.library import lanes, operation, run
+from bench.kernels.library import lanes, like, operation, run
 
 
 @operation
@@ -30,7 +30,7 @@ def self_attention(
     cosine, sine: of each position, `(T, D / heads)`; None: nothing is rotated. mask: `(…, B, T)`
     bool, false on keys that nobody may see.
     """
-    result = torch.empty_like(x, memory_format=torch.contiguous_format)
+    result = like(x)
     sizes = _sizes(x, batch, heads, causal)
     replicas, _, steps, width, *_ = sizes
     block = lanes(x) * (1 if steps <= lanes(x) else 2)
@@ -54,7 +54,7 @@ def self_attention_backward(
     gradient: Tensor,
 ) -> list[Tensor]:
     """The gradients of `x` and of the weights; kept: what `self_attention` gave for this."""
-    made = [torch.empty_like(each, memory_format=torch.contiguous_format) for each in (x, *weights)]
+    made = [like(each) for each in (x, *weights)]
     given = x, *weights, cosine, sine, mask, kept, gradient
     run("self_attention_backward", _sizes(x, batch, heads, causal), *given, *made)
     return made

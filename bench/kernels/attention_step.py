@@ -1,9 +1,8 @@
 """The compiled attention of one step to many, `attention_step.cpp`; not recorded by autograd."""
 
-import torch
 from torch import Tensor
 
-from bench.kernels.library import run
+from bench.kernels.library import like, run
 
 
 def attention_step(
@@ -25,7 +24,7 @@ def attention_step(
     key, value: `(B, H, room, d)`, of which the first `steps` are read.
     """
     B, H, room, _ = key.shape
-    result = torch.empty_like(x, memory_format=torch.contiguous_format)
+    result = like(x)
     sizes = B, H, steps, room, x.shape[1], len(weights[2])
     run("attention_step", sizes, x, *weights, cosine, sine, mask, key, value, result)
     return result

@@ -71,6 +71,11 @@ def operation(function: Callable[..., Any]) -> Callable[..., Any]:
     return operation
 
 
+def like(x: Tensor) -> Tensor:
+    """Uninitialised memory of this shape, and dense, for a kernel to write to."""
+    return torch.empty_like(x, memory_format=torch.contiguous_format)
+
+
 def run(name: str, sizes: Sequence[int], *tensors: Tensor | None) -> None:
     """Run a kernel on tensors of one precision; the last, which it writes to, have to be dense."""
     precisions = {each.dtype for each in tensors if each is not None} & _PRECISIONS.keys()

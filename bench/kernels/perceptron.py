@@ -4,10 +4,9 @@ Shapes are `(…, N, D)` for `N` steps, `(…, H, D)` for the first weight, `(�
 and `(…, D)` and `(…, H)` for the rest, with `R` replicas or nothing in place of the dots.
 """
 
-import torch
 from torch import Tensor
 
-from bench.kernels.library import operation, run
+from bench.kernels.library import like, operation, run
 
 
 @operation
@@ -16,7 +15,7 @@ def perceptron(x: Tensor, weights: list[Tensor]) -> Tensor:
 
     weights: the norm's scale and shift, and the weight and bias of `enter` and of `leave`.
     """
-    result = _like(x)
+    result = like(x)
     run("perceptron", _sizes(x, weights[2]), x, *weights, result)
     return result
 
@@ -24,13 +23,9 @@ def perceptron(x: Tensor, weights: list[Tensor]) -> Tensor:
 @operation
 def perceptron_backward(x: Tensor, weights: list[Tensor], gradient: Tensor) -> list[Tensor]:
     """The gradients of `x` and of the weights."""
-    made = [_like(each) for each in (x, *weights)]
+    made = [like(each) for each in (x, *weights)]
     run("perceptron_backward", _sizes(x, weights[2]), x, *weights, gradient, *made)
     return made
-
-
-def _like(each: Tensor) -> Tensor:
-    return torch.empty_like(each, memory_format=torch.contiguous_format)
 
 
 def _sizes(x: Tensor, enter: Tensor) -> tuple[int, int, int, int]:

@@ -14,13 +14,13 @@ added. Backward passes give the gradient of `x` first, and that of the weight; r
 import torch
 from torch import Tensor
 
-from bench.kernels.library import operation, run
+from bench.kernels.library import like, operation, run
 
 
 @operation
 def rnn(x: Tensor, source: Tensor | None, weight: Tensor, initial: Tensor, relu: bool) -> Tensor:
     """All states."""
-    sizes = _sizes(initial, *_inputs(x, source))
+    sizes = _sizes(initial, source, *_inputs(x, source))
     hidden = _steps(sizes, initial)
     given = _dense(x, source), _seen(source)
     run("rnn", (*sizes, relu), *given, weight, initial, hidden)
@@ -38,8 +38,8 @@ def rnn_backward(
     relu: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Gradients of `x`, of the weight and of the initial state."""
-    sizes = _sizes(initial, hidden.shape[-2], rows, source)
-    to_x, to_weight, carried = _like_inputs(sizes, weight), _like(weight), _like(initial)
+    sizes = _sizes(initial, source, hidden.shape[-2], rows)
+    to_x, to_weight, carried = _like_inputs(sizes, weight), like(weight), like(initial)
     steps = map(_turned, (hidden, gradient))
     told = carried, _dense(to_x, source), to_weight
     run("rnn_backward", (*sizes, relu), _seen(source), weight, initial, *steps, *told)
@@ -51,7 +51,7 @@ def gru(
     x: Tensor, source: Tensor | None, weight: Tensor, bias: Tensor, initial: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     """All states; and of each step `r`, `z`, `W_n h + b` in one, and `n`."""
-    sizes = _sizes(initial, *_inputs(x, source))
+    sizes = _sizes(initial, source, *_inputs(x, source))
     hidden, gates, fresh = (_steps(sizes, initial, times) for times in (1, 3, 1))
     given = _dense(x, source), _seen(source), weight, bias, initial
     run("gru", sizes, *given, gates, fresh, hidden)
@@ -70,8 +70,8 @@ def gru_backward(
     gradient: Tensor,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Gradients of `x`, of the weight, of the bias and of the initial state."""
-    sizes = _sizes(initial, hidden.shape[-2], rows, source)
-    to_x, to_weight, carried = _like_inputs(sizes, weight), _like(weight), _like(initial)
+    sizes = _sizes(initial, source, hidden.shape[-2], rows)
+    to_x, to_weight, carried = _like_inputs(sizes, weight), like(weight), like(initial)
     to_bias = initial.new_empty(*initial.shape[:-2], initial.shape[-1])
     steps = map(_turned, (hidden, gates, fresh, gradient))
     told = carried, _dense(to_x, source), to_weight, to_bias
@@ -89,7 +89,7 @@ def lstm(
     peepholes: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """All states; and of each step the activated gates in one, and the cell."""
-    sizes = _sizes(initial, *_inputs(x, source))
+    sizes = _sizes(initial, source, *_inputs(x, source))
     hidden, gates, cells = (_steps(sizes, initial, times) for times in (1, 4, 1))
     given = _dense(x, source), _seen(source), weight, initial, cell, peepholes
     run("lstm", sizes, *given, gates, cells, hidden)
@@ -111,10 +111,10 @@ def lstm_backward(
     gradient_last: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Gradients of `x`, the weight, the initial state and cell; and, if any, of the peepholes."""
-    sizes = _sizes(initial, hidden.shape[-2], rows, source)
-    to_x, to_weight, carried = _like_inputs(sizes, weight), _like(weight), _like(initial)
-    carried_c = _like(cell).copy_(torch.zeros(()) if gradient_last is None else gradient_last)
-    to_peepholes = initial.new_empty(0) if peepholes is None else _like(peepholes)
+    sizes = _sizes(initial, source, hidden.shape[-2], rows)
+    to_x, to_weight, carried = _like_inputs(sizes, weight), like(weight), like(initial)
+    carried_c = like(cell).copy_(torch.zeros(()) if gradient_last is None else gradient_last)
+    to_peepholes = initial.new_empty(0) if peepholes is None else like(peepholes)
     steps = map(_turned, (gates, cells, hidden, gradient))
     told = carried, carried_c, _dense(to_x, source), to_weight, to_peepholes
     given = _seen(source), weight, initial, cell, peepholes
@@ -122,21 +122,21 @@ def lstm_backward(
     return to_x, to_weight, carried, carried_c, to_peepholes
 
 
-def _inputs(x: Tensor, source: Tensor | None) -> tuple[int, int, Tensor | None]:
-    """How many steps, rows of a table, and the source; `IndexError` where there is no such row."""
+def _inputs(x: Tensor, source: Tensor | None) -> tuple[int, int]:
+    """How many steps, and rows of a table; `IndexError` where symbols name none."""
     if source is None:
-        return x.shape[-2], 0, None
+        return x.shape[-2], 0
     rows = x.shape[-2]
     if source.dtype != torch.int64:
-        return source.shape[-2], rows, source
+        return source.shape[-2], rows
     if source.numel():
         low, high = map(int, source.aminmax())
         if low < 0 or high >= rows:
             raise IndexError(f"Symbols from {low} to {high} do not name rows of a table of {rows}.")
-    return source.shape[-1], rows, source
+    return source.shape[-1], rows
 
 
-def _sizes(initial: Tensor, steps: int, rows: int, source: Tensor | None) -> tuple[int, ...]:
+def _sizes(initial: Tensor, source: Tensor | None, steps: int, rows: int) -> tuple[int, ...]:
     """`R`, `T`, `B`, `H`, the form of the inputs, and the rows of their table."""
     *replicas, B, H = initial.shape
     form = 0 if source is None else 1 if source.dtype == torch.int64 else 2
@@ -156,11 +156,6 @@ def _like_inputs(sizes: tuple[int, ...], weight: Tensor) -> Tensor:
     if rows:
         return weight.new_empty(*replicas, rows, N)
     return _turned(weight.new_empty(*replicas, T, B, N))
-
-
-def _like(x: Tensor) -> Tensor:
-    """Uninitialised, of this shape, and dense."""
-    return torch.empty_like(x, memory_format=torch.contiguous_format)
 
 
 def _dense(x: Tensor, source: Tensor | None) -> Tensor:

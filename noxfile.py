@@ -69,7 +69,7 @@ def slow_tests(session: nox.Session) -> None:
 def faults(session: nox.Session) -> None:
     """Kill a run 50 times and go on with it; give 10,000 bad inputs: `-- --kills 5 --inputs 99`."""
     install(session, "test")
-    session.run("python", "tests/faults", *session.posargs)
+    session.run("python", "-m", "tests.faults", *session.posargs)
 
 
 @nox.session
@@ -92,7 +92,7 @@ def types(session: nox.Session) -> None:
 def speed(session: nox.Session) -> None:
     """Measure our own speed beside others', in turn, and write results/speed/speed.csv."""
     install(session)
-    session.run("python", "-m", "bench.speed", *session.posargs)
+    session.run("python", "-m", "lagbench.speed", *session.posargs)
 
 
 @nox.session

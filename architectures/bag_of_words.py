@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from architectures.layers.bag import Bag, Reduction
-from bench.contract import Architecture, Cost, Mixer, Signature
-from bench.registry import register
+from lagbench.contract import Architecture, Cost, Mixer, Signature
+from lagbench.layers.bag import Bag, Reduction
+from lagbench.registry import register
 
 
 @dataclass(frozen=True)

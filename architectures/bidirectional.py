@@ -6,10 +6,10 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from architectures.layers.padding import reverse
-from architectures.layers.recurrent import GRULayer, LSTMLayer, RecurrentLayer, RNNLayer
-from bench.contract import Architecture, Cost, InputError, Mixer, Pool, Signature
-from bench.registry import register
+from lagbench.contract import Architecture, Cost, Mixer, Pool, Signature, UserError
+from lagbench.layers.padding import reverse
+from lagbench.layers.recurrent import GRULayer, LSTMLayer, RecurrentLayer, RNNLayer
+from lagbench.registry import register
 
 Merge = Literal["concat", "sum"]
 
@@ -62,7 +62,7 @@ class Bidirectional(Architecture):
 
     def __post_init__(self) -> None:
         if self.layers < 1:
-            raise InputError("layers must be at least 1.")
+            raise UserError("layers must be at least 1.")
 
     @property
     def causal(self) -> bool:
@@ -70,7 +70,7 @@ class Bidirectional(Architecture):
         return False
 
     @property
-    def multiple(self) -> int:
+    def width_multiple(self) -> int:
         """2 where each direction has half of an output."""
         return 2 if self.merge == "concat" else 1
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from architectures.layers.lstm import lstm
-from bench.contract import Architecture, Cost, Frames, InputError, Mixer, Signature, State
-from bench.registry import register
+from lagbench.contract import Architecture, Cost, Frames, Mixer, Signature, State, UserError
+from lagbench.layers.lstm import lstm
+from lagbench.registry import register
 
 
 class CNNLSTMMixer(Mixer):
@@ -61,12 +61,12 @@ class CNNLSTM(Architecture):
     """
 
     cost = Cost(compute="T", path="T", sequential="T")
-    reads = (Frames,)
+    input_spaces = (Frames,)
     layers: int = 2
 
     def __post_init__(self) -> None:
         if self.layers < 1:
-            raise InputError("layers must be at least 1.")
+            raise UserError("layers must be at least 1.")
 
     def build(self, width: int, signature: Signature) -> Mixer:
         """`⌈D / 4⌉` channels in each convolution, `D` units in the LSTM."""

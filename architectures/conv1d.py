@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from bench.contract import Architecture, Cost, InputError, Mixer, Pool, Signature
-from bench.registry import register
+from lagbench.contract import Architecture, Cost, Mixer, Pool, Signature, UserError
+from lagbench.registry import register
 
 
 class Conv1dMixer(Mixer):
@@ -50,9 +50,9 @@ class Conv1d(Architecture):
 
     def __post_init__(self) -> None:
         if self.kernel < 1 or self.kernel % 2 == 0:
-            raise InputError("kernel must be odd: a centred convolution has a middle.")
+            raise UserError("kernel must be odd: a centred convolution has a middle.")
         if self.layers < 1:
-            raise InputError("layers must be at least 1.")
+            raise UserError("layers must be at least 1.")
 
     @property
     def causal(self) -> bool:

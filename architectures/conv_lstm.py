@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from bench.contract import Architecture, Cost, Frames, InputError, Mixer, Signature, State
-from bench.registry import register
+from lagbench.contract import Architecture, Cost, Frames, Mixer, Signature, State, UserError
+from lagbench.registry import register
 
 
 class ConvLSTMMixer(Mixer):
@@ -76,13 +76,13 @@ class ConvLSTM(Architecture):
     """
 
     cost = Cost(compute="T", path="T", sequential="T")
-    reads = (Frames,)
+    input_spaces = (Frames,)
     kernel: int = 3
     peephole: bool = False
 
     def __post_init__(self) -> None:
         if self.kernel < 1 or self.kernel % 2 == 0:
-            raise InputError("kernel must be odd, so that the state keeps its size.")
+            raise UserError("kernel must be odd, so that the state keeps its size.")
 
     def build(self, width: int, signature: Signature) -> Mixer:
         """`F = ⌈D / 4⌉` channels: `4F (k² (C + F) + 1)` parameters, and `D (F·H·W + 1)` behind."""

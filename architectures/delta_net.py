@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from architectures.layers.block import MultiHead
-from architectures.layers.chunks import by_chunks, join_heads, split_heads
-from bench.contract import Cost, Mixer, State
-from bench.registry import register
+from lagbench.contract import Cost, Mixer, State
+from lagbench.layers.block import MultiHead
+from lagbench.layers.chunks import by_chunks, join_heads, split_heads
+from lagbench.registry import register
 
 
 class DeltaNetMixer(Mixer):

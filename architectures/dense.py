@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn import functional
 
-from bench.contract import Alignment, Architecture, Cost, InputError, Mixer, Signature
-from bench.registry import register
+from lagbench.contract import Alignment, Architecture, Cost, Mixer, Signature, UserError
+from lagbench.registry import register
 
 
 class DenseMixer(Mixer):
@@ -19,10 +19,10 @@ class DenseMixer(Mixer):
         self.outer = nn.Linear(width, outputs * width)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """`(B, T, D) -> (B, T, D)`; `InputError` where T is more than `longest`."""
+        """`(B, T, D) -> (B, T, D)`; `UserError` where T is more than `longest`."""
         _, T, D = x.shape
         if self.longest < T:
-            raise InputError(f"This dense network reads {self.longest} steps at most, not {T}.")
+            raise UserError(f"This dense network reads {self.longest} steps at most, not {T}.")
         if mask is not None:
             x = x.masked_fill(~mask.unsqueeze(2), 0)
         x = functional.pad(x, (0, 0, 0, self.longest - T))

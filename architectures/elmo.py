@@ -6,10 +6,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from architectures.layers.padding import reverse
-from architectures.layers.recurrent import LSTMLayer
-from bench.contract import Architecture, Cost, InputError, Mixer, Pool, Signature
-from bench.registry import register
+from lagbench.contract import Architecture, Cost, Mixer, Pool, Signature, UserError
+from lagbench.layers.padding import reverse
+from lagbench.layers.recurrent import LSTMLayer
+from lagbench.registry import register
 
 
 class ElmoMixer(Mixer):
@@ -58,7 +58,7 @@ class Elmo(Architecture):
 
     def __post_init__(self) -> None:
         if self.layers < 1:
-            raise InputError("layers must be at least 1.")
+            raise UserError("layers must be at least 1.")
 
     @property
     def causal(self) -> bool:
@@ -66,7 +66,7 @@ class Elmo(Architecture):
         return False
 
     @property
-    def multiple(self) -> int:
+    def width_multiple(self) -> int:
         """2: each direction has half of an output."""
         return 2
 

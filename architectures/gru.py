@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass
 
-from architectures.layers.recurrent import (
+from lagbench.layers.recurrent import (
     GRULayer,
     MinimalGRULayer,
     OriginalGRULayer,
     RecurrentLayer,
 )
-from architectures.layers.stack import Recurrent
-from bench.registry import register
+from lagbench.layers.stack import Recurrent
+from lagbench.registry import register
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from architectures.layers.block import Residual
-from architectures.layers.convolution import CausalConvolution
-from architectures.layers.fourier import convolve
-from bench.contract import Cost, InputError, Mixer
-from bench.registry import register
+from lagbench.contract import Cost, Mixer, UserError
+from lagbench.layers.block import Residual
+from lagbench.layers.convolution import CausalConvolution
+from lagbench.layers.fourier import convolve
+from lagbench.registry import register
 
 
 class Filters(nn.Module):
@@ -92,7 +92,7 @@ class Hyena(Residual):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.reach < 2:
-            raise InputError(f"reach must be at least 2, not {self.reach}.")
+            raise UserError(f"reach must be at least 2, not {self.reach}.")
 
     def mixer(self, width: int) -> Mixer:
         """One layer of it."""

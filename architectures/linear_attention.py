@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from architectures.layers.block import MultiHead
-from architectures.layers.chunks import by_chunks, join_heads, split_heads
-from bench.contract import Cost, Mixer, State
-from bench.registry import register
+from lagbench.contract import Cost, Mixer, State
+from lagbench.layers.block import MultiHead
+from lagbench.layers.chunks import by_chunks, join_heads, split_heads
+from lagbench.registry import register
 
 _EPSILON = 1e-6  # as in the authors' code: features may vanish
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from architectures.layers.scan import scan
-from bench.contract import Architecture, Cost, InputError, Mixer, Signature, State
-from bench.registry import register
+from lagbench.contract import Architecture, Cost, Mixer, Signature, State, UserError
+from lagbench.layers.scan import scan
+from lagbench.registry import register
 
 
 class LinearMixer(Mixer):
@@ -49,7 +49,7 @@ class LinearRNN(Architecture):
 
     def __post_init__(self) -> None:
         if not 0 < self.scale < float("inf"):
-            raise InputError(f"scale must be a positive number, not {self.scale}.")
+            raise UserError(f"scale must be a positive number, not {self.scale}.")
 
     def build(self, width: int, signature: Signature) -> Mixer:
         """`D² + 2D` parameters."""

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from architectures.layers.block import Residual
-from architectures.layers.scan import scan
-from bench.contract import Cost, InputError, Mixer, State
-from bench.registry import register
+from lagbench.contract import Cost, Mixer, State, UserError
+from lagbench.layers.block import Residual
+from lagbench.layers.scan import scan
+from lagbench.registry import register
 
 
 class LRUMixer(Mixer):
@@ -67,9 +67,9 @@ class LRU(Residual):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not 0 < self.least < self.greatest < 1:
-            raise InputError("least and greatest must lie in order between 0 and 1.")
+            raise UserError("least and greatest must lie in order between 0 and 1.")
         if not 0 < self.phase <= math.tau:
-            raise InputError(f"phase must lie between 0 and 2π, not at {self.phase}.")
+            raise UserError(f"phase must lie between 0 and 2π, not at {self.phase}.")
 
     def mixer(self, width: int) -> Mixer:
         """One layer of it."""

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from architectures.layers.recurrent import LSTMLayer, RecurrentLayer
-from architectures.layers.stack import Recurrent
-from bench.registry import register
+from lagbench.layers.recurrent import LSTMLayer, RecurrentLayer
+from lagbench.layers.stack import Recurrent
+from lagbench.registry import register
 
 
 @dataclass(frozen=True)

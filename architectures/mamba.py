@@ -8,11 +8,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from architectures.layers.block import Residual
-from architectures.layers.convolution import CausalConvolution
-from architectures.layers.selective_scan import selective_scan
-from bench.contract import Cost, Mixer, State
-from bench.registry import register
+from lagbench.contract import Cost, Mixer, State
+from lagbench.layers.block import Residual
+from lagbench.layers.convolution import CausalConvolution
+from lagbench.layers.selective_scan import selective_scan
+from lagbench.registry import register
 
 
 class MambaMixer(Mixer):

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
-from architectures.layers.block import Residual
-from architectures.layers.scan import scan
-from bench.contract import Cost, Mixer, State
-from bench.registry import register
+from lagbench.contract import Cost, Mixer, State
+from lagbench.layers.block import Residual
+from lagbench.layers.scan import scan
+from lagbench.registry import register
 
 
 class MinGRUMixer(Mixer):

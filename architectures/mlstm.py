@@ -6,10 +6,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from architectures.layers.block import MultiHead
-from architectures.layers.chunks import by_chunks, join_heads, split_heads
-from bench.contract import Cost, Mixer, State
-from bench.registry import register
+from lagbench.contract import Cost, Mixer, State
+from lagbench.layers.block import MultiHead
+from lagbench.layers.chunks import by_chunks, join_heads, split_heads
+from lagbench.registry import register
 
 
 class MLSTMMixer(Mixer):

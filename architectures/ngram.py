@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from architectures.layers.bag import Bag, Reduction
-from bench.contract import Architecture, Cost, InputError, Mixer, Signature, State, Tokens
-from bench.registry import register
+from lagbench.contract import Architecture, Cost, Mixer, Signature, State, Tokens, UserError
+from lagbench.layers.bag import Bag, Reduction
+from lagbench.registry import register
 
 # Hashed n-grams are numbers in this base modulo this prime (Fishman and Moore 1986); a product of
 # two such numbers fits 64 bits.
@@ -75,14 +75,14 @@ class NGram(Architecture):
     """
 
     cost = Cost(compute="T", path="1", sequential="1")
-    reads = (Tokens,)
+    input_spaces = (Tokens,)
     n: int = 2
     table: int = 4096
     reduction: Reduction = "mean"
 
     def __post_init__(self) -> None:
         if self.n < 1 or self.table < 1:
-            raise InputError("n and table must be at least 1.")
+            raise UserError("n and table must be at least 1.")
 
     def build(self, width: int, signature: Signature) -> Mixer:
         """`rows · D` parameters in the table and `D² + D` in the dense layer."""

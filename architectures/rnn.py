@@ -5,9 +5,9 @@ from typing import Literal
 
 from torch import nn
 
-from architectures.layers.recurrent import RecurrentLayer, RNNLayer
-from architectures.layers.stack import Recurrent
-from bench.registry import register
+from lagbench.layers.recurrent import RecurrentLayer, RNNLayer
+from lagbench.layers.stack import Recurrent
+from lagbench.registry import register
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from architectures.layers.block import Residual
-from architectures.layers.chunks import by_chunks
-from architectures.layers.fourier import convolve
-from architectures.layers.scan import scan
-from bench.contract import Cost, InputError, Mixer, State
-from bench.registry import register
+from lagbench.contract import Cost, Mixer, State, UserError
+from lagbench.layers.block import Residual
+from lagbench.layers.chunks import by_chunks
+from lagbench.layers.fourier import convolve
+from lagbench.layers.scan import scan
+from lagbench.registry import register
 
 
 class S4DMixer(Mixer):
@@ -89,7 +89,7 @@ class S4D(Residual):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.state % 2:
-            raise InputError(f"state must be even, not {self.state}.")
+            raise UserError(f"state must be even, not {self.state}.")
 
     def mixer(self, width: int) -> Mixer:
         """One layer of it."""

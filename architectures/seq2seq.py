@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from architectures.layers.encoder_decoder import CELLS, RecurrentEncoderDecoder, read
-from architectures.layers.recurrent import RecurrentLayer, States
-from bench.contract import Cost, Signature, Transducer
-from bench.registry import register
+from lagbench.contract import Cost, Signature, Transducer
+from lagbench.layers.encoder_decoder import CELLS, RecurrentEncoderDecoder, read
+from lagbench.layers.recurrent import RecurrentLayer, States
+from lagbench.registry import register
 
 
 @dataclass(frozen=True)

@@ -5,17 +5,17 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from architectures.layers.encoder_decoder import (
+from lagbench.contract import Cost, Signature, Transducer
+from lagbench.layers.encoder_decoder import (
     CELLS,
     Memory,
     RecurrentEncoderDecoder,
     shares,
     stepwise,
 )
-from architectures.layers.padding import reverse
-from architectures.layers.recurrent import RecurrentLayer, States
-from bench.contract import Cost, Signature, Transducer
-from bench.registry import register
+from lagbench.layers.padding import reverse
+from lagbench.layers.recurrent import RecurrentLayer, States
+from lagbench.registry import register
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from architectures.layers.encoder_decoder import (
+from lagbench.contract import Cost, Signature, Transducer
+from lagbench.layers.encoder_decoder import (
     CELLS,
     Memory,
     RecurrentEncoderDecoder,
@@ -13,9 +14,8 @@ from architectures.layers.encoder_decoder import (
     shares,
     stepwise,
 )
-from architectures.layers.recurrent import RecurrentLayer, States
-from bench.contract import Cost, Signature, Transducer
-from bench.registry import register
+from lagbench.layers.recurrent import RecurrentLayer, States
+from lagbench.registry import register
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from itertools import count
 
 from torch import Tensor, nn
 
-from architectures.layers.convolution import CausalConvolution
-from bench.contract import Alignment, Architecture, Cost, InputError, Mixer, Signature, State
-from bench.registry import register
+from lagbench.contract import Alignment, Architecture, Cost, Mixer, Signature, State, UserError
+from lagbench.layers.convolution import CausalConvolution
+from lagbench.registry import register
 
 
 class ResidualBlock(nn.Module):
@@ -77,7 +77,7 @@ class TCN(Architecture):
 
     def __post_init__(self) -> None:
         if self.kernel < 2 or (self.levels is not None and self.levels < 1):
-            raise InputError("kernel must be at least 2 and levels at least 1.")
+            raise UserError("kernel must be at least 2 and levels at least 1.")
 
     def receptive_field(self, levels: int) -> int:
         """How many steps an output depends on, its own included."""

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from architectures.layers.positions import Encoding, Positions
-from architectures.layers.transformer import TransformerMixer
-from bench.contract import Architecture, Cost, InputError, Mixer, Signature
-from bench.registry import register
+from lagbench.contract import Architecture, Cost, Mixer, Signature, UserError
+from lagbench.layers.positions import Encoding, Positions
+from lagbench.layers.transformer import TransformerMixer
+from lagbench.registry import register
 
 
 @dataclass(frozen=True)
@@ -36,10 +36,10 @@ class Transformer(Architecture):
 
     def __post_init__(self) -> None:
         if min(self.layers, self.heads, self.table) < 1:
-            raise InputError("layers, heads and table must be at least 1.")
+            raise UserError("layers, heads and table must be at least 1.")
 
     @property
-    def longest(self) -> int | None:
+    def max_length(self) -> int | None:
         """The size of the table, where positions are learned."""
         return self.table if self.positions == "learned" else None
 
@@ -49,7 +49,7 @@ class Transformer(Architecture):
         return 512
 
     @property
-    def multiple(self) -> int:
+    def width_multiple(self) -> int:
         """Heads are of one size, an even one where pairs are rotated."""
         return 2 * self.heads if self.positions == "rotary" else self.heads
 

@@ -7,16 +7,16 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from architectures.layers.attention import Cache, Scope, self_scope
-from architectures.layers.perceptron import FeedForward
-from architectures.layers.positions import Encoding, Positions
-from architectures.layers.transformer import (
+from lagbench.contract import Cost, EncoderDecoder, Signature, Transducer, UserError
+from lagbench.layers.attention import Cache, Scope, self_scope
+from lagbench.layers.mlp import FeedForward
+from lagbench.layers.positions import Encoding, Positions
+from lagbench.layers.transformer import (
     CrossAttention,
     SelfAttention,
     TransformerMixer,
 )
-from bench.contract import Cost, EncoderDecoder, InputError, Signature, Transducer
-from bench.registry import register
+from lagbench.registry import register
 
 State = tuple[tuple[Cache, ...], tuple[Cache, ...], tuple[Tensor, ...]]
 
@@ -50,10 +50,10 @@ class TransformerSeq2Seq(EncoderDecoder):
 
     def __post_init__(self) -> None:
         if min(self.layers, self.heads, self.table) < 1:
-            raise InputError("layers, heads and table must be at least 1.")
+            raise UserError("layers, heads and table must be at least 1.")
 
     @property
-    def longest(self) -> int | None:
+    def max_length(self) -> int | None:
         """The size of a table, where positions are learned."""
         return self.table if self.positions == "learned" else None
 
@@ -63,7 +63,7 @@ class TransformerSeq2Seq(EncoderDecoder):
         return 512
 
     @property
-    def multiple(self) -> int:
+    def width_multiple(self) -> int:
         """Heads are of one size, an even one where pairs are rotated."""
         return 2 * self.heads if self.positions == "rotary" else self.heads
 

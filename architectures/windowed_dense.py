@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from architectures.layers.convolution import CausalConvolution
-from bench.contract import Architecture, Cost, InputError, Mixer, Signature, State
-from bench.registry import register
+from lagbench.contract import Architecture, Cost, Mixer, Signature, State, UserError
+from lagbench.layers.convolution import CausalConvolution
+from lagbench.registry import register
 
 
 class WindowedDenseMixer(Mixer):
@@ -48,7 +48,7 @@ class WindowedDense(Architecture):
 
     def __post_init__(self) -> None:
         if self.window < 1:
-            raise InputError("window must be at least 1.")
+            raise UserError("window must be at least 1.")
 
     def build(self, width: int, signature: Signature) -> Mixer:
         """`(k + 1) · D² + 2D` parameters at any length."""

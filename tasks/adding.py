@@ -6,9 +6,9 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from bench.contract import Alignment, Batch, Metric, Reals, Signature, Split, Task
-from bench.registry import register
-from tasks.material import lengths
+from lagbench.contract import Alignment, Batch, Metric, Reals, Signature, Split, Task
+from lagbench.material import lengths
+from lagbench.registry import register
 
 
 @dataclass(frozen=True)

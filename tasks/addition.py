@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from bench.contract import Alignment, Batch, Reading, Signature, Split, Task, Tokens
-from bench.registry import register
-from tasks.material import lengths
+from lagbench.contract import Alignment, Batch, DisplayNames, Signature, Split, Task, Tokens
+from lagbench.material import lengths
+from lagbench.registry import register
 
 PLUS = END = 10
 
@@ -79,9 +79,9 @@ class Addition(Task):
         one = (source == PLUS).int().argmax(dim=1)
         return _added(source, one, steps - one - 1)[0]
 
-    def reading(self, length: int) -> Reading:
+    def display_names(self, length: int) -> DisplayNames:
         """As it is written."""
-        return Reading("0123456789+", "0123456789.")
+        return DisplayNames("0123456789+", "0123456789.")
 
 
 def _added(source: Tensor, one: Tensor, two: Tensor) -> tuple[Tensor, Tensor]:

@@ -6,10 +6,19 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from bench.contract import Alignment, Batch, InputError, Reading, Signature, Split, Task, Tokens
-from bench.registry import register
-from tasks.material import lengths
-from tasks.material.language import NOUN, Lexicon, fill
+from lagbench.contract import (
+    Alignment,
+    Batch,
+    DisplayNames,
+    Signature,
+    Split,
+    Task,
+    Tokens,
+    UserError,
+)
+from lagbench.material import lengths
+from lagbench.material.language import NOUN, Lexicon, fill
+from lagbench.registry import register
 
 _ANIMALS = ("cat", "dog", "bird", "horse", "duck", "goat", "frog", "snake")
 LEXICON = Lexicon(
@@ -55,10 +64,10 @@ class Agreement(Task):
 
     def __post_init__(self) -> None:
         if not 0 <= self.attractors <= 1:
-            raise InputError(f"agreement needs a probability as attractors, not {self.attractors}.")
+            raise UserError(f"agreement needs a probability as attractors, not {self.attractors}.")
 
     def signature(self, length: int) -> Signature:
-        """Words -> was or were; `InputError` below 6."""
+        """Words -> was or were; `UserError` below 6."""
         lengths.require("agreement", length, 6)
         return Signature(Tokens(len(WORDS)), Tokens(len(ANSWERS)), Alignment.POOLED, length)
 
@@ -87,9 +96,9 @@ class Agreement(Task):
         noun = source.gather(1, (which - 2).clamp(min=0))
         return (noun >= LEXICON.first("plural")).long()
 
-    def reading(self, length: int) -> Reading:
+    def display_names(self, length: int) -> DisplayNames:
         """English."""
-        return Reading(WORDS, ANSWERS)
+        return DisplayNames(WORDS, ANSWERS)
 
 
 register("agreement", Agreement())

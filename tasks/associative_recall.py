@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from bench.contract import Alignment, Batch, InputError, Signature, Split, Task, Tokens
-from bench.registry import register
-from tasks.material import lengths
-from tasks.material.drawing import distinct
+from lagbench.contract import Alignment, Batch, Signature, Split, Task, Tokens, UserError
+from lagbench.material import lengths
+from lagbench.material.drawing import distinct
+from lagbench.registry import register
 
 
 @dataclass(frozen=True)
@@ -44,9 +44,9 @@ class AssociativeRecall(Task):
 
     def __post_init__(self) -> None:
         if self.pairs < 1 or self.passes < 1:
-            raise InputError("associative_recall needs at least 1 pair and 1 pass.")
+            raise UserError("associative_recall needs at least 1 pair and 1 pass.")
         if self.vocabulary // 2 - 1 < self.pairs:
-            raise InputError(
+            raise UserError(
                 f"associative_recall needs a vocabulary of at least {2 * self.pairs + 2} for "
                 f"{self.pairs} pairs, not {self.vocabulary}."
             )

@@ -7,10 +7,19 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from bench.contract import Alignment, Batch, InputError, Reading, Signature, Split, Task, Tokens
-from bench.registry import register
-from tasks.material import lengths
-from tasks.material.ordering import stable_order
+from lagbench.contract import (
+    Alignment,
+    Batch,
+    DisplayNames,
+    Signature,
+    Split,
+    Task,
+    Tokens,
+    UserError,
+)
+from lagbench.material import lengths
+from lagbench.material.ordering import stable_order
+from lagbench.registry import register
 
 _SIGNS = ("()", "[]", "{}", "<>", "«»", "‹›", "⌈⌉", "⌊⌋")
 
@@ -48,9 +57,9 @@ class Brackets(Task):
 
     def __post_init__(self) -> None:
         if self.kinds < 1 or self.depth < 1:
-            raise InputError("brackets needs at least 1 kind and a depth of at least 1.")
+            raise UserError("brackets needs at least 1 kind and a depth of at least 1.")
         if self.kinds == self.depth == 1:
-            raise InputError(
+            raise UserError(
                 "brackets needs 2 kinds or a depth of 2, else there is nothing to tell."
             )
 
@@ -99,7 +108,7 @@ class Brackets(Task):
         level = torch.where(opens, 1, -1).cumsum(1)
         return self._sets(source.gather(1, self._innermost(opens, level)), level)
 
-    def reading(self, length: int) -> Reading:
+    def display_names(self, length: int) -> DisplayNames:
         """Brackets, numbered where there are more kinds than signs; `+`: any may open."""
         pairs = [_SIGNS[kind % len(_SIGNS)] for kind in range(self.kinds)]
         rounds = [str(kind // len(_SIGNS) or "") for kind in range(self.kinds)]
@@ -107,7 +116,9 @@ class Brackets(Task):
             [pair[side] + again for pair, again in zip(pairs, rounds, strict=True)]
             for side in (0, 1)
         )
-        return Reading([*opening, *closing], ["+", *(f"+{sign}" for sign in closing), *closing])
+        return DisplayNames(
+            [*opening, *closing], ["+", *(f"+{sign}" for sign in closing), *closing]
+        )
 
     def _innermost(self, opens: Tensor, level: Tensor) -> Tensor:
         """`(B, T)`: the step that opened the innermost open bracket; anything where none is open.

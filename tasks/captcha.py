@@ -7,11 +7,11 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from bench.contract import Alignment, Batch, Frames, InputError, Signature, Split, Task, Tokens
-from bench.registry import register
-from tasks.material import digits, lengths
-from tasks.material.handwriting import choose
-from tasks.material.pictures import Stamps, parted, recognise
+from lagbench.contract import Alignment, Batch, Frames, Signature, Split, Task, Tokens, UserError
+from lagbench.material import digits, lengths
+from lagbench.material.handwriting import choose
+from lagbench.material.pictures import Stamps, parted, recognise
+from lagbench.registry import register
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Captcha(Task):
     Lag: `u + 1` for the `u`-th digit, since there is but one step to look back at. Chance: 1/10.
 
     Source: image to sequence, as Goodfellow et al. (2014), Multi-digit Number Recognition from
-    Street View Imagery (arXiv:1312.6082), on the images of `tasks.material.digits`; those of the
+    Street View Imagery (arXiv:1312.6082), on the images of `lagbench.material.digits`; those of the
     splits differ.
 
     Attributes:
@@ -38,7 +38,7 @@ class Captcha(Task):
 
     def __post_init__(self) -> None:
         if self.play < 0:
-            raise InputError(f"captcha needs a play of at least 0 pixels, not {self.play}.")
+            raise UserError(f"captcha needs a play of at least 0 pixels, not {self.play}.")
 
     def signature(self, length: int) -> Signature:
         """One image -> digits."""

@@ -7,20 +7,20 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from bench.contract import (
+from lagbench.contract import (
     Alignment,
     Batch,
+    DisplayNames,
     Frames,
-    InputError,
-    Reading,
     Signature,
     Split,
     Task,
     Tokens,
+    UserError,
 )
-from bench.registry import register
-from tasks.material import lengths
-from tasks.material.pictures import Stamps, parted, recognise
+from lagbench.material import lengths
+from lagbench.material.pictures import Stamps, parted, recognise
+from lagbench.registry import register
 
 SIZES = ("big", "small")
 SHAPES = ("circle", "square", "triangle", "cross")
@@ -59,7 +59,7 @@ class Caption(Task):
 
     def __post_init__(self) -> None:
         if self.play < 0:
-            raise InputError(f"caption needs a play of at least 0 pixels, not {self.play}.")
+            raise UserError(f"caption needs a play of at least 0 pixels, not {self.play}.")
         lengths.require_share("caption", self.shortest)
 
     def signature(self, length: int) -> Signature:
@@ -116,9 +116,9 @@ class Caption(Task):
         glyph, row = recognise((cells > 0).float(), _GLYPHS).max(dim=1)
         return _described(glyph, row, (glyph >= 0).sum(1))
 
-    def reading(self, length: int) -> Reading:
+    def display_names(self, length: int) -> DisplayNames:
         """English."""
-        return Reading(target=WORDS)
+        return DisplayNames(target=WORDS)
 
 
 def _described(glyph: Tensor, row: Tensor, shapes: Tensor) -> Tensor:

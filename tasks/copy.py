@@ -7,10 +7,10 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from bench.contract import Alignment, Batch, InputError, Signature, Split, Task, Tokens
-from bench.registry import register
-from tasks.material import lengths
-from tasks.material.rewriting import Rewriting
+from lagbench.contract import Alignment, Batch, Signature, Split, Task, Tokens, UserError
+from lagbench.material import lengths
+from lagbench.material.rewriting import Rewriting
+from lagbench.registry import register
 
 
 @dataclass(frozen=True)
@@ -66,10 +66,10 @@ class CopyMemory(Task):
 
     def __post_init__(self) -> None:
         if self.symbols < 1 or self.alphabet < 2:
-            raise InputError("copy_memory needs at least 1 symbol, and 2 different ones.")
+            raise UserError("copy_memory needs at least 1 symbol, and 2 different ones.")
 
     def signature(self, length: int) -> Signature:
-        """Blank, symbols and marker in; blank and symbols out; `InputError` below 1."""
+        """Blank, symbols and marker in; blank and symbols out; `UserError` below 1."""
         lengths.require("copy_memory", length, 1)
         steps = length + 2 * self.symbols
         space = Tokens(self.alphabet + 2)

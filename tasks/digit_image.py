@@ -6,9 +6,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from bench.contract import Alignment, Batch, Frames, InputError, Signature, Split, Task, Tokens
-from bench.registry import register
-from tasks.material import digits
+from lagbench.contract import Alignment, Batch, Frames, Signature, Split, Task, Tokens, UserError
+from lagbench.material import digits
+from lagbench.registry import register
 
 
 @dataclass(frozen=True)
@@ -20,8 +20,8 @@ class DigitImage(Task):
     The length is the number of images, and it is 1: what `digits` asks pixel by pixel, without a
     sequence, so that a difference between the two is the price of reading step by step. Every
     example is one of scikit-learn's 1,797 real images, in a fixed, stratified partition (see
-    `tasks.material.digits`). The whole image decides, so there are no lags. The chance level is the
-    share of the most frequent class.
+    `lagbench.material.digits`). The whole image decides, so there are no lags. The chance level is
+    the share of the most frequent class.
 
     Source: Alpaydin and Kaynak 1998, "Optical Recognition of Handwritten Digits", UCI.
     """
@@ -29,9 +29,9 @@ class DigitImage(Task):
     lengths: ClassVar[tuple[int, ...]] = (1,)
 
     def signature(self, length: int) -> Signature:
-        """A frame -> a class of ten; `InputError` unless the length is 1."""
+        """A frame -> a class of ten; `UserError` unless the length is 1."""
         if length != 1:
-            raise InputError(f"digit_image has one image, so it needs the length 1, not {length}.")
+            raise UserError(f"digit_image has one image, so it needs the length 1, not {length}.")
         return Signature(Frames(1, 8, 8), Tokens(digits.CLASSES), Alignment.POOLED, length)
 
     def sample(self, length: int, count: int, generator: torch.Generator, split: Split) -> Batch:
@@ -44,7 +44,7 @@ class DigitImage(Task):
         """The share of the most frequent class among all images."""
         return digits.majority()
 
-    def examples(self, length: int, split: Split) -> int:
+    def num_examples(self, length: int, split: Split) -> int:
         """How many images are in the split."""
         return len(digits.labels(split))
 

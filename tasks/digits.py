@@ -9,19 +9,19 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from bench.contract import (
+from lagbench.contract import (
     Alignment,
     Batch,
-    InputError,
-    Reading,
+    DisplayNames,
     Reals,
     Signature,
     Split,
     Task,
     Tokens,
+    UserError,
 )
-from bench.registry import register
-from tasks.material import digits
+from lagbench.material import digits
+from lagbench.registry import register
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Digits(Task):
         0.0 0.0 0.31 0.81 0.56 0.06 0.0 0.0 | 0.0 0.0 0.81 0.94 … 0.0  ->  0
 
     The digits are scikit-learn's 1,797 real images of 8 × 8 grey levels, in a fixed, stratified
-    partition (see `tasks.material.digits`). The length is the number of pixels, a square `n * n`
+    partition (see `lagbench.material.digits`). The length is the number of pixels, a square `n * n`
     with `n >= 8`: the image is resampled to `n × n` (bilinear), so that the same picture takes
     longer to read. The whole image decides, so there are no lags. The chance level is the share of
     the most frequent class.
@@ -49,7 +49,7 @@ class Digits(Task):
     def signature(self, length: int) -> Signature:
         """Grey levels -> a class of ten."""
         if length < 64 or isqrt(length) ** 2 != length:
-            raise InputError(
+            raise UserError(
                 f"digits needs a length that is the square of 8 or more (64, 81, 100, …, 256, …), "
                 f"not {length}."
             )
@@ -65,7 +65,7 @@ class Digits(Task):
         """The share of the most frequent class among all images."""
         return digits.majority()
 
-    def examples(self, length: int, split: Split) -> int:
+    def num_examples(self, length: int, split: Split) -> int:
         """How many images are in the split."""
         return len(digits.labels(split))
 
@@ -79,9 +79,9 @@ class Digits(Task):
         nearest = torch.cdist(source.squeeze(2).double(), known.double()).argmin(1)
         return digits.labels()[nearest, None]
 
-    def reading(self, length: int) -> Reading:
+    def display_names(self, length: int) -> DisplayNames:
         """A picture."""
-        return Reading(row=isqrt(length))
+        return DisplayNames(row=isqrt(length))
 
 
 @cache

@@ -6,9 +6,18 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from bench.contract import Alignment, Batch, InputError, Reading, Signature, Split, Task, Tokens
-from bench.registry import register
-from tasks.material import lengths
+from lagbench.contract import (
+    Alignment,
+    Batch,
+    DisplayNames,
+    Signature,
+    Split,
+    Task,
+    Tokens,
+    UserError,
+)
+from lagbench.material import lengths
+from lagbench.registry import register
 
 FILLERS = ("he", "said", "that", "they", "really", "often", "saw", "liked")
 NAMES = ("Teddy", "Paris", "Austin", "Florence")
@@ -59,7 +68,7 @@ class Disambiguation(Task):
 
     def __post_init__(self) -> None:
         if not 0 <= self.decoys <= 1:
-            raise InputError(f"disambiguation needs a probability as decoys, not {self.decoys}.")
+            raise UserError(f"disambiguation needs a probability as decoys, not {self.decoys}.")
 
     def signature(self, length: int) -> Signature:
         """Words -> thing or person."""
@@ -96,9 +105,9 @@ class Disambiguation(Task):
         decides = (torch.arange(length) > place) & (cue >= 0) & (cue < 2)
         return cue.gather(1, decides.int().argmax(dim=1, keepdim=True)).expand_as(source)
 
-    def reading(self, length: int) -> Reading:
+    def display_names(self, length: int) -> DisplayNames:
         """English."""
-        return Reading(WORDS, ANSWERS)
+        return DisplayNames(WORDS, ANSWERS)
 
     def _places(self, length: int, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Where the name and where its cue stand, each `(B, 1)`."""

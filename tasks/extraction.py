@@ -5,10 +5,19 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from bench.contract import Alignment, Batch, InputError, Reading, Signature, Split, Task, Tokens
-from bench.registry import register
-from tasks.material import lengths
-from tasks.material.language import DETERMINER, Lexicon, fill
+from lagbench.contract import (
+    Alignment,
+    Batch,
+    DisplayNames,
+    Signature,
+    Split,
+    Task,
+    Tokens,
+    UserError,
+)
+from lagbench.material import lengths
+from lagbench.material.language import DETERMINER, Lexicon, fill
+from lagbench.registry import register
 
 YEARS = tuple(str(year) for year in range(2000, 2032))
 LEXICON = Lexicon(
@@ -51,12 +60,12 @@ class Extraction(Task):
 
     def __post_init__(self) -> None:
         if not 0 <= self.distractors <= 1:
-            raise InputError(
+            raise UserError(
                 f"extraction needs a probability as distractors, not {self.distractors}."
             )
 
     def signature(self, length: int) -> Signature:
-        """Words -> one of the years; `InputError` below 5."""
+        """Words -> one of the years; `UserError` below 5."""
         lengths.require("extraction", length, 5)
         return Signature(Tokens(len(WORDS)), Tokens(len(YEARS)), Alignment.POOLED, length)
 
@@ -88,9 +97,9 @@ class Extraction(Task):
         year = source.gather(1, time + 1) - LEXICON.first("number")
         return year.clamp(0, len(YEARS) - 1)
 
-    def reading(self, length: int) -> Reading:
+    def display_names(self, length: int) -> DisplayNames:
         """English."""
-        return Reading(WORDS, YEARS)
+        return DisplayNames(WORDS, YEARS)
 
 
 register("extraction", Extraction())

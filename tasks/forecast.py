@@ -8,9 +8,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from bench.contract import Alignment, Batch, InputError, Metric, Reals, Signature, Split, Task
-from bench.registry import register
-from tasks.material import lengths
+from lagbench.contract import Alignment, Batch, Metric, Reals, Signature, Split, Task, UserError
+from lagbench.material import lengths
+from lagbench.registry import register
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Forecast(Task):
 
     def __post_init__(self) -> None:
         if self.sines < 1 or not self.cycles > 0 or not self.noise > 0:
-            raise InputError("forecast needs at least 1 sine, and cycles and noise above 0.")
+            raise UserError("forecast needs at least 1 sine, and cycles and noise above 0.")
 
     def signature(self, length: int) -> Signature:
         """Values -> values."""

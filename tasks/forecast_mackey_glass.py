@@ -7,10 +7,10 @@ from typing import ClassVar, TypeVar
 import torch
 from torch import Tensor
 
-from bench.contract import Alignment, Batch, InputError, Metric, Reals, Signature, Split, Task
-from bench.registry import register
-from tasks.material import lengths
-from tasks.material.drawing import deal
+from lagbench.contract import Alignment, Batch, Metric, Reals, Signature, Split, Task, UserError
+from lagbench.material import lengths
+from lagbench.material.drawing import deal
+from lagbench.registry import register
 
 Value = TypeVar("Value", float, Tensor)
 
@@ -48,7 +48,7 @@ class ForecastMackeyGlass(Task):
 
     def __post_init__(self) -> None:
         if self.delay < 17:
-            raise InputError(
+            raise UserError(
                 f"forecast_mackey_glass needs a delay of at least 17, not {self.delay}."
             )
 
@@ -68,7 +68,7 @@ class ForecastMackeyGlass(Task):
         lag = torch.where(asked, self.delay, -1)
         return Batch(window[:, :-1, None], window[:, 1:, None], target_mask=asked, lag=lag)
 
-    def examples(self, length: int, split: Split) -> int:
+    def num_examples(self, length: int, split: Split) -> int:
         """As many as windows begin."""
         return _WINDOWS[split]
 

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from bench.contract import Alignment, Batch, Frames, InputError, Signature, Split, Task, Tokens
-from bench.registry import register
-from tasks.material import digits, lengths
-from tasks.material.handwriting import choose
-from tasks.material.pictures import recognise
+from lagbench.contract import Alignment, Batch, Frames, Signature, Split, Task, Tokens, UserError
+from lagbench.material import digits, lengths
+from lagbench.material.handwriting import choose
+from lagbench.material.pictures import recognise
+from lagbench.registry import register
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,8 @@ class FrameLabels(Task):
 
     Source: labels for all frames as in Donahue et al. (2015), Long-term Recurrent Convolutional
     Networks (arXiv:1411.4389); what is hidden stays there as in Shamsian et al. (2020), Learning
-    Object Permanence from Video (arXiv:2003.10469). Images of `tasks.material.digits`; those of the
-    splits differ.
+    Object Permanence from Video (arXiv:2003.10469). Images of `lagbench.material.digits`; those
+    of the splits differ.
 
     Attributes:
         shown: how many digits are shown, about; the first frame always shows one, and each
@@ -36,7 +36,7 @@ class FrameLabels(Task):
 
     def __post_init__(self) -> None:
         if not self.shown >= 0:
-            raise InputError(f"frame_labels needs at least 0 digits shown, not {self.shown}.")
+            raise UserError(f"frame_labels needs at least 0 digits shown, not {self.shown}.")
 
     def signature(self, length: int) -> Signature:
         """Images -> digits."""

@@ -7,15 +7,24 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from bench.contract import Alignment, Batch, InputError, Reading, Reals, Signature, Split, Tokens
-from bench.registry import register
-from tasks.material import lengths
-from tasks.material.real import classified
-from tasks.material.real.bands import Band, Longer
-from tasks.material.real.columns import labels, signals
-from tasks.material.real.examples import Examples
-from tasks.material.real.source import Columns, Found
-from tasks.material.real.sourced import Sourced
+from lagbench.contract import (
+    Alignment,
+    Batch,
+    DisplayNames,
+    Reals,
+    Signature,
+    Split,
+    Tokens,
+    UserError,
+)
+from lagbench.material import lengths
+from lagbench.material.real import classified
+from lagbench.material.real.columns import labels, signals
+from lagbench.material.real.examples import Examples
+from lagbench.material.real.length_range import Band, Longer
+from lagbench.material.real.source import Columns, Found
+from lagbench.material.real.sourced import Sourced
+from lagbench.registry import register
 
 RHYTHMS = ("normal", "tachycardia", "bradycardia", "fibrillation", "extra beat")
 NORMAL, TACHYCARDIA, BRADYCARDIA, FIBRILLATION, EXTRA = range(len(RHYTHMS))
@@ -60,7 +69,7 @@ class Heartbeat(Sourced):
     noise: the most by which a sample is disturbed, uniformly; at most 0.05, where every rhythm can
         still be told with certainty.
     shortest: the shortest example as a share of the longest.
-    source: real signals instead, with their classes; see `tasks.material.real`. They are read at
+    source: real signals instead, with their classes; see `lagbench.material.real`. They are read at
         the mean and the spread of training. The length is that of the longest, and chance the share
         of the most frequent class in training.
     signal, label: the columns of lists of numbers, and of classes.
@@ -80,7 +89,7 @@ class Heartbeat(Sourced):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not 0 <= self.noise <= _LOUDEST:
-            raise InputError(
+            raise UserError(
                 f"heartbeat needs a noise from 0 to {_LOUDEST}, so that every rhythm can be told, "
                 f"not {self.noise}."
             )
@@ -97,7 +106,7 @@ class Heartbeat(Sourced):
         return classified.signals(found, length, band)
 
     def made_signature(self, length: int) -> Signature:
-        """Voltages -> a rhythm; `InputError` below 54."""
+        """Voltages -> a rhythm; `UserError` below 54."""
         lengths.require("heartbeat", length, 2 * _LONGEST)
         padded = self._fewest(length) < length
         return Signature(Reals(1), Tokens(len(RHYTHMS)), Alignment.POOLED, length, padded=padded)
@@ -138,9 +147,9 @@ class Heartbeat(Sourced):
         rhythm = torch.where(longest - shortest > 3, EXTRA, rhythm)
         return torch.where(beat_with_p.any(1), rhythm, FIBRILLATION)[:, None]
 
-    def made_reading(self) -> Reading:
+    def made_reading(self) -> DisplayNames:
         """Voltages as numbers, rhythms by name."""
-        return Reading(target=RHYTHMS)
+        return DisplayNames(target=RHYTHMS)
 
     def _fewest(self, length: int) -> int:
         return max(2 * _LONGEST, lengths.least(length, self.shortest))

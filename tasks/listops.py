@@ -7,11 +7,20 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from bench.contract import Alignment, Batch, InputError, Reading, Signature, Split, Task, Tokens
-from bench.registry import register
-from tasks.material import lengths
-from tasks.material.expressions import distribution, grammar
-from tasks.material.expressions.grammar import DIGITS, END, WORDS
+from lagbench.contract import (
+    Alignment,
+    Batch,
+    DisplayNames,
+    Signature,
+    Split,
+    Task,
+    Tokens,
+    UserError,
+)
+from lagbench.material import lengths
+from lagbench.material.expressions import distribution, grammar
+from lagbench.material.expressions.grammar import DIGITS, END, WORDS
+from lagbench.registry import register
 
 _RAREST = 1e-3  # the least share of expressions that must have an allowed length
 _PROPOSALS = 2**15  # expressions drawn at once, at most
@@ -25,7 +34,7 @@ class ListOps(Task):
         [SM 5 [MED 8 1 4 2 ] 9 ]     ->  7
 
     The length bounds the number of tokens, which is random: of the expressions that the grammar
-    gives (see `tasks.material.expressions.grammar`), those are kept whose number of tokens lies
+    gives (see `lagbench.material.expressions.grammar`), those are kept whose number of tokens lies
     strictly between `shortest` of the length and the length. Many tokens decide together, so there
     are no lags. The chance level, about 0.16, is the likeliest value's share, exactly.
 
@@ -45,18 +54,18 @@ class ListOps(Task):
 
     def __post_init__(self) -> None:
         if self.max_depth < 2:
-            raise InputError(f"listops needs a max_depth of at least 2, not {self.max_depth}.")
+            raise UserError(f"listops needs a max_depth of at least 2, not {self.max_depth}.")
         if not 2 <= self.max_args <= grammar.MOST_ARGUMENTS:
-            raise InputError(
+            raise UserError(
                 f"listops needs a max_args from 2 to {grammar.MOST_ARGUMENTS}, not {self.max_args}."
             )
         lengths.require_share("listops", self.shortest)
 
     def signature(self, length: int) -> Signature:
-        """Digits and operators -> a digit; `InputError` where hardly an expression fits."""
+        """Digits and operators -> a digit; `UserError` where hardly an expression fits."""
         lengths.require("listops", length, 5)
         if self._share(length) < _RAREST:
-            raise InputError(
+            raise UserError(
                 f"listops with max_depth={self.max_depth} and max_args={self.max_args} has hardly "
                 f"any expressions of {self._least(length) + 1} to {length - 1} tokens."
             )
@@ -86,9 +95,9 @@ class ListOps(Task):
         rows = zip(source.tolist(), real, strict=True)
         return torch.tensor([[_value(row[:steps])] for row, steps in rows])
 
-    def reading(self, length: int) -> Reading:
+    def display_names(self, length: int) -> DisplayNames:
         """Operators by name."""
-        return Reading(WORDS)
+        return DisplayNames(WORDS)
 
     def _least(self, length: int) -> int:
         return round(self.shortest * length)

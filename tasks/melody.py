@@ -6,16 +6,25 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from bench.contract import Alignment, Batch, Metric, Reading, Reals, Signature, Split, Tokens
-from bench.registry import register
-from tasks.material import lengths
-from tasks.material.drawing import deal
-from tasks.material.real.bands import Band, Longer
-from tasks.material.real.columns import chords
-from tasks.material.real.examples import Examples
-from tasks.material.real.melodies import melodies
-from tasks.material.real.source import Columns, Found
-from tasks.material.real.sourced import Sourced
+from lagbench.contract import (
+    Alignment,
+    Batch,
+    DisplayNames,
+    Metric,
+    Reals,
+    Signature,
+    Split,
+    Tokens,
+)
+from lagbench.material import lengths
+from lagbench.material.drawing import deal
+from lagbench.material.real.columns import chords
+from lagbench.material.real.examples import Examples
+from lagbench.material.real.length_range import Band, Longer
+from lagbench.material.real.melodies import melodies
+from lagbench.material.real.source import Columns, Found
+from lagbench.material.real.sourced import Sourced
+from lagbench.registry import register
 
 KEYS = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 MODES = ("ionian", "dorian", "phrygian", "lydian", "mixolydian", "aeolian", "locrian")
@@ -55,7 +64,7 @@ class Melody(Sourced):
     Music: Blues Improvisation with LSTM Recurrent Networks.
 
     Attributes:
-        source: real pieces instead; see `tasks.material.real`. The first chord is read, and the
+        source: real pieces instead; see `lagbench.material.real`. The first chord is read, and the
             highest note of each that follows is asked for. Many melodies are right then, so the
             metric is bits, as in Boulanger-Lewandowski et al. (2012), arXiv:1206.6392, of which
             chance is the entropy of single notes in training. The length is that of the longest.
@@ -126,10 +135,10 @@ class Melody(Sourced):
         parts = torch.split(source[:, 0], list(_SHAPE), dim=1)
         return _melody(torch.stack([part.argmax(dim=1) for part in parts], dim=1), length)
 
-    def made_reading(self) -> Reading:
+    def made_reading(self) -> DisplayNames:
         """The brief in the terms of the example, and semitones by number."""
         figure = [f"{step:+d}" for step in STEPS] * FIGURE
-        return Reading([*KEYS, *MODES, *figure])
+        return DisplayNames([*KEYS, *MODES, *figure])
 
 
 def _melody(choices: Tensor, length: int) -> Tensor:

@@ -5,9 +5,18 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from bench.contract import Alignment, Batch, InputError, Reading, Signature, Split, Task, Tokens
-from bench.registry import register
-from tasks.material import lengths
+from lagbench.contract import (
+    Alignment,
+    Batch,
+    DisplayNames,
+    Signature,
+    Split,
+    Task,
+    Tokens,
+    UserError,
+)
+from lagbench.material import lengths
+from lagbench.registry import register
 
 OPERATORS = "+-*"
 
@@ -38,19 +47,19 @@ class ModularArithmetic(Task):
 
     def __post_init__(self) -> None:
         if self.modulus < 2:
-            raise InputError(
+            raise UserError(
                 f"modular_arithmetic needs a modulus of at least 2, not {self.modulus}."
             )
         used = set(self.operators)
         if len(used) < len(self.operators) or not used <= set(OPERATORS) or not used & {"+", "-"}:
-            raise InputError(
+            raise UserError(
                 f"modular_arithmetic needs operators out of {OPERATORS}, each once and not * alone "
                 f"(its products are nearly always 0), not {self.operators!r}."
             )
         lengths.require_share("modular_arithmetic", self.shortest)
 
     def signature(self, length: int) -> Signature:
-        """Numbers and operators -> a number; `InputError` below 1."""
+        """Numbers and operators -> a number; `UserError` below 1."""
         lengths.require("modular_arithmetic", length, 1)
         steps, least = _odd(length), _odd(lengths.least(length, self.shortest))
         source = Tokens(self.modulus + len(OPERATORS))
@@ -103,9 +112,9 @@ class ModularArithmetic(Task):
             term = torch.where(going & ~times, signed, term)
         return ((total + term) % self.modulus)[:, None]
 
-    def reading(self, length: int) -> Reading:
+    def display_names(self, length: int) -> DisplayNames:
         """As it is written."""
-        return Reading([*map(str, range(self.modulus)), *OPERATORS])
+        return DisplayNames([*map(str, range(self.modulus)), *OPERATORS])
 
     def _token(self, operator: str) -> int:
         return self.modulus + OPERATORS.index(operator)

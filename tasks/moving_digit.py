@@ -8,20 +8,20 @@ import torch
 from torch import Tensor
 from torch.nn.functional import embedding, pad
 
-from bench.contract import (
+from lagbench.contract import (
     Alignment,
     Batch,
+    DisplayNames,
     Frames,
-    InputError,
-    Reading,
     Signature,
     Split,
     Task,
     Tokens,
+    UserError,
 )
-from bench.registry import register
-from tasks.material import digits, lengths
-from tasks.material.pictures import dark
+from lagbench.material import digits, lengths
+from lagbench.material.pictures import dark
+from lagbench.registry import register
 
 FOUR = torch.int64  # as large as four pixels, which are copied at once
 # Pixels down and to the right at each frame: down, up, right, left, then the diagonals.
@@ -36,7 +36,7 @@ class MovingDigit(Task):
         dark  dark  [ 7  ]  [  7 ]  [   7]  dark  dark  dark  ->  right
 
     The digit moves by a pixel a frame and re-enters where it leaves the picture of 12 × 12. It is
-    one of scikit-learn's 1,797 real images, those of the split (see `tasks.material.digits`), at
+    one of scikit-learn's 1,797 real images, those of the split (see `lagbench.material.digits`), at
     a random place.
 
     The length is the number of frames. The digit shows in `shown` frames that follow each other,
@@ -62,18 +62,18 @@ class MovingDigit(Task):
 
     def __post_init__(self) -> None:
         if self.directions not in (4, 8):
-            raise InputError(f"moving_digit needs 4 or 8 directions, not {self.directions}.")
+            raise UserError(f"moving_digit needs 4 or 8 directions, not {self.directions}.")
         if self.shown < 0 or self.shown == 1:
-            raise InputError(
+            raise UserError(
                 f"moving_digit needs 2 or more frames shown, or 0 for all, not {self.shown}."
             )
         if self.side < 12 or self.side % 4:
-            raise InputError(
+            raise UserError(
                 f"moving_digit needs a side of 12 pixels, 16, 20 and so on, not {self.side}."
             )
 
     def signature(self, length: int) -> Signature:
-        """Frames -> a direction or a digit; `InputError` where the digit cannot show."""
+        """Frames -> a direction or a digit; `UserError` where the digit cannot show."""
         lengths.require("moving_digit", length, max(2, self.shown))
         answers = self.directions if self.ask == "direction" else digits.CLASSES
         return Signature(Frames(1, self.side, self.side), Tokens(answers), Alignment.POOLED, length)
@@ -112,9 +112,9 @@ class MovingDigit(Task):
             return torch.stack(errors).argmin(0)[:, None]
         return torch.stack([_recognised(frame) for frame in now])[:, None]
 
-    def reading(self, length: int) -> Reading:
+    def display_names(self, length: int) -> DisplayNames:
         """Directions by name."""
-        return Reading(target=WORDS[: self.directions] if self.ask == "direction" else ())
+        return DisplayNames(target=WORDS[: self.directions] if self.ask == "direction" else ())
 
 
 def _show(source: Tensor, first: Tensor, places: Tensor, image: Tensor, split: Split) -> None:

@@ -8,24 +8,24 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from bench.contract import (
+from lagbench.contract import (
     Alignment,
     Batch,
-    InputError,
+    DisplayNames,
     Metric,
-    Reading,
     Signature,
     Split,
     Tokens,
+    UserError,
 )
-from bench.registry import register
-from tasks.material import lengths
-from tasks.material.real.columns import texts
-from tasks.material.real.examples import Examples
-from tasks.material.real.source import Columns, Found
-from tasks.material.real.sourced import Sourced
-from tasks.material.real.symbols import Kind, require_vocabulary
-from tasks.material.real.windows import windows
+from lagbench.material import lengths
+from lagbench.material.real.columns import texts
+from lagbench.material.real.examples import Examples
+from lagbench.material.real.source import Columns, Found
+from lagbench.material.real.sourced import Sourced
+from lagbench.material.real.symbols import Kind, require_vocabulary
+from lagbench.material.real.windows import windows
+from lagbench.registry import register
 
 
 @dataclass(frozen=True)
@@ -52,9 +52,9 @@ class NextToken(Sourced):
         modifiers: how many plain modifiers there are; at least 1.
         attractors: how likely a modifier is a noun.
         clauses: how many there are in a text, about.
-        source: real texts instead, in windows of the length; see `tasks.material.real`. Chance is
-            then the entropy of single symbols in training, and the optimum, which nothing reaches,
-            is 0 bits.
+        source: real texts instead, in windows of the length; see `lagbench.material.real`.
+            Chance is then the entropy of single symbols in training, and the optimum, which nothing
+            reaches, is 0 bits.
         text: the column they stand in; a text file has one of that name.
         tokens: what symbols are.
         vocabulary: how many different ones are told apart, the most frequent in training.
@@ -76,13 +76,13 @@ class NextToken(Sourced):
         super().__post_init__()
         require_vocabulary("next_token", self.vocabulary)
         if self.nouns < 2 or self.modifiers < 1:
-            raise InputError("next_token needs at least 2 nouns and 1 modifier.")
+            raise UserError("next_token needs at least 2 nouns and 1 modifier.")
         if not 0 <= self.attractors <= 1:
-            raise InputError(
+            raise UserError(
                 f"next_token needs a share from 0 to 1 as attractors, not {self.attractors}."
             )
         if not self.clauses > 0:
-            raise InputError(f"next_token needs more than 0 clauses, not {self.clauses}.")
+            raise UserError(f"next_token needs more than 0 clauses, not {self.clauses}.")
 
     @property
     def columns(self) -> Columns:
@@ -155,11 +155,11 @@ class NextToken(Sourced):
         outside = (torch.arange(2 * N + self.modifiers) < N) / N
         return torch.where(after[..., None], outside, inside).log()
 
-    def made_reading(self) -> Reading:
+    def made_reading(self) -> DisplayNames:
         """Nouns, verbs and modifiers by number, as in the example."""
         counts = {"N": self.nouns, "V": self.nouns, "m": self.modifiers}
         words = [f"{kind}{number}" for kind, count in counts.items() for number in range(count)]
-        return Reading(words, words)
+        return DisplayNames(words, words)
 
     def _closing(self, length: int) -> float:
         """How likely the verb comes, where it may."""

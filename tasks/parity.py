@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from bench.contract import Alignment, Batch, Signature, Split, Task, Tokens
-from bench.registry import register
-from tasks.material import lengths
+from lagbench.contract import Alignment, Batch, Signature, Split, Task, Tokens
+from lagbench.material import lengths
+from lagbench.registry import register
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Parity(Task):
         lengths.require_share("parity", self.shortest)
 
     def signature(self, length: int) -> Signature:
-        """Bits -> one bit; `InputError` below 1."""
+        """Bits -> one bit; `UserError` below 1."""
         lengths.require("parity", length, 1)
         padded = lengths.least(length, self.shortest) < length
         return Signature(Tokens(2), Tokens(2), Alignment.POOLED, length, padded=padded)

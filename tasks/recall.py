@@ -7,9 +7,18 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from bench.contract import Alignment, Batch, InputError, Reading, Signature, Split, Task, Tokens
-from bench.registry import register
-from tasks.material import lengths
+from lagbench.contract import (
+    Alignment,
+    Batch,
+    DisplayNames,
+    Signature,
+    Split,
+    Task,
+    Tokens,
+    UserError,
+)
+from lagbench.material import lengths
+from lagbench.registry import register
 
 
 @dataclass(frozen=True)
@@ -35,7 +44,7 @@ class Recall(Task):
 
     def __post_init__(self) -> None:
         if self.symbols < 2:
-            raise InputError(f"recall needs at least 2 symbols, not {self.symbols}.")
+            raise UserError(f"recall needs at least 2 symbols, not {self.symbols}.")
 
     def signature(self, length: int) -> Signature:
         """Symbols, marked symbols and a question -> one symbol."""
@@ -65,12 +74,12 @@ class Recall(Task):
         marked = (source >= self.symbols) & (source < 2 * self.symbols)
         return (source - self.symbols).mul(marked).sum(1, keepdim=True)
 
-    def reading(self, length: int) -> Reading:
+    def display_names(self, length: int) -> DisplayNames:
         """Letters, as in the example; numbers where there are too many."""
         letters = ascii_lowercase[: self.symbols]
         if len(letters) < self.symbols:
-            return Reading()
-        return Reading([*letters, *(f"*{letter}" for letter in letters), "?"], letters)
+            return DisplayNames()
+        return DisplayNames([*letters, *(f"*{letter}" for letter in letters), "?"], letters)
 
 
 register("recall", Recall())

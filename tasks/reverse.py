@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from bench.registry import register
-from tasks.material.rewriting import Rewriting
+from lagbench.material.rewriting import Rewriting
+from lagbench.registry import register
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from bench.contract import Alignment, Batch, InputError, Signature, Split, Task, Tokens
-from bench.registry import register
-from tasks.material import lengths
+from lagbench.contract import Alignment, Batch, Signature, Split, Task, Tokens, UserError
+from lagbench.material import lengths
+from lagbench.registry import register
 
 
 @dataclass(frozen=True)
@@ -33,12 +33,12 @@ class RunningParity(Task):
 
     def __post_init__(self) -> None:
         if not 0 < self.ones < 1:
-            raise InputError(
+            raise UserError(
                 f"running_parity needs a probability between 0 and 1 as ones, not {self.ones}."
             )
 
     def signature(self, length: int) -> Signature:
-        """Bits in, bits out; `InputError` below 1."""
+        """Bits in, bits out; `UserError` below 1."""
         lengths.require("running_parity", length, 1)
         bit = Tokens(2)
         return Signature(

@@ -6,10 +6,10 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from bench.contract import Alignment, Batch, InputError, Signature, Split, Task, Tokens
-from bench.registry import register
-from tasks.material import lengths
-from tasks.material.ordering import stable_order
+from lagbench.contract import Alignment, Batch, Signature, Split, Task, Tokens, UserError
+from lagbench.material import lengths
+from lagbench.material.ordering import stable_order
+from lagbench.registry import register
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ class SelectiveCopyMemory(Task):
 
 def _require_symbols(task: str, symbols: int, alphabet: int) -> None:
     if symbols < 1 or alphabet < 2:
-        raise InputError(f"{task} needs at least 1 symbol, and 2 different ones.")
+        raise UserError(f"{task} needs at least 1 symbol, and 2 different ones.")
 
 
 def _anywhere(steps: int, symbols: int, count: int, generator: torch.Generator) -> Tensor:

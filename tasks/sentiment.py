@@ -6,17 +6,17 @@ from itertools import product
 import torch
 from torch import Tensor
 
-from bench.contract import Alignment, Batch, Reading, Signature, Split, Tokens
-from bench.registry import register
-from tasks.material import lengths
-from tasks.material.language import Lexicon, fill
-from tasks.material.real import classified
-from tasks.material.real.bands import Band, Longer
-from tasks.material.real.columns import labels, texts
-from tasks.material.real.examples import Examples
-from tasks.material.real.source import Columns, Found
-from tasks.material.real.sourced import Sourced
-from tasks.material.real.symbols import Kind, require_vocabulary
+from lagbench.contract import Alignment, Batch, DisplayNames, Signature, Split, Tokens
+from lagbench.material import lengths
+from lagbench.material.language import Lexicon, fill
+from lagbench.material.real import classified
+from lagbench.material.real.columns import labels, texts
+from lagbench.material.real.examples import Examples
+from lagbench.material.real.length_range import Band, Longer
+from lagbench.material.real.source import Columns, Found
+from lagbench.material.real.sourced import Sourced
+from lagbench.material.real.symbols import Kind, require_vocabulary
+from lagbench.registry import register
 
 LEXICON = Lexicon(
     (
@@ -63,7 +63,7 @@ class Sentiment(Sourced):
     Source: contrastive conjunctions and negation as in Socher et al. 2013, "Recursive Deep Models
     for Semantic Compositionality over a Sentiment Treebank", sections 5.3 and 5.4.
 
-    source: real texts instead, with their classes; see `tasks.material.real`. The length is then
+    source: real texts instead, with their classes; see `lagbench.material.real`. The length is then
         that of the longest, and chance the share of the most frequent class in training.
     text, label: the columns that hold them.
     tokens: what symbols are.
@@ -99,7 +99,7 @@ class Sentiment(Sourced):
         return classified.texts(found, length, self.tokens, self.vocabulary, band)
 
     def made_signature(self, length: int) -> Signature:
-        """Words -> negative or positive; `InputError` below 10."""
+        """Words -> negative or positive; `UserError` below 10."""
         lengths.require("sentiment", length, 10)
         return Signature(Tokens(len(WORDS)), Tokens(len(ANSWERS)), Alignment.POOLED, length)
 
@@ -138,9 +138,9 @@ class Sentiment(Sourced):
         negated = source.gather(1, (place - 1).clamp(min=0)) == LEXICON.word("not")
         return ((source.gather(1, place) >= good) ^ negated).long()
 
-    def made_reading(self) -> Reading:
+    def made_reading(self) -> DisplayNames:
         """English."""
-        return Reading(WORDS, ANSWERS)
+        return DisplayNames(WORDS, ANSWERS)
 
 
 def _starts(length: int, count: int, generator: torch.Generator) -> Tensor:

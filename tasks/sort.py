@@ -6,10 +6,10 @@ import torch
 from scipy.special import bdtrc
 from torch import Tensor
 
-from bench.registry import register
-from tasks.material import lengths
-from tasks.material.ordering import stable_order
-from tasks.material.rewriting import Rewriting
+from lagbench.material import lengths
+from lagbench.material.ordering import stable_order
+from lagbench.material.rewriting import Rewriting
+from lagbench.registry import register
 
 
 @dataclass(frozen=True)

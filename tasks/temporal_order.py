@@ -7,9 +7,18 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from bench.contract import Alignment, Batch, InputError, Reading, Signature, Split, Task, Tokens
-from bench.registry import register
-from tasks.material import lengths
+from lagbench.contract import (
+    Alignment,
+    Batch,
+    DisplayNames,
+    Signature,
+    Split,
+    Task,
+    Tokens,
+    UserError,
+)
+from lagbench.material import lengths
+from lagbench.registry import register
 
 WORDS = ["a", "b", "c", "d", "X", "Y", "E", "B"]
 _DISTRACTORS, _FIRST_SIGNAL, _START, _STOP = 4, 4, 6, 7
@@ -41,10 +50,10 @@ class TemporalOrder(Task):
 
     def __post_init__(self) -> None:
         if self.signals not in _WINDOWS:
-            raise InputError(f"temporal_order needs 2 or 3 signals, not {self.signals}.")
+            raise UserError(f"temporal_order needs 2 or 3 signals, not {self.signals}.")
 
     def signature(self, length: int) -> Signature:
-        """Letters -> which order; `InputError` where the signals do not fit."""
+        """Letters -> which order; `UserError` where the signals do not fit."""
         least = 10 if self.places == "windows" else self.signals + 2
         lengths.require("temporal_order", length, least)
         return Signature(Tokens(len(WORDS)), Tokens(2**self.signals), Alignment.POOLED, length)
@@ -68,9 +77,9 @@ class TemporalOrder(Task):
         signal = (source == _FIRST_SIGNAL) | (source == _FIRST_SIGNAL + 1)
         return self._order(source[signal].view(-1, self.signals) - _FIRST_SIGNAL)
 
-    def reading(self, length: int) -> Reading:
+    def display_names(self, length: int) -> DisplayNames:
         """Letters, and the order as the letters of the signals."""
-        return Reading(WORDS, ["".join(order) for order in product("XY", repeat=self.signals)])
+        return DisplayNames(WORDS, ["".join(order) for order in product("XY", repeat=self.signals)])
 
     def _places(self, length: int, count: int, generator: torch.Generator) -> Tensor:
         """The steps of the signals, `(count, signals)`, in ascending order."""

@@ -7,9 +7,9 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from bench.contract import Alignment, Batch, InputError, Reals, Signature, Split, Task, Tokens
-from bench.registry import register
-from tasks.material import lengths, transcripts
+from lagbench.contract import Alignment, Batch, Reals, Signature, Split, Task, Tokens, UserError
+from lagbench.material import lengths, transcripts
+from lagbench.registry import register
 
 
 @dataclass(frozen=True)
@@ -43,14 +43,14 @@ class Transcription(Task):
 
     def __post_init__(self) -> None:
         if self.alphabet < 2:
-            raise InputError(f"transcription needs at least 2 symbols, not {self.alphabet}.")
+            raise UserError(f"transcription needs at least 2 symbols, not {self.alphabet}.")
         if not 1 <= self.fastest <= self.slowest:
-            raise InputError(
+            raise UserError(
                 "transcription needs 1 <= fastest <= slowest, not "
                 f"{self.fastest} and {self.slowest}."
             )
         if not 0 <= self.noise < 1:
-            raise InputError(f"transcription needs a noise from 0 to below 1, not {self.noise}.")
+            raise UserError(f"transcription needs a noise from 0 to below 1, not {self.noise}.")
 
     @property
     def width(self) -> int:
@@ -110,7 +110,7 @@ class Transcription(Task):
         symbol.scatter_(1, torch.where(begins, count - 1, most), heard)
         return self._closed(symbol[:, :-1], count[:, -1])
 
-    def measures(self, length: int, answers: Tensor, batch: Batch) -> dict[str, float]:
+    def extra_metrics(self, length: int, answers: Tensor, batch: Batch) -> dict[str, float]:
         """The character error rate, with symbols for characters."""
         return {
             "character_error_rate": transcripts.character_error_rate(self.alphabet, answers, batch)

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from bench.contract import Alignment, Batch, Reading, Signature, Split, Tokens
-from bench.registry import register
-from tasks.material import lengths, transcripts
-from tasks.material.bilingual import (
+from lagbench.contract import Alignment, Batch, DisplayNames, Signature, Split, Tokens
+from lagbench.material import lengths, transcripts
+from lagbench.material.bilingual import (
     END,
     FORM,
     INFLECTED,
@@ -20,13 +19,14 @@ from tasks.material.bilingual import (
     WORDS,
     translated,
 )
-from tasks.material.real.bands import Band, Longer
-from tasks.material.real.columns import texts
-from tasks.material.real.examples import Examples
-from tasks.material.real.pairs import pairs
-from tasks.material.real.source import Columns, Found
-from tasks.material.real.sourced import Sourced
-from tasks.material.real.symbols import Kind, require_vocabulary
+from lagbench.material.real.columns import texts
+from lagbench.material.real.examples import Examples
+from lagbench.material.real.length_range import Band, Longer
+from lagbench.material.real.pairs import pairs
+from lagbench.material.real.source import Columns, Found
+from lagbench.material.real.sourced import Sourced
+from lagbench.material.real.symbols import Kind, require_vocabulary
+from lagbench.registry import register
 
 # A clause has up to two adjectives, a noun, a verb, up to two adjectives, a noun, and a link.
 _FIRST = torch.tensor([0, 0, NOUN, VERB, 0, 0, NOUN, LINK])[:, None]  # word of each kind
@@ -58,8 +58,8 @@ class Translation(Sourced):
     Attributes:
         shortest: the least of the lengths drawn as a share of the greatest; of real sources, the
             least length taken.
-        source: real pairs of texts instead; see `tasks.material.real`. The length is then that of
-            the longest of either side, without the end. Chance is of training, and there are no
+        source: real pairs of texts instead; see `lagbench.material.real`. The length is then that
+            of the longest of either side, without the end. Chance is of training, and there are no
             lags.
         reads, writes: the columns of what is translated, and of its translation.
         tokens: what symbols are.
@@ -162,13 +162,13 @@ class Translation(Sourced):
         real = torch.ones_like(source, dtype=torch.bool) if source_mask is None else source_mask
         return translated(source, real)
 
-    def made_reading(self) -> Reading:
+    def made_reading(self) -> DisplayNames:
         """Words of both languages."""
-        return Reading(WORDS, TRANSLATIONS)
+        return DisplayNames(WORDS, TRANSLATIONS)
 
-    def measures(self, length: int, answers: Tensor, batch: Batch) -> dict[str, float]:
+    def extra_metrics(self, length: int, answers: Tensor, batch: Batch) -> dict[str, float]:
         """BLEU, as a translation is judged that need not be right word for word."""
-        return {"bleu": transcripts.bleu(self.reading(length).target, answers, batch)}
+        return {"bleu": transcripts.bleu(self.display_names(length).target, answers, batch)}
 
     def _shortest(self, length: int) -> float:
         """The share of the length that is drawn at least, so that a clause fits."""

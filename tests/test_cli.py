@@ -11,10 +11,10 @@ import pytest
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from bench import registry
-from bench.cli import app, main
-from bench.record import Record, Run, Status
-from bench.run.store import Store
+from lagbench import registry
+from lagbench.cli import app, main
+from lagbench.record import Record, Run, Status
+from lagbench.run.store import Store
 
 COMMANDS = get_command(app).commands
 
@@ -23,8 +23,8 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from bench.contract import Architecture, Mixer
-from bench.registry import register
+from lagbench.contract import Architecture, Mixer
+from lagbench.registry import register
 
 
 class Now(Mixer):
@@ -445,7 +445,7 @@ def test_speed_refuses_before_it_measures(monkeypatch, capsys, tmp_path, words, 
 
 
 def test_speed_goes_on_after_a_failure_and_keeps_what_it_has_when_stopped(monkeypatch, tmp_path):
-    from bench.speed import scaling
+    from lagbench.cost import scaling
 
     measured = scaling.measured
 

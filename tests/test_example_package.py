@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from bench import registry
-from bench.check import findings
+from lagbench import registry
+from lagbench.check import findings
 
 PACKAGE = Path(__file__).parents[1] / "examples" / "lagbench-echo"
 ENTRY_POINTS = tomllib.loads((PACKAGE / "pyproject.toml").read_text())["project"]["entry-points"]

@@ -1,4 +1,4 @@
-"""Who may import whom: lower never imports upper, and each heavy library has one home."""
+"""Who may import whom: packages are ranked as wholes, and each heavy library has one home."""
 
 import ast
 import subprocess
@@ -8,46 +8,61 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-FILES = sorted(
-    path for folder in ("bench", "architectures", "tasks") for path in (ROOT / folder).rglob("*.py")
-)
+PACKAGE = ROOT / "bench" / "lagbench"
+PLUGINS = ("architectures", "tasks")
+FILES = sorted([*PACKAGE.rglob("*.py"), *(ROOT / "architectures").glob("*.py"),
+                *(ROOT / "tasks").glob("*.py")])  # fmt: skip
 
-LAYERS = (  # each may import what stands above it, and its own
-    ("bench", "bench.contract", "bench.kernels"),
-    ("bench.registry", "bench.measure", "bench.record", "bench.secrets"),
-    ("bench.matching",),
-    ("bench.model",),
-    ("bench.train",),
-    ("bench.probes", "bench.speed", "bench.check", "bench.examples"),
-    ("bench.run.trial",),
-    ("bench.report", "bench.tracking", "bench.display"),
-    ("bench.run",),
-    ("bench.live", "bench.speed.workers", "bench.speed.ordinary", "bench.claims"),
-    ("bench.publish", "bench.speed.replicas"),
-    ("bench.cli", "bench.speed.__main__"),
-    ("bench.__main__",),
+RANKS = (  # a package may import what stands above it, and itself
+    "lagbench.contract",
+    "lagbench.registry",
+    "lagbench",
+    "lagbench.metrics",
+    "lagbench.record",
+    "lagbench.secrets",
+    "lagbench.spec",
+    "lagbench.data",
+    "lagbench.kernels",
+    "lagbench.layers",
+    "lagbench.material",
+    "lagbench.architectures",
+    "lagbench.tasks",
+    "lagbench.model",
+    "lagbench.train",
+    "lagbench.probes",
+    "lagbench.cost",
+    "lagbench.check",
+    "lagbench.report",
+    "lagbench.tracking",
+    "lagbench.run",
+    "lagbench.claims",
+    "lagbench.publish",
+    "lagbench.cli",
+    "lagbench.__main__",
 )
-RANK = {unit: rank for rank, units in enumerate(LAYERS) for unit in units}
+FOR_AUTHORS = ("lagbench", "lagbench.contract", "lagbench.registry", "lagbench.layers",
+               "lagbench.material")  # fmt: skip
+"""What a built-in architecture or task may import: the same as anybody's own."""
 
-HOMES = {  # the only files that import it
-    "altair": ("bench.report",),
-    "vl_convert": ("bench.report",),
-    "jinja2": ("bench.report",),
-    "statsmodels": ("bench.report",),
-    "scikit_posthocs": ("bench.report",),
-    "pandas": ("bench.report", "bench.publish", "bench.cli", "bench.speed.__main__"),
-    "wandb": ("bench.tracking",),
-    "wandb_workspaces": ("bench.tracking.dashboard", "bench.tracking.panels"),
-    "yaml": ("bench.tracking.sweep",),
-    "datasets": ("bench.train.data", "bench.examples.export", "tasks.material.real.source"),
-    "pytorch_lightning": ("bench.train", "bench.speed.ordinary"),
-    "lightning_fabric": ("bench.train",),
-    "pebble": ("bench.run.executors.worker",),
-    "optuna": ("bench.run.search",),
-    "ray": ("bench.run.executors.ray",),
-    "typer": ("bench.cli", "bench.speed.__main__"),
-    "rich": ("bench.cli", "bench.display", "bench.live", "bench.speed.__main__"),
-    "sklearn": ("tasks",),
+HOMES = {  # the only packages that import it
+    "altair": ("lagbench.report",),
+    "vl_convert": ("lagbench.report",),
+    "jinja2": ("lagbench.report",),
+    "statsmodels": ("lagbench.report",),
+    "scikit_posthocs": ("lagbench.report",),
+    "pandas": ("lagbench.report", "lagbench.tracking", "lagbench.publish", "lagbench.cli"),
+    "wandb": ("lagbench.tracking",),
+    "wandb_workspaces": ("lagbench.tracking",),
+    "yaml": ("lagbench.tracking",),
+    "datasets": ("lagbench.data", "lagbench.material"),
+    "pytorch_lightning": ("lagbench.train",),
+    "lightning_fabric": ("lagbench.train",),
+    "pebble": ("lagbench.run",),
+    "optuna": ("lagbench.run",),
+    "ray": ("lagbench.run",),
+    "typer": ("lagbench.cli",),
+    "rich": ("lagbench.cli",),
+    "sklearn": ("lagbench.tasks", "lagbench.material"),
 }
 
 
@@ -60,15 +75,18 @@ def breaches(module: str, source: str) -> list[str]:
             found.append(f"{module} imports by a relative name")
         if isinstance(node, ast.Call):
             call = ast.unparse(node.func)
-            if call == "print" and not within(module, "bench.cli"):
+            if call == "print" and not within(module, "lagbench.cli"):
                 found.append(f"{module} prints")
-            if call.endswith(("import_module", "__import__")) and module != "bench.registry":
+            if call.endswith(("import_module", "__import__")) and module not in (
+                "lagbench",
+                "lagbench.registry",
+            ):
                 found.append(f"{module} imports by a computed name")
     return found
 
 
 def imported(tree: ast.AST) -> list[str]:
-    """Every imported module; of `from package import name`, the submodule if it is one."""
+    """Every imported module; of `from lagbench import name`, the module if it is one."""
     names = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -77,7 +95,7 @@ def imported(tree: ast.AST) -> list[str]:
             assert node.module is not None
             for alias in node.names:
                 inner = f"{node.module}.{alias.name}"
-                names.append(inner if is_module(inner) else node.module)
+                names.append(inner if inner in RANKS else node.module)
     return names
 
 
@@ -85,44 +103,32 @@ def allowed(importer: str, name: str) -> bool:
     top = name.partition(".")[0]
     if top in HOMES:
         return any(within(importer, home) for home in HOMES[top])
-    if top not in ("bench", "architectures", "tasks"):
+    if top in ("bench", *PLUGINS):
+        return False  # the package is `lagbench`
+    if top != "lagbench":
         return True
-    ground = ["bench.contract", "bench.registry"]
-    if within(importer, "architectures.layers"):
-        below = ("bench.contract", "bench.kernels", "architectures.layers")
-        return any(within(name, other) for other in below)
-    if within(importer, "architectures"):
-        return any(within(name, other) for other in [*ground, "architectures.layers"])
-    if within(importer, "tasks"):
-        return name in ground or (top == "tasks" and is_package(".".join(name.split(".")[:2])))
-    if top != "bench":
-        return False  # architectures and tasks are reached by discovery
-    return unit(importer) == unit(name) or RANK[unit(name)] < RANK[unit(importer)]
+    if within(importer, "lagbench.architectures") or within(importer, "lagbench.tasks"):
+        return package(name) in FOR_AUTHORS
+    if within(name, "lagbench.architectures") or within(name, "lagbench.tasks"):
+        return False  # reached by discovery
+    return RANKS.index(package(name)) <= RANKS.index(package(importer))
 
 
 def within(module: str, package: str) -> bool:
     return module == package or module.startswith(f"{package}.")
 
 
-def unit(module: str) -> str:
-    """The longest name in `LAYERS` that a module lies within; `bench` is itself alone."""
-    if module == "bench":
-        return module
-    known = [unit for unit in RANK if unit != "bench" and within(module, unit)]
-    assert known, f"{module} has no layer: give it one in this test, and in docs/design.md."
-    return max(known, key=len)
-
-
-def is_package(name: str) -> bool:
-    return (ROOT / name.replace(".", "/") / "__init__.py").is_file()
-
-
-def is_module(name: str) -> bool:
-    return is_package(name) or (ROOT / name.replace(".", "/")).with_suffix(".py").is_file()
+def package(module: str) -> str:
+    """The ranked package, or the module of the ground, that a module lies in."""
+    name = ".".join(module.split(".")[:2])
+    assert name in RANKS, f"{name} has no rank: give it one in this test, and in docs/design.md."
+    return name
 
 
 def module_of(path: Path) -> str:
-    parts = path.relative_to(ROOT).with_suffix("").parts
+    top = PACKAGE.parent if path.is_relative_to(PACKAGE) else ROOT
+    parts = path.relative_to(top).with_suffix("").parts
+    parts = parts if parts[0] == "lagbench" else ("lagbench", *parts)
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
@@ -134,28 +140,28 @@ def test_imports(path: Path) -> None:
 @pytest.mark.parametrize(
     ("module", "source"),
     [
-        ("bench.contract", "import bench.registry"),
-        ("bench.registry", "from bench import matching"),
-        ("bench.model.assembly", "from bench.train.data import select"),
-        ("bench.probes.one", "from bench.speed import throughput"),
-        ("bench.matching", "def late():\n    from bench.run import runner"),
-        ("bench.matching", "import architectures"),
-        ("bench.cli", "from tasks.recall import Recall"),
-        ("architectures.lstm", "from architectures.transformer import Transformer"),
-        ("architectures.lstm", "from bench.matching import match"),
-        ("architectures.lstm", "from tasks.recall import Recall"),
-        ("architectures.layers.block", "from bench.registry import register"),
-        ("tasks.copy", "from tasks.recall import Recall"),
-        ("tasks.copy", "from tasks import recall"),
-        ("tasks.copy", "from bench.measure import score"),
-        ("tasks.copy", "import architectures.layers"),
-        ("tasks.copy", "from datasets import load_dataset"),
-        ("bench.run.runner", "import wandb.sdk"),
-        ("bench.train.module", "import pandas as pd"),
-        ("bench.train.module", "import rich"),
-        ("bench.report.charts", "print(1)"),
-        ("architectures.lstm", "from .layers import block"),
-        ("architectures.lstm", "import importlib\nimportlib.import_module('tasks')"),
+        ("lagbench.contract", "import lagbench.registry"),
+        ("lagbench.registry", "from lagbench.spec import pairing"),
+        ("lagbench.model.assembly", "from lagbench.train.module import CellModule"),
+        ("lagbench.probes.lags", "from lagbench.cost import throughput"),
+        ("lagbench.spec.pairing", "def late():\n    from lagbench.run import runner"),
+        ("lagbench.spec.pairing", "import lagbench.architectures"),
+        ("lagbench.cli", "from lagbench.tasks.recall import Recall"),
+        ("lagbench.cli", "from tasks.recall import Recall"),
+        ("lagbench.architectures.lstm", "from lagbench.architectures.rnn import RNN"),
+        ("lagbench.architectures.lstm", "from lagbench.spec.pairing import match"),
+        ("lagbench.architectures.lstm", "from lagbench.tasks.recall import Recall"),
+        ("lagbench.layers.block", "from lagbench.model.assembly import Model"),
+        ("lagbench.tasks.copy", "from lagbench.tasks.recall import Recall"),
+        ("lagbench.tasks.copy", "from lagbench.metrics import score"),
+        ("lagbench.tasks.copy", "import bench.lagbench"),
+        ("lagbench.tasks.copy", "from datasets import load_dataset"),
+        ("lagbench.run.runner", "import wandb.sdk"),
+        ("lagbench.train.module", "import pandas as pd"),
+        ("lagbench.train.module", "import rich"),
+        ("lagbench.report.charts", "print(1)"),
+        ("lagbench.architectures.lstm", "from . import rnn"),
+        ("lagbench.architectures.lstm", "import importlib\nimportlib.import_module('tasks')"),
     ],
 )
 def test_breaches_are_found(module: str, source: str) -> None:
@@ -165,10 +171,18 @@ def test_breaches_are_found(module: str, source: str) -> None:
 def test_the_engine_needs_neither_trackers_nor_charts() -> None:
     """Torch and Lightning are enough to import the engine and every architecture and task."""
     without = ["wandb", "altair", "vl_convert", "jinja2", "datasets", "typer", "pebble"]
-    program = (
+    run_python(
         f"import sys; sys.modules.update(dict.fromkeys({without})); "
-        f"sys.path.insert(0, {str(ROOT)!r}); "
-        "from bench import registry; import bench.train.cell, bench.check; registry.discover()"
+        "from lagbench import registry; import lagbench.train.cell, lagbench.check; "
+        "registry.discover()"
     )
+
+
+def test_importing_lagbench_imports_no_torch() -> None:
+    run_python("import lagbench, sys; assert 'torch' not in sys.modules; lagbench.Mixer")
+
+
+def run_python(program: str) -> None:
+    program = f"import sys; sys.path.insert(0, {str(PACKAGE.parent)!r}); {program}"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

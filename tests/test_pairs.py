@@ -5,12 +5,12 @@ from functools import cache
 import pytest
 import torch
 
-from bench import registry
-from bench.check.task import possible
-from bench.contract import Batch, Split, Task
-from bench.matching import Plan, match
-from bench.model.assembly import assemble
-from bench.train.objective import loss
+from lagbench import registry
+from lagbench.check.task import possible
+from lagbench.contract import Batch, Split, Task
+from lagbench.model.assembly import assemble
+from lagbench.spec.pairing import Plan, match
+from lagbench.train.objective import loss
 
 BATCH, WIDTH, STEPS = 8, 16, 2
 ARCHITECTURES, TASKS = dict(registry.architectures()), dict(registry.tasks())
@@ -47,7 +47,7 @@ def idle(plan: Plan, parameter: str) -> bool:
 @pytest.mark.parametrize(("architecture", "task"), PLANS)
 def test_every_pair_trains(architecture: str, task: str) -> None:
     plan, batch = PLANS[architecture, task], batch_of(task)
-    multiple = plan.architecture.multiple
+    multiple = plan.architecture.width_multiple
     torch.manual_seed(1)
     model = assemble(plan, multiple * -(-WIDTH // multiple))
     optimiser = torch.optim.Adam(model.parameters(), lr=1e-3)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from bench import registry
-from bench.check import findings
+from lagbench import registry
+from lagbench.check import findings
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r'```python\n("""(\w+\.py):.*?)```', README, flags=re.DOTALL)

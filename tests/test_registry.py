@@ -13,17 +13,17 @@ from typing import Any, Literal
 import pytest
 import torch
 
-from bench import registry
-from bench.contract import (
+from lagbench import registry
+from lagbench.contract import (
     Alignment,
     Architecture,
     Batch,
-    InputError,
     Mixer,
     Signature,
     Split,
     Task,
     Tokens,
+    UserError,
 )
 
 
@@ -45,7 +45,7 @@ class Toy(Architecture):
 
     def __post_init__(self) -> None:
         if self.layers < 1:
-            raise InputError("layers must be at least 1.")
+            raise UserError("layers must be at least 1.")
 
     def build(self, width: int, signature: Signature) -> Mixer:
         raise NotImplementedError
@@ -87,8 +87,8 @@ pytestmark = pytest.mark.usefixtures("names")
 
 PLUGIN = """
 from dataclasses import dataclass
-from bench.contract import Architecture
-from bench.registry import register
+from lagbench.contract import Architecture
+from lagbench.registry import register
 
 @dataclass(frozen=True)
 class Mine(Architecture):
@@ -106,7 +106,7 @@ def plugin(tmp_path: Path) -> Path:
 
 
 def refused(text: str) -> str:
-    with pytest.raises(InputError) as caught:
+    with pytest.raises(UserError) as caught:
         registry.architecture(text)
     return str(caught.value)
 
@@ -127,7 +127,7 @@ def test_registered_names_cannot_be_changed_from_outside() -> None:
 
 @pytest.mark.parametrize("name", ["", "Toy", "2toys", "my-toy", "toy:layers", "toys ", "_toy"])
 def test_malformed_names_are_refused(name: str) -> None:
-    with pytest.raises(InputError, match="lower case letters, digits and _"):
+    with pytest.raises(UserError, match="lower case letters, digits and _"):
         registry.register(name, Toy())
     assert list(registry.architectures()) == ["toy"]
 
@@ -135,7 +135,7 @@ def test_malformed_names_are_refused(name: str) -> None:
 @pytest.mark.parametrize("value", [Toy(), ToyTask()])
 @pytest.mark.parametrize("name", ["toy", "game"])
 def test_a_name_is_taken_once_for_either_kind(name: str, value: Architecture | Task) -> None:
-    with pytest.raises(InputError, match=f"registers the name '{name}', which .*test_registry.py"):
+    with pytest.raises(UserError, match=f"registers the name '{name}', which .*test_registry.py"):
         registry.register(name, value)
     assert registry.architectures() == {"toy": Toy()}
     assert registry.tasks() == {"game": ToyTask()}
@@ -143,7 +143,7 @@ def test_a_name_is_taken_once_for_either_kind(name: str, value: Architecture | T
 
 @pytest.mark.parametrize("value", [Shade.DARK, 3, Toy])
 def test_what_is_neither_is_refused(value: Any) -> None:
-    with pytest.raises(InputError, match="neither Architecture nor Task"):
+    with pytest.raises(UserError, match="neither Architecture nor Task"):
         registry.register("other", value)
     assert "other" not in registry.architectures()
     registry.register("other", Toy())  # the name is still free
@@ -197,7 +197,7 @@ def test_mistakes_are_told_in_a_sentence(text: str, sentence: str) -> None:
 
 def test_tasks_are_configured_alike() -> None:
     assert registry.task("game:symbols=5") == registry.Named("game:symbols=5", ToyTask(5))
-    with pytest.raises(InputError, match="There is no task 'toy'"):
+    with pytest.raises(UserError, match="There is no task 'toy'"):
         registry.task("toy")
 
 
@@ -218,7 +218,7 @@ def test_a_plugin_registers_its_names_once(plugin: Path) -> None:
 def test_a_plugin_may_register_a_preset_of_what_it_did_not_write(tmp_path: Path) -> None:
     path = tmp_path / "mine.py"
     path.write_text(
-        "from bench import registry\n"
+        "from lagbench import registry\n"
         "registry.register('two', registry.architecture('toy:layers=2').value)\n"
     )
     registry.discover([path])
@@ -241,7 +241,7 @@ def test_a_faulty_plugin_is_told(tmp_path: Path, source: str, sentence: str) -> 
     path = tmp_path / "mine.py"
     path.write_text(source)
     for _ in range(2):  # it is no better the second time
-        with pytest.raises(InputError, match=sentence) as caught:
+        with pytest.raises(UserError, match=sentence) as caught:
             registry.discover([path])
         assert str(path) in str(caught.value)
     assert registry.architectures() == {"toy": Toy()}
@@ -250,7 +250,7 @@ def test_a_faulty_plugin_is_told(tmp_path: Path, source: str, sentence: str) -> 
 def test_a_plugin_that_fails_half_way_can_be_mended(plugin: Path) -> None:
     sound = plugin.read_text()
     plugin.write_text(sound + "\nraise ValueError('unfinished')")
-    with pytest.raises(InputError, match="unfinished"):
+    with pytest.raises(UserError, match="unfinished"):
         registry.discover([plugin])
     assert "mine" not in registry.architectures()
     plugin.write_text(sound)
@@ -261,7 +261,7 @@ def test_a_plugin_that_fails_half_way_can_be_mended(plugin: Path) -> None:
 @pytest.mark.parametrize("name", ["missing.py", "."])
 def test_a_missing_plugin_is_told(tmp_path: Path, name: str) -> None:
     path = (tmp_path / name).resolve()
-    with pytest.raises(InputError) as caught:
+    with pytest.raises(UserError) as caught:
         registry.discover([path])
     assert str(caught.value) == f"There is no plugin file {path}."
 
@@ -269,7 +269,7 @@ def test_a_missing_plugin_is_told(tmp_path: Path, name: str) -> None:
 def test_a_plugin_that_is_no_python_is_told(tmp_path: Path) -> None:
     path = tmp_path / "mine.txt"
     path.write_text("hello")
-    with pytest.raises(InputError, match=r"mine\.txt is not a Python file\."):
+    with pytest.raises(UserError, match=r"mine\.txt is not a Python file\."):
         registry.discover([path])
 
 
@@ -302,7 +302,7 @@ def test_a_faulty_entry_point_is_told(
     plugin.write_text(source)
     monkeypatch.syspath_prepend(plugin.parent)
     entry(monkeypatch, "mine", "lagbench.tasks")
-    with pytest.raises(InputError, match=rf"'theirs' \(mine\) does not import: .*{reason}"):
+    with pytest.raises(UserError, match=rf"'theirs' \(mine\) does not import: .*{reason}"):
         registry.discover()
 
 

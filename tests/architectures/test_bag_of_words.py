@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-from architectures.bag_of_words import BagOfWords
-from bench.contract import Alignment, Signature, Tokens
+from lagbench.architectures.bag_of_words import BagOfWords
+from lagbench.contract import Alignment, Signature, Tokens
 
 SIGNATURE = Signature(Tokens(5), Tokens(5), Alignment.POOLED, steps=7)
 

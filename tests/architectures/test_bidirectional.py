@@ -1,11 +1,11 @@
 import pytest
 import torch
 from torch import Tensor
-from torch_recurrent import assert_same, doubled, torch_run
 
-from architectures.bidirectional import BiGRU, BiLSTM, BiRNN
-from bench import registry
-from bench.contract import Alignment, Pool, Signature, Tokens
+from lagbench import registry
+from lagbench.architectures.bidirectional import BiGRU, BiLSTM, BiRNN
+from lagbench.contract import Alignment, Pool, Signature, Tokens
+from tests.architectures.torch_recurrent import assert_same, doubled, torch_run
 
 SIGNATURE = Signature(Tokens(4), Tokens(4), Alignment.POOLED, steps=8, padded=True)
 LENGTHS = torch.tensor([4, 7, 1])
@@ -47,6 +47,6 @@ def test_what_is_declared() -> None:
         architecture = registry.architectures()[name]
         assert architecture.pool is Pool.ENDS
         assert not architecture.causal
-        assert architecture.multiple == 2
-    assert registry.architecture("bilstm:merge=sum").value.multiple == 1
+        assert architecture.width_multiple == 2
+    assert registry.architecture("bilstm:merge=sum").value.width_multiple == 1
     assert len(registry.architectures()["deep_bilstm"].build(4, SIGNATURE).layers) == 2

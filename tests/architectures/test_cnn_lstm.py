@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch import nn
 
-from architectures.cnn_lstm import CNNLSTM
-from bench.contract import Alignment, Frames, InputError, Signature, Tokens
+from lagbench.architectures.cnn_lstm import CNNLSTM
+from lagbench.contract import Alignment, Frames, Signature, Tokens, UserError
 
 
 def build(layers: int, frames: Frames):
@@ -47,5 +47,5 @@ def test_the_forget_gate_begins_open():
 
 
 def test_an_empty_stack_is_refused():
-    with pytest.raises(InputError, match="at least 1"):
+    with pytest.raises(UserError, match="at least 1"):
         CNNLSTM(0)

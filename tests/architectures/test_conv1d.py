@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch import nn
 
-from architectures.conv1d import Conv1d
-from bench.contract import Alignment, InputError, Reals, Signature
+from lagbench.architectures.conv1d import Conv1d
+from lagbench.contract import Alignment, Reals, Signature, UserError
 
 SIGNATURE = Signature(Reals(), Reals(), Alignment.POOLED, steps=9, padded=True)
 
@@ -49,7 +49,7 @@ def test_sees_as_far_as_it_says_to_either_side():
 
 
 def test_impossible_fields_are_refused():
-    with pytest.raises(InputError, match="odd"):
+    with pytest.raises(UserError, match="odd"):
         Conv1d(kernel=4)
-    with pytest.raises(InputError, match="at least 1"):
+    with pytest.raises(UserError, match="at least 1"):
         Conv1d(layers=0)

@@ -3,8 +3,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from architectures.conv_lstm import ConvLSTM
-from bench.contract import Alignment, Frames, InputError, Signature, Tokens
+from lagbench.architectures.conv_lstm import ConvLSTM
+from lagbench.contract import Alignment, Frames, Signature, Tokens, UserError
 
 
 def build(width: int, frames: Frames, **fields):
@@ -69,5 +69,5 @@ def test_the_forget_gate_begins_open():
 
 
 def test_an_even_kernel_is_refused():
-    with pytest.raises(InputError, match="odd"):
+    with pytest.raises(UserError, match="odd"):
         ConvLSTM(kernel=4)

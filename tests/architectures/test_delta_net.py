@@ -1,8 +1,8 @@
 import torch
 from torch.nn.functional import one_hot
-from written_out import assert_equals_loop
 
-from architectures.delta_net import DeltaNetMixer, dpfp
+from lagbench.architectures.delta_net import DeltaNetMixer, dpfp
+from tests.architectures.written_out import assert_equals_loop
 
 
 def heads(mixer, x):

@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch import nn
 
-from architectures.dense import Dense
-from bench.contract import Alignment, InputError, Reals, Signature
+from lagbench.architectures.dense import Dense
+from lagbench.contract import Alignment, Reals, Signature, UserError
 
 
 def build(alignment: Alignment):
@@ -50,5 +50,5 @@ def test_nothing_is_shared_across_positions():
 
 
 def test_a_longer_sequence_is_refused():
-    with pytest.raises(InputError, match="6 steps at most, not 7"):
+    with pytest.raises(UserError, match="6 steps at most, not 7"):
         build(Alignment.POOLED)(torch.zeros(1, 7, 4, dtype=torch.float64))

@@ -1,9 +1,9 @@
 import pytest
 import torch
-from torch_recurrent import assert_same, doubled, torch_run
 
-from architectures.elmo import Elmo
-from bench.contract import Alignment, Signature, Tokens
+from lagbench.architectures.elmo import Elmo
+from lagbench.contract import Alignment, Signature, Tokens
+from tests.architectures.torch_recurrent import assert_same, doubled, torch_run
 
 SIGNATURE = Signature(Tokens(4), Tokens(4), Alignment.POOLED, steps=8, padded=True)
 LENGTHS = torch.tensor([4, 7, 1])

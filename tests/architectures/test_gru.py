@@ -3,11 +3,11 @@ from collections.abc import Callable
 import pytest
 import torch
 from torch import Tensor, sigmoid, tanh
-from torch_recurrent import assert_same, doubled, torch_run
 
-from architectures.gru import GRU, MinimalGRU, OriginalGRU
-from architectures.layers.recurrent import RecurrentLayer
-from bench.contract import Alignment, Signature, Tokens
+from lagbench.architectures.gru import GRU, MinimalGRU, OriginalGRU
+from lagbench.contract import Alignment, Signature, Tokens
+from lagbench.layers.recurrent import RecurrentLayer
+from tests.architectures.torch_recurrent import assert_same, doubled, torch_run
 
 SIGNATURE = Signature(Tokens(4), Tokens(4), Alignment.POOLED, steps=8)
 

@@ -1,9 +1,9 @@
 import pytest
 import torch
-from written_out import assert_equals_loop
 
-from architectures.hyena import Filters, Hyena, HyenaMixer
-from bench.contract import InputError
+from lagbench.architectures.hyena import Filters, Hyena, HyenaMixer
+from lagbench.contract import UserError
+from tests.architectures.written_out import assert_equals_loop
 
 
 @pytest.mark.parametrize("order", [1, 2, 3])
@@ -41,5 +41,5 @@ def test_windows_decay_over_one_to_reach_steps():
 
 
 def test_a_reach_of_one_step_is_refused():
-    with pytest.raises(InputError, match="reach must be at least 2"):
+    with pytest.raises(UserError, match="reach must be at least 2"):
         Hyena(reach=1)

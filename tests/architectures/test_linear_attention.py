@@ -1,7 +1,7 @@
 import torch
-from written_out import assert_equals_loop
 
-from architectures.linear_attention import LinearAttentionMixer
+from lagbench.architectures.linear_attention import LinearAttentionMixer
+from tests.architectures.written_out import assert_equals_loop
 
 
 def feature(x):

@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from written_out import assert_equals_loop
 
-from architectures.linear_rnn import LinearMixer, LinearRNN
-from bench.contract import InputError
+from lagbench.architectures.linear_rnn import LinearMixer, LinearRNN
+from lagbench.contract import UserError
+from tests.architectures.written_out import assert_equals_loop
 
 
 def test_equals_its_recurrence():
@@ -33,5 +33,5 @@ def test_gradients_grow_and_shrink_as_powers_of_the_scale(scale):
 
 @pytest.mark.parametrize("scale", [0.0, -1.0, float("inf"), float("nan")])
 def test_impossible_scales_are_refused(scale):
-    with pytest.raises(InputError, match="positive"):
+    with pytest.raises(UserError, match="positive"):
         LinearRNN(scale)

@@ -2,10 +2,10 @@ import math
 
 import pytest
 import torch
-from written_out import assert_equals_loop
 
-from architectures.lru import LRU, LRUMixer
-from bench.contract import InputError
+from lagbench.architectures.lru import LRU, LRUMixer
+from lagbench.contract import UserError
+from tests.architectures.written_out import assert_equals_loop
 
 
 def test_equals_its_complex_recurrence():
@@ -47,9 +47,9 @@ def test_states_are_as_large_as_inputs_over_long_times():
 
 def test_impossible_fields_are_refused():
     for fields in ({"least": 0.99, "greatest": 0.9}, {"greatest": 1.0}, {"least": 0.0}):
-        with pytest.raises(InputError, match="between 0 and 1"):
+        with pytest.raises(UserError, match="between 0 and 1"):
             LRU(**fields)
-    with pytest.raises(InputError, match="phase"):
+    with pytest.raises(UserError, match="phase"):
         LRU(phase=7.0)
-    with pytest.raises(InputError, match="state must be at least 1"):
+    with pytest.raises(UserError, match="state must be at least 1"):
         LRU(state=0)

@@ -1,11 +1,11 @@
 import pytest
 import torch
 from torch import Tensor, sigmoid, tanh
-from torch_recurrent import assert_same, doubled, torch_run
 
-from architectures.layers.recurrent import LSTMLayer
-from architectures.lstm import LSTM
-from bench.contract import Alignment, Signature, Tokens
+from lagbench.architectures.lstm import LSTM
+from lagbench.contract import Alignment, Signature, Tokens
+from lagbench.layers.recurrent import LSTMLayer
+from tests.architectures.torch_recurrent import assert_same, doubled, torch_run
 
 SIGNATURE = Signature(Tokens(4), Tokens(4), Alignment.POOLED, steps=8)
 

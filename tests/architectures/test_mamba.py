@@ -1,8 +1,8 @@
 import torch
-from written_out import assert_equals_loop
 
-from architectures.mamba import Mamba, MambaMixer
-from bench.contract import Alignment, Signature, Tokens
+from lagbench.architectures.mamba import Mamba, MambaMixer
+from lagbench.contract import Alignment, Signature, Tokens
+from tests.architectures.written_out import assert_equals_loop
 
 
 def silu(x):

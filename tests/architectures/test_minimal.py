@@ -1,9 +1,9 @@
 import pytest
 import torch
-from written_out import assert_equals_loop
 
-from architectures.minimal import MinGRU, MinGRUMixer, MinLSTM, MinLSTMMixer
-from bench.contract import Alignment, Signature, Tokens
+from lagbench.architectures.minimal import MinGRU, MinGRUMixer, MinLSTM, MinLSTMMixer
+from lagbench.contract import Alignment, Signature, Tokens
+from tests.architectures.written_out import assert_equals_loop
 
 
 def test_min_gru_equals_its_equations():

@@ -1,8 +1,8 @@
 import pytest
 import torch
-from written_out import assert_equals_loop
 
-from architectures.mlstm import MLSTMMixer
+from lagbench.architectures.mlstm import MLSTMMixer
+from tests.architectures.written_out import assert_equals_loop
 
 
 def heads(mixer, x):

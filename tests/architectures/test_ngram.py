@@ -4,8 +4,8 @@ from itertools import product
 import pytest
 import torch
 
-from architectures.ngram import NGram, NGramBag
-from bench.contract import Alignment, InputError, Signature, Tokens
+from lagbench.architectures.ngram import NGram, NGramBag
+from lagbench.contract import Alignment, Signature, Tokens, UserError
 
 
 def build(size: int, **fields) -> NGramBag:
@@ -88,7 +88,7 @@ def test_hashes_of_long_ngrams_are_those_of_whole_numbers():
 
 
 def test_impossible_fields_are_refused():
-    with pytest.raises(InputError, match="at least 1"):
+    with pytest.raises(UserError, match="at least 1"):
         NGram(n=0)
-    with pytest.raises(InputError, match="at least 1"):
+    with pytest.raises(UserError, match="at least 1"):
         NGram(table=0)

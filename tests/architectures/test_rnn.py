@@ -1,10 +1,10 @@
 import pytest
 import torch
-from torch_recurrent import assert_same, doubled, torch_run
 
-from architectures.rnn import RNN
-from bench import registry
-from bench.contract import Alignment, InputError, Signature, Tokens
+from lagbench import registry
+from lagbench.architectures.rnn import RNN
+from lagbench.contract import Alignment, Signature, Tokens, UserError
+from tests.architectures.torch_recurrent import assert_same, doubled, torch_run
 
 SIGNATURE = Signature(Tokens(4), Tokens(4), Alignment.POOLED, steps=8)
 
@@ -38,7 +38,7 @@ def test_deep_presets_have_two_layers_or_as_many_as_are_asked_for(name: str) -> 
 
 
 def test_no_layers_are_refused() -> None:
-    with pytest.raises(InputError, match="layers must be at least 1"):
+    with pytest.raises(UserError, match="layers must be at least 1"):
         RNN(layers=0)
-    with pytest.raises(InputError, match="layers must be at least 1"):
+    with pytest.raises(UserError, match="layers must be at least 1"):
         registry.architecture("deep_gru:layers=0")

@@ -3,10 +3,10 @@ import math
 import pytest
 import torch
 from torch.nn import functional as F
-from written_out import assert_equals_loop
 
-from architectures.s4d import S4D, S4DMixer
-from bench.contract import InputError
+from lagbench.architectures.s4d import S4D, S4DMixer
+from lagbench.contract import UserError
+from tests.architectures.written_out import assert_equals_loop
 
 
 def state_spaces(mixer):
@@ -63,5 +63,5 @@ def test_begins_as_s4d_lin():
 
 
 def test_odd_states_are_refused():
-    with pytest.raises(InputError, match="even"):
+    with pytest.raises(UserError, match="even"):
         S4D(state=5)

@@ -4,13 +4,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from architectures.layers.encoder_decoder import CELLS
-from architectures.seq2seq import Seq2SeqTransducer
-from architectures.seq2seq_additive import AdditiveTransducer
-from architectures.seq2seq_dot import DotTransducer
-from bench import registry
-from bench.check import OF_A_CORE, Check
-from bench.contract import Alignment, Signature, Tokens, Transducer
+from lagbench import registry
+from lagbench.architectures.seq2seq import Seq2SeqTransducer
+from lagbench.architectures.seq2seq_additive import AdditiveTransducer
+from lagbench.architectures.seq2seq_dot import DotTransducer
+from lagbench.check import OF_A_CORE, Check
+from lagbench.contract import Alignment, Signature, Tokens, Transducer
+from lagbench.layers.encoder_decoder import CELLS
 
 T, U, D = 6, 4, 5
 LENGTHS = [6, 3, 1]

@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from architectures.tcn import TCN
-from bench.contract import Alignment, InputError, Signature, Tokens
+from lagbench.architectures.tcn import TCN
+from lagbench.contract import Alignment, Signature, Tokens, UserError
 
 
 def build(steps: int = 12, width: int = 5, alignment: Alignment = Alignment.POOLED, **fields):
@@ -64,7 +64,7 @@ def test_as_a_prefix_model_it_sees_the_source_from_the_last_target():
 
 
 def test_impossible_fields_are_refused():
-    with pytest.raises(InputError, match="at least 2"):
+    with pytest.raises(UserError, match="at least 2"):
         TCN(kernel=1)
-    with pytest.raises(InputError, match="at least 1"):
+    with pytest.raises(UserError, match="at least 1"):
         TCN(levels=0)

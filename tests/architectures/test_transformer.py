@@ -4,11 +4,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from architectures.layers.transformer import AttentionBlock, TransformerMixer
-from architectures.transformer import Transformer
-from bench import registry
-from bench.check import OF_A_CORE, Check
-from bench.contract import Alignment, InputError, Signature, Tokens
+from lagbench import registry
+from lagbench.architectures.transformer import Transformer
+from lagbench.check import OF_A_CORE, Check
+from lagbench.contract import Alignment, Signature, Tokens, UserError
+from lagbench.layers.transformer import AttentionBlock, TransformerMixer
 
 B, T, D = 3, 7, 12
 SIGNATURE = Signature(Tokens(5), Tokens(5), Alignment.ALIGNED, 12, 12, padded=True)
@@ -92,11 +92,11 @@ def test_attention_weights_sum_to_one_and_leave_out_padding(positions: str, caus
 
 
 def test_the_longest_sequence_is_the_table() -> None:
-    assert Transformer(positions="learned", table=9).longest == 9
-    assert Transformer(table=9).longest is None
+    assert Transformer(positions="learned", table=9).max_length == 9
+    assert Transformer(table=9).max_length is None
 
 
 @pytest.mark.parametrize("fields", ["layers=0", "heads=0", "table=0", "positions=polar"])
 def test_impossible_configurations_are_refused(fields: str) -> None:
-    with pytest.raises(InputError):
+    with pytest.raises(UserError):
         registry.architecture(f"transformer:{fields}")

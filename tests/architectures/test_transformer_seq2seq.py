@@ -4,11 +4,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from architectures.layers.transformer import CrossAttention, SelfAttention
-from architectures.transformer_seq2seq import TransformerSeq2Seq, TransformerTransducer
-from bench import registry
-from bench.check import OF_A_CORE, Check
-from bench.contract import Alignment, InputError, Signature, Tokens
+from lagbench import registry
+from lagbench.architectures.transformer_seq2seq import TransformerSeq2Seq, TransformerTransducer
+from lagbench.check import OF_A_CORE, Check
+from lagbench.contract import Alignment, Signature, Tokens, UserError
+from lagbench.layers.transformer import CrossAttention, SelfAttention
 
 B, T, U, D, HEADS = 3, 7, 5, 12, 3
 SIGNATURE = Signature(Tokens(5), Tokens(5), Alignment.FREE, 12, 12, padded=True)
@@ -101,5 +101,5 @@ def test_attention_weights_sum_to_one_and_leave_out_padding(positions: str) -> N
 
 @pytest.mark.parametrize("fields", ["layers=0", "heads=0", "table=0", "positions=polar"])
 def test_impossible_configurations_are_refused(fields: str) -> None:
-    with pytest.raises(InputError):
+    with pytest.raises(UserError):
         registry.architecture(f"transformer_seq2seq:{fields}")

@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-from architectures.windowed_dense import WindowedDense
-from bench.contract import Alignment, InputError, Reals, Signature
+from lagbench.architectures.windowed_dense import WindowedDense
+from lagbench.contract import Alignment, Reals, Signature, UserError
 
 SIGNATURE = Signature(Reals(), Reals(), Alignment.POOLED, steps=10)
 
@@ -39,5 +39,5 @@ def test_reads_exactly_the_window():
 
 
 def test_an_empty_window_is_refused():
-    with pytest.raises(InputError, match="at least 1"):
+    with pytest.raises(UserError, match="at least 1"):
         WindowedDense(0)

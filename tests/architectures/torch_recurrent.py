@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from architectures.layers.recurrent import GRULayer, LSTMLayer, RecurrentLayer, RNNLayer
+from lagbench.layers.recurrent import GRULayer, LSTMLayer, RecurrentLayer, RNNLayer
 
 
 def doubled(mixer: nn.Module) -> nn.Module:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from bench.contract import Mixer
+from lagbench.contract import Mixer
 
 STEPS = 131  # two whole chunks of linear attention, and a shorter one
 WAYS = ("at once", "in pieces", "extended at once")

@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from bench.check import OF_A_CORE, findings
-from bench.contract import (
+from lagbench.check import OF_A_CORE, findings
+from lagbench.contract import (
     Architecture,
     EncoderDecoder,
     Frames,
@@ -21,7 +21,7 @@ from bench.contract import (
     Tokens,
     Transducer,
 )
-from bench.registry import Named
+from lagbench.registry import Named
 
 EXTENDED = {"extension", "state", "stacked_evaluation"}  # all that extend a core
 
@@ -107,7 +107,7 @@ class Pair(Transducer):
 class RawReader(Architecture):
     """It reads every space raw, by a flat linear map or a table."""
 
-    reads = (Tokens, Reals, Frames)
+    input_spaces = (Tokens, Reals, Frames)
 
     def build(self, width: int, signature: Signature) -> Mixer:
         return RawMean(width, signature)
@@ -437,7 +437,7 @@ class Limited(Toy):
     most: int = 14
 
     @property
-    def longest(self) -> int:
+    def max_length(self) -> int:
         return self.most
 
 
@@ -448,7 +448,7 @@ class Odd(Toy):
     step: Any = 3
 
     @property
-    def multiple(self) -> Any:
+    def width_multiple(self) -> Any:
         return self.step
 
 

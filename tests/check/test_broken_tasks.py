@@ -9,20 +9,20 @@ import pytest
 import torch
 from torch import Tensor
 
-from bench.check import AT_A_LENGTH, OF_A_TASK, findings
-from bench.contract import (
+from lagbench.check import AT_A_LENGTH, OF_A_TASK, findings
+from lagbench.contract import (
     Alignment,
     Batch,
     Frames,
-    InputError,
     Metric,
     Reals,
     Signature,
     Split,
     Task,
     Tokens,
+    UserError,
 )
-from bench.registry import Named
+from lagbench.registry import Named
 
 DRAWING = {  # all that draw a batch
     "lengths",
@@ -52,7 +52,7 @@ class First(Task):
 
     def signature(self, length: int) -> Signature:
         if length < 2:
-            raise InputError(f"first needs a length of at least 2, not {length}.")
+            raise UserError(f"first needs a length of at least 2, not {length}.")
         return Signature(Tokens(4), Tokens(4), Alignment.POOLED, length)
 
     def sample(self, length: int, count: int, generator: torch.Generator, split: Split) -> Batch:
@@ -191,13 +191,13 @@ class Pictures(First):
         every = torch.arange(1000)[:, None].expand(-1, length).clone()
         every[:, 0] %= 4
         start = {Split.TRAIN: 0, Split.VALIDATION: 600 - self.shared, Split.TEST: 800}[split]
-        mine = every[start : start + self.examples(length, split)]
+        mine = every[start : start + self.num_examples(length, split)]
         rounds = -(-count // len(mine))
         order = torch.cat([torch.randperm(len(mine), generator=generator) for _ in range(rounds)])
         source = mine[order[:count]]
         return Batch(source, source[:, :1].clone())
 
-    def examples(self, length: int, split: Split) -> int:
+    def num_examples(self, length: int, split: Split) -> int:
         return 600 if split is Split.TRAIN else 200
 
 
@@ -519,10 +519,10 @@ class Refusing(First):
         (
             ValueError,
             "no.",
-            "It refuses the length -1 with ValueError: no., not with an InputError.",
+            "It refuses the length -1 with ValueError: no., not with an UserError.",
         ),
         (
-            InputError,
+            UserError,
             "too short",
             "It refuses the length -1 with 'too short', which is no sentence.",
         ),

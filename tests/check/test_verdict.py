@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench.check import Finding, NotAsked, judge
+from lagbench.check import Finding, NotAsked, judge
 
 
 def even(number: int) -> str:

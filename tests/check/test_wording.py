@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 import pytest
 
-from bench import registry
-from bench.check import Finding
-from bench.check.wording import plain, registered_by, sentences
-from bench.contract import Architecture, InputError
-from bench.registry import Named
+from lagbench import registry
+from lagbench.check import Finding
+from lagbench.check.wording import plain, registered_by, sentences
+from lagbench.contract import Architecture, UserError
+from lagbench.registry import Named
 
 FOUND = (
     Finding("one", "One holds.", True, "3 of 3"),
@@ -82,5 +82,5 @@ def test_all_that_a_file_registers(tmp_path):
     assert {registry.home(named.name) for named in registered_by(home)} == {home}
     empty = tmp_path / "empty.py"
     empty.write_text("")
-    with pytest.raises(InputError, match="registers no architecture and no task"):
+    with pytest.raises(UserError, match="registers no architecture and no task"):
         registered_by(empty)

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from bench import registry
-from bench.claims.claim import Claim
-from bench.claims.conduct import experiments, shapes
-from bench.claims.evidence import Evidence
-from bench.record import Pace, Paces, ProbeValue, Record, Run, Status
-from bench.run.store import Store
-from bench.run.suite import cells
+from lagbench import registry
+from lagbench.claims.claim import Claim
+from lagbench.claims.conduct import experiments, shapes
+from lagbench.claims.evidence import Evidence
+from lagbench.record import Pace, Paces, ProbeValue, Record, Run, Status
+from lagbench.run.store import Store
+from lagbench.spec.suite import cells
 
 SEEDS = range(4)
 Scores = Callable[[Record], float]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from bench.claims.claim import (
+from lagbench.claims.claim import (
     Claim,
     Part,
     Verdict,
@@ -15,7 +15,7 @@ from bench.claims.claim import (
     ruling,
     verdict_on,
 )
-from bench.claims.evidence import Evidence, Quantity
+from lagbench.claims.evidence import Evidence, Quantity
 
 NOTHING = Evidence({}, [])
 

@@ -2,11 +2,11 @@
 
 import pytest
 
-from bench.claims import CLAIMS
-from bench.claims.claim import Verdict, ruling
-from bench.claims.evidence import Evidence
-from bench.record import ProbeValue
-from bench.run.suite import built_in
+from lagbench.claims import CLAIMS
+from lagbench.claims.claim import Verdict, ruling
+from lagbench.claims.evidence import Evidence
+from lagbench.record import ProbeValue
+from lagbench.spec.suite import built_in
 
 BY_NUMBER = {claim.number: claim for claim in CLAIMS}
 

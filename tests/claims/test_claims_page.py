@@ -5,9 +5,9 @@ import io
 
 import pytest
 
-from bench.claims.claim import Claim, Part, ruling
-from bench.claims.evidence import Evidence, Quantity
-from bench.claims.page import CLAIMS, PARTS, write
+from lagbench.claims.claim import Claim, Part, ruling
+from lagbench.claims.evidence import Evidence, Quantity
+from lagbench.claims.page import CLAIMS, PARTS, write
 
 NASTY = '<b>x</b> | `y` & "z" </script>'
 

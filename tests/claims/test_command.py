@@ -7,10 +7,10 @@ import shlex
 import pytest
 from typer.testing import CliRunner
 
-from bench.claims import CLAIMS, conduct
-from bench.claims.evidence import Evidence
-from bench.cli import app
-from bench.record import Pace
+from lagbench.claims import CLAIMS, conduct
+from lagbench.claims.evidence import Evidence
+from lagbench.cli import app
+from lagbench.record import Pace
 
 SIXTH = CLAIMS[5]
 TINY = shlex.split(

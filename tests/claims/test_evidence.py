@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench.claims.evidence import (
+from lagbench.claims.evidence import (
     Evidence,
     accuracy_within,
     exact_match,
@@ -14,8 +14,8 @@ from bench.claims.evidence import (
     shape_of,
     time_per_token,
 )
-from bench.record import Pace, ProbeValue
-from bench.speed.pace import Shape
+from lagbench.cost.step_time import Shape
+from lagbench.record import Pace, ProbeValue
 
 AT = "gru", "recall", 16
 SHAPE = Shape("gru", length=16, batch=4, width=8)

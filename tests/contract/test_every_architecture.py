@@ -2,10 +2,10 @@
 
 import pytest
 
-from bench import registry
-from bench.check import OF_A_CORE, OF_A_VALUE, Check, NotAsked
-from bench.check.subject import signatures
-from bench.contract import Cost
+from lagbench import registry
+from lagbench.check import OF_A_CORE, OF_A_VALUE, Check, NotAsked
+from lagbench.check.inputs import signatures
+from lagbench.contract import Cost
 
 
 @pytest.mark.parametrize("check", OF_A_CORE, ids=lambda check: check.__name__)

@@ -4,8 +4,8 @@ from dataclasses import fields
 
 import pytest
 
-from bench import registry
-from bench.contract import Architecture, Task
+from lagbench import registry
+from lagbench.contract import Architecture, Task
 
 PRESETS: dict[str, Architecture | Task] = {**registry.architectures(), **registry.tasks()}
 
@@ -27,5 +27,5 @@ def test_every_field_is_set_by_its_text(name: str) -> None:
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_mistaken_fields_are_told(name: str) -> None:
-    with pytest.raises(registry.InputError, match="there is no field 'no_such_field'"):
+    with pytest.raises(registry.UserError, match="there is no field 'no_such_field'"):
         configured(f"{name}:no_such_field=1")

@@ -4,11 +4,10 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from inputs import KINDS, tried
-from kills import Attack
-from resumption import finish, resumed
-
-from bench import registry
+from lagbench import registry
+from tests.faults.inputs import KINDS, tried
+from tests.faults.kills import Attack
+from tests.faults.resumption import finish, resumed
 
 
 def main() -> None:

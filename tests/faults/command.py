@@ -21,9 +21,9 @@ class Command:
         self.folder = folder
         self.output, self.errors = TemporaryFile(), TemporaryFile()  # noqa: SIM115
         self.process = subprocess.Popen(
-            [sys.executable, "-c", "from bench.__main__ import main; main()", *map(str, words)],
+            [sys.executable, "-c", "from lagbench.__main__ import main; main()", *map(str, words)],
             cwd=folder,
-            env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200", **environment},
+            env={**os.environ, "PYTHONPATH": str(ROOT / "bench"), "COLUMNS": "200", **environment},
             stdout=self.output,
             stderr=self.errors,
         )

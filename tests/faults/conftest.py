@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import registry
+from lagbench import registry
 
 
 @pytest.fixture

@@ -4,7 +4,8 @@ import json
 from typing import Any
 
 from hypothesis import strategies as st
-from kills import SUITE
+
+from tests.faults.kills import SUITE
 
 Words = list[str]
 
@@ -15,8 +16,8 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from bench.contract import Architecture, Mixer
-from bench.registry import register
+from lagbench.contract import Architecture, Mixer
+from lagbench.registry import register
 
 
 class Now(Mixer):
@@ -72,7 +73,7 @@ VALUES = [
 CODE = [
     *("None", "3", '"lstm"', '"gru"', "1 / 0", "raise SystemExit(3)", "import sys; sys.exit(0)"),
     *("import nowhere", "register", "Sees", "@dataclass", "lambda: 0"),
-    *('raise ValueError("two\\nlines")', "from bench.contract import Nothing", "\t", "(", '"""'),
+    *('raise ValueError("two\\nlines")', "from lagbench.contract import Nothing", "\t", "(", '"""'),
     *('register("lstm", Sees())', 'register("a b", Sees())', "register(3, Sees())", "\x00", "é"),
     *('register("sees", 3)', 'register("x:y", Sees())', "layers: int", "layers: 3 = 1", "del nn"),
     *("import os; os.abort", "raise BaseException", "raise GeneratorExit", "assert False"),

@@ -14,22 +14,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from unittest.mock import patch
 
-from generated import COMMAND_LINES, PLUGINS, SUITES, Words, damaged
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
-from kills import SUITE
 
-import bench.check
-import bench.report.page
-from bench import registry
-from bench.cli import main
-from bench.record import Throughput
-from bench.run import runner
-from bench.run.executors.inline import Inline
-from bench.run.store import Store
-from bench.run.suite import Selection, load, selected
-from bench.run.trial import Cell
-from bench.tracking import Tracking
+import lagbench.check
+import lagbench.report.page
+from lagbench import registry
+from lagbench.cli import main
+from lagbench.record import Throughput
+from lagbench.run import runner
+from lagbench.run.executors.inline import Inline
+from lagbench.run.store import Store
+from lagbench.spec.cell import Cell
+from lagbench.spec.suite import Selection, load, selected
+from lagbench.tracking import Tracking
+from tests.faults.generated import COMMAND_LINES, PLUGINS, SUITES, Words, damaged
+from tests.faults.kills import SUITE
 
 PATIENCE = 60  # seconds, after which an input hangs
 
@@ -247,8 +247,8 @@ def nothing_begins() -> Iterator[None]:
 
     with (
         patch.object(runner, "_run", reach),
-        patch.object(bench.check, "findings", reach),
-        patch.object(bench.report.page, "write_report", lambda *_: []),
+        patch.object(lagbench.check, "findings", reach),
+        patch.object(lagbench.report.page, "write_report", lambda *_: []),
         patch.object(registry, "entry_points", lambda **_: []),  # a search of the disk each time
     ):
         yield

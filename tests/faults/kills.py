@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pandas as pd
 import psutil
-from command import Command
+
+from tests.faults.command import Command
 
 TIMED = [  # not decided by the trial
     *("wall_seconds", "train_tokens_per_second", "inference_tokens_per_second"),

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from bench.contract import Architecture, Mixer
-from bench.registry import register
+from lagbench.contract import Architecture, Mixer
+from lagbench.registry import register
 
 print("printed while it is imported")
 

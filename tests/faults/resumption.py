@@ -5,11 +5,10 @@ import resource
 import time
 from pathlib import Path
 
-from command import Command
-from inputs import run_once
-
-from bench.run.store import Store
-from bench.run.suite import cells, load
+from lagbench.run.store import Store
+from lagbench.spec.suite import cells, load
+from tests.faults.command import Command
+from tests.faults.inputs import run_once
 
 SUITE = f"""
 architectures = ["gru", "rnn", "lstm", "dense", "bag_of_words"]

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from bench.contract import InputError
-from bench.record import Record
-from bench.run.executors.inline import Inline
-from bench.run.lock import held
-from bench.run.runner import Order, Watcher, run
-from bench.run.suite import Selection, load, selected
-from bench.tracking import Tracking
+from lagbench.contract import UserError
+from lagbench.record import Record
+from lagbench.run.executors.inline import Inline
+from lagbench.run.lock import held
+from lagbench.run.runner import Order, Watcher, run
+from lagbench.spec.suite import Selection, load, selected
+from lagbench.tracking import Tracking
 
 ROOT = Path(__file__).parents[2]
 
@@ -60,7 +60,7 @@ def test_a_full_disk_is_one_sentence_and_costs_no_result(tiny, small_disk, tmp_p
     for room in rooms:
         filler.write_bytes(b"")
         _fill(filler, leave=room * 1024)
-        with pytest.raises(InputError, match=r"cannot be written: No space left on device\.$"):
+        with pytest.raises(UserError, match=r"cannot be written: No space left on device\.$"):
             run(order(tiny, out), Watcher())
         trained(out)
     filler.unlink()
@@ -79,7 +79,7 @@ def _fill(path, leave):
 
 def test_a_read_only_folder_is_one_sentence(tiny, small_disk):
     assert mounted("remount,ro", small_disk)
-    with pytest.raises(InputError, match=r"cannot be written: Read-only file system\.$"):
+    with pytest.raises(UserError, match=r"cannot be written: Read-only file system\.$"):
         run(order(tiny, small_disk / "out"), Watcher())
 
 
@@ -87,14 +87,14 @@ def test_a_folder_that_became_read_only_is_one_sentence(tiny, small_disk):
     assert mounted("remount,size=64m", small_disk)
     run(order(tiny, small_disk / "out"), Watcher())
     assert mounted("remount,ro", small_disk)
-    with pytest.raises(InputError, match=r"cannot be written: Read-only file system\.$"):
+    with pytest.raises(UserError, match=r"cannot be written: Read-only file system\.$"):
         run(order(tiny, small_disk / "out"), Watcher())
 
 
 def test_a_folder_is_held_by_one_run(tiny, tmp_path):
     with held(tmp_path / "out"):
         holder = re.escape(f"is in use by process {os.getpid()} on ")
-        with pytest.raises(InputError, match=holder):
+        with pytest.raises(UserError, match=holder):
             run(order(tiny, tmp_path / "out"), Watcher())
     with held(tmp_path / "out"):
         pass
@@ -102,18 +102,18 @@ def test_a_folder_is_held_by_one_run(tiny, tmp_path):
 
 def test_a_holder_that_is_killed_frees_its_folder(tmp_path):
     program = (
-        "import sys; from pathlib import Path; from bench.run.lock import held\n"
+        "import sys; from pathlib import Path; from lagbench.run.lock import held\n"
         "with held(Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
     )
     holder = subprocess.Popen(
         [sys.executable, "-c", program, tmp_path],
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": str(ROOT / "bench")},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )
     assert holder.stdout.readline() == b"held\n"
-    with pytest.raises(InputError, match=f"process {holder.pid} "), held(tmp_path):
+    with pytest.raises(UserError, match=f"process {holder.pid} "), held(tmp_path):
         pass
     holder.send_signal(signal.SIGKILL)
     holder.communicate()

@@ -1,7 +1,8 @@
 """A few hundred bad inputs; `nox -s faults` gives 10,000."""
 
 import pytest
-from inputs import KINDS, clean, tried
+
+from tests.faults.inputs import KINDS, clean, tried
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)

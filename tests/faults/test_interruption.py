@@ -6,7 +6,8 @@ from contextlib import suppress
 
 import psutil
 import pytest
-from command import ROOT, Command, alive, wait
+
+from tests.faults.command import ROOT, Command, alive, wait
 
 pytestmark = pytest.mark.slow
 

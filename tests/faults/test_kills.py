@@ -1,7 +1,8 @@
 """Three kills at random moments; `nox -s faults` makes fifty."""
 
 import pytest
-from kills import TIMED, Attack, compare, decided
+
+from tests.faults.kills import TIMED, Attack, compare, decided
 
 pytestmark = pytest.mark.slow
 

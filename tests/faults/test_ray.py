@@ -5,13 +5,13 @@ import signal
 import pandas as pd
 import psutil
 import pytest
-from command import ROOT, Command, wait
-from kills import decided
 
-from bench.run.executors.inline import Inline
-from bench.run.runner import Order, Watcher, run
-from bench.run.suite import Selection, load, selected
-from bench.tracking import Tracking
+from lagbench.run.executors.inline import Inline
+from lagbench.run.runner import Order, Watcher, run
+from lagbench.spec.suite import Selection, load, selected
+from lagbench.tracking import Tracking
+from tests.faults.command import ROOT, Command, wait
+from tests.faults.kills import decided
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # Ray's own warnings
 
@@ -22,7 +22,7 @@ def cluster():
     pytest.importorskip("ray")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-        patch.setenv("PYTHONPATH", str(ROOT))
+        patch.setenv("PYTHONPATH", str(ROOT / "bench"))
         from ray.cluster_utils import Cluster
 
         cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
@@ -35,7 +35,7 @@ def cluster():
 
 def run_on(cluster, suite, out, names, plugin, watcher=None):
     """Run cells on the cluster and in this process; returns the rows of both."""
-    from bench.run.executors.ray import Cluster
+    from lagbench.run.executors.ray import Cluster
 
     chosen = selected(load(str(suite)), Selection(names, ("recall",), (4,)))
     for name, executor in (("ray", Cluster(cluster.address)), ("here", Inline())):

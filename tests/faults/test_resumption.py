@@ -1,7 +1,8 @@
 """A finished run has nothing to train; `nox -s faults` says how long it takes to find out."""
 
 import pytest
-from resumption import finish, resumed
+
+from tests.faults.resumption import finish, resumed
 
 
 @pytest.mark.slow

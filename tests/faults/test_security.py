@@ -6,12 +6,12 @@ import shutil
 
 import psutil
 import pytest
-from command import ROOT, Command
-from inputs import run_once
-from kills import family
 
-from bench.run.ending import ending
-from bench.run.runner import rewrite
+from lagbench.run.failures import ending
+from lagbench.run.runner import rewrite
+from tests.faults.command import ROOT, Command
+from tests.faults.inputs import run_once
+from tests.faults.kills import family
 
 SOURCES = [
     p for folder in ("bench", "architectures", "tasks") for p in (ROOT / folder).rglob("*.py")
@@ -41,8 +41,12 @@ def test_nothing_that_is_read_can_run():
     assert len(SOURCES) > 100
     found = {path.relative_to(ROOT).as_posix(): dangers(path.read_text()) for path in SOURCES}
     own = {
-        "bench/check/configuration.py": ["pickle"],  # reads back the bytes that it has written
-        "bench/train/tape.py": ["exec(source, constants)"],  # operations that it has just recorded
+        "bench/lagbench/check/configuration.py": [
+            "pickle"
+        ],  # reads back the bytes that it has written
+        "bench/lagbench/train/tape.py": [
+            "exec(source, constants)"
+        ],  # operations that it has just recorded
     }
     assert {path: lines for path, lines in found.items() if lines} == own
 
@@ -101,7 +105,7 @@ def test_an_error_that_holds_a_secret_is_told_without_it(monkeypatch):
 
 LEAK = """
 import os
-from bench.registry import register
+from lagbench.registry import register
 raise OSError(f"401 with {os.environ['WANDB_API_KEY']} and {os.environ['HF_TOKEN']}")
 """
 

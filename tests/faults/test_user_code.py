@@ -4,15 +4,15 @@ from dataclasses import replace
 
 import pytest
 
-from bench import registry
-from bench.contract import InputError
-from bench.record import Status
-from bench.run.cell import run_cell
-from bench.run.ending import Setting
-from bench.run.executor import Limits, Setup
-from bench.run.executors.local import Local
-from bench.run.suite import Selection, cells, load, selected
-from bench.tracking import Tracking
+from lagbench import registry
+from lagbench.contract import UserError
+from lagbench.record import Status
+from lagbench.run.cell import run_cell
+from lagbench.run.executor import Limits, Setup
+from lagbench.run.executors.local import Local
+from lagbench.run.failures import Setting
+from lagbench.spec.suite import Selection, cells, load, selected
+from lagbench.tracking import Tracking
 
 
 @pytest.fixture
@@ -81,6 +81,6 @@ def test_a_plugin_may_not_take_the_name_of_what_is_built_in(odd, tmp_path):
     path = tmp_path / "shadow.py"
     path.write_text(odd.read_text().replace('register("odd"', 'register("lstm"'))
     before = registry.architecture("lstm")
-    with pytest.raises(InputError, match="lstm"):
+    with pytest.raises(UserError, match="lstm"):
         registry.discover([path])
     assert registry.architecture("lstm") == before

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from bench.kernels import library as kernels
-from bench.kernels import recurrences
+from lagbench.kernels import library as kernels
+from lagbench.kernels import recurrences
 
 compiled = pytest.mark.skipif(kernels.library() is None, reason="there is no C++ compiler here")
 
@@ -55,7 +55,7 @@ def test_another_source_is_another_library(folder: Path, monkeypatch: pytest.Mon
 @compiled
 @pytest.mark.slow
 def test_processes_that_begin_together_build_it_together(tmp_path: Path) -> None:
-    program = "from bench.kernels.library import library; assert library() is not None"
+    program = "from lagbench.kernels.library import library; assert library() is not None"
     started = [
         subprocess.Popen(
             [sys.executable, "-c", program], env=os.environ | {"XDG_CACHE_HOME": str(tmp_path)}

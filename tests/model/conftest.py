@@ -5,10 +5,11 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from bench import registry
-from bench.contract import Alignment, Signature, Space, Tokens
-from bench.matching import Plan, match
-from bench.model.assembly import Feed, Model, assemble
+from lagbench import registry
+from lagbench.contract import Alignment, Signature, Space, Tokens
+from lagbench.model.assembly import Model, assemble
+from lagbench.spec.pairing import Plan, match
+from lagbench.spec.recipe import Feed
 
 SYMBOLS, ANSWERS = Tokens(5), Tokens(4)
 

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from bench.contract import Alignment, Pool, Reals, Tokens
-from bench.model.assembly import pooled
+from lagbench.contract import Alignment, Pool, Reals, Tokens
+from lagbench.model.assembly import pooled
 
 PREFIX = ("min_gru", "transformer_causal")
 TRANSDUCER = ("seq2seq", "transformer_seq2seq")

@@ -9,9 +9,10 @@ import torch
 from pydantic import ValidationError
 from scipy.stats import chisquare
 
-from bench.contract import InputError, Reals, Tokens
-from bench.model.assembly import rearranged
-from bench.model.decoding import Beam, Decoding, closed, decode, drawn
+from lagbench.contract import Reals, Tokens, UserError
+from lagbench.model.assembly import rearranged
+from lagbench.model.decoding import Beam, closed, decode, drawn
+from lagbench.spec.decoding import Decoding
 
 WRITERS = ("min_gru", "transformer_causal", "seq2seq_dot", "transformer_seq2seq")
 SPACES = (Tokens(3), Tokens(3, end=1))
@@ -372,7 +373,7 @@ def test_a_model_that_is_not_finite_still_answers(build, decoding):
 
 def test_values_are_not_decoded(build):
     model = build("min_gru", source=Reals(2), target=Reals(2))
-    with pytest.raises(InputError, match="values are fed back"):
+    with pytest.raises(UserError, match="values are fed back"):
         decode(model, torch.randn(1, 6, 2).double(), None, Decoding(), seeded())
 
 

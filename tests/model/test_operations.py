@@ -5,11 +5,11 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from bench import registry
-from bench.contract import Alignment, Signature, Tokens
-from bench.matching import Plan, match
-from bench.model import operations
-from bench.model.operations import forward_operations, quickest
+from lagbench import registry
+from lagbench.contract import Alignment, Signature, Tokens
+from lagbench.model import operations
+from lagbench.model.operations import forward_operations, quickest
+from lagbench.spec.pairing import Plan, match
 
 POOLED = Signature(Tokens(5), Tokens(3), Alignment.POOLED, steps=7)
 FREE = Signature(Tokens(5), Tokens(3), Alignment.FREE, steps=7, target_steps=4)
@@ -44,7 +44,7 @@ def test_every_architecture_can_be_counted(name):
     task = registry.task("moving_digit" if name in ("conv_lstm", "cnn_lstm") else "recall").value
     plan = match(registry.architecture(name).value, task.signature(task.lengths[0]))
     assert isinstance(plan, Plan)
-    assert forward_operations(plan, 4 * plan.architecture.multiple) > 0
+    assert forward_operations(plan, 4 * plan.architecture.width_multiple) > 0
 
 
 @pytest.mark.parametrize("name", sorted(registry.architectures()))
@@ -54,7 +54,7 @@ def test_a_cpu_counts_what_shapes_alone_say(name, monkeypatch):
     counts = []
     for device in ("cpu", "meta"):
         monkeypatch.setattr(operations, "quickest", lambda *_, device=device: device)
-        counts.append(forward_operations(plan, 4 * plan.architecture.multiple))
+        counts.append(forward_operations(plan, 4 * plan.architecture.width_multiple))
     assert counts[0] == counts[1]
 
 

@@ -3,11 +3,11 @@
 from collections.abc import Callable
 
 import pytest
-from wired import SYMBOLS, Delayed, LinearRecurrence, LookBack, sharp, subject_of
 
-from bench import registry
-from bench.probes.subject import Subject
-from bench.registry import Named
+from lagbench import registry
+from lagbench.probes.context import Subject
+from lagbench.registry import Named
+from tests.probes.wired import SYMBOLS, Delayed, LinearRecurrence, LookBack, sharp, subject_of
 
 
 @pytest.fixture

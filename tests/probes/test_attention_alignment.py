@@ -4,13 +4,13 @@ from dataclasses import dataclass
 
 import pytest
 import torch
-from wired import SYMBOLS, Attending, Delayed, subject_of
 
-from bench import registry
-from bench.contract import Alignment, Architecture
-from bench.probes.attention_alignment import attention_alignment, attention_weights
-from bench.probes.lags import answering_steps, counted_targets
-from bench.probes.subject import Refusal, in_double
+from lagbench import registry
+from lagbench.contract import Alignment, Architecture
+from lagbench.probes.attention_alignment import attention_alignment, attention_weights
+from lagbench.probes.context import Refusal, in_double
+from lagbench.probes.lags import answering_steps, counted_targets
+from tests.probes.wired import SYMBOLS, Attending, Delayed, subject_of
 
 
 class Marked(Attending):

@@ -5,17 +5,17 @@ from dataclasses import dataclass, replace
 import pytest
 import torch
 from torch import nn
-from wired import SYMBOLS, Attending, Delayed, subject_of
 
-from bench import registry
-from bench.contract import Architecture, Batch
-from bench.probes import attention_map as probe
-from bench.probes.attention_alignment import attention_weights
-from bench.probes.attention_map import ATTENTION_MAP, START, attention_map, labels
-from bench.probes.lags import answering_steps
-from bench.probes.subject import Refusal, in_double
-from bench.record import Record
-from bench.train.data import select
+from lagbench import registry
+from lagbench.contract import Architecture, Batch
+from lagbench.data.streams import select
+from lagbench.probes import attention_map as probe
+from lagbench.probes.attention_alignment import attention_weights
+from lagbench.probes.attention_map import ATTENTION_MAP, START, attention_map, labels
+from lagbench.probes.context import Refusal, in_double
+from lagbench.probes.lags import answering_steps
+from lagbench.record import Record
+from tests.probes.wired import SYMBOLS, Attending, Delayed, subject_of
 
 
 class Before(Attending):
@@ -51,7 +51,7 @@ def test_the_map_of_a_model_whose_attention_is_known():
 
 def test_symbols_are_called_as_people_read_them():
     subject = subject_of(LooksBack(), registry.task("recall"), 7, SYMBOLS)
-    names = registry.task("recall").value.reading(7).source
+    names = registry.task("recall").value.display_names(7).source
     queries, _ = labels(subject, select(subject.test, slice(0, 1)))
     assert queries == [names[symbol] for symbol in subject.test.source[0].tolist()]
     assert queries[-1] == "?"
@@ -109,7 +109,7 @@ def test_what_has_none_or_too_much_is_refused(untrained, monkeypatch):
 
 
 def test_maps_are_a_field_of_the_first_record_alone(untrained):
-    from bench.probes import probed
+    from lagbench.probes import probed
 
     found = probed(untrained("transformer", "recall", 6, width=8), [ATTENTION_MAP])
     assert found.fields(0).keys() <= Record.model_fields.keys()

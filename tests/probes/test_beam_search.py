@@ -3,10 +3,11 @@
 import pytest
 import torch
 
-from bench.model.decoding import Decoding, decode
-from bench.probes.beam_search import WIDTHS, beam_search
-from bench.probes.subject import Refusal, in_double
-from bench.train.data import generator
+from lagbench.data.streams import generator
+from lagbench.model.decoding import decode
+from lagbench.probes.beam_search import WIDTHS, beam_search
+from lagbench.probes.context import Refusal, in_double
+from lagbench.spec.decoding import Decoding
 
 
 def log_probability(model, batch, symbols):

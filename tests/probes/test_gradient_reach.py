@@ -5,10 +5,10 @@ import math
 import pytest
 import torch
 
-from bench.probes.gradient_reach import gradient_norms, gradient_reach, gradient_reach_initial
-from bench.probes.lags import answering_steps, counted_targets
-from bench.probes.subject import Refusal, in_double
-from bench.train.objective import target_losses
+from lagbench.probes.context import Refusal, in_double
+from lagbench.probes.gradient_reach import gradient_norms, gradient_reach, gradient_reach_initial
+from lagbench.probes.lags import answering_steps, counted_targets
+from lagbench.train.objective import target_losses
 
 
 @pytest.mark.parametrize("factor", [0.1, 0.9, 1.0, 10.0])

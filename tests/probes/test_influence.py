@@ -6,11 +6,11 @@ from itertools import pairwise
 
 import pytest
 import torch
-from wired import First, LookBack, subject_of
 
-from bench import registry
-from bench.probes import probed
-from bench.probes.influence import (
+from lagbench import registry
+from lagbench.data.streams import select
+from lagbench.probes import probed
+from lagbench.probes.influence import (
     FEWEST,
     INFLUENCE,
     INFLUENCE_ORACLE,
@@ -23,8 +23,8 @@ from bench.probes.influence import (
     reach,
     thinned,
 )
-from bench.registry import Named
-from bench.train.data import select
+from lagbench.registry import Named
+from tests.probes.wired import First, LookBack, subject_of
 
 
 @pytest.mark.parametrize("aligned", [False, True])

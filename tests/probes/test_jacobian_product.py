@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch.autograd.functional import jacobian
 
-from bench.model.assembly import tensors
-from bench.probes import jacobian_product as probe
-from bench.probes.jacobian_product import jacobian_product, largest_singular_values
-from bench.probes.subject import Refusal, in_double
+from lagbench.model.assembly import tensors
+from lagbench.probes import jacobian_product as probe
+from lagbench.probes.context import Refusal, in_double
+from lagbench.probes.jacobian_product import jacobian_product, largest_singular_values
 
 
 def by_lag(subject):

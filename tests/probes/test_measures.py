@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import torch
 
-from bench.probes.measures import measures
-from bench.probes.subject import Refusal
+from lagbench.probes.context import Refusal
+from lagbench.probes.measures import measures
 
 
 def test_every_measure_of_every_replica_is_a_value_at_the_length(untrained):
@@ -16,7 +16,7 @@ def test_every_measure_of_every_replica_is_a_value_at_the_length(untrained):
     for finding, own in zip(found, answers, strict=True):
         (value,) = finding.values
         assert (value.probe, value.x, value.count) == ("bleu", 12, 20)
-        assert value.value == task.measures(12, own, test)["bleu"]
+        assert value.value == task.extra_metrics(12, own, test)["bleu"]
     assert found[0].values[0].value == 1.0
 
 

@@ -4,21 +4,21 @@ from dataclasses import replace
 
 import pytest
 import torch
-from wired import Delayed, LinearRecurrence
 
-from bench import registry
-from bench.contract import Batch
-from bench.matching import match
-from bench.model.assembly import assemble
-from bench.probes import PROBES, probed
-from bench.probes.extrapolation import Extrapolation
-from bench.probes.lag_accuracy import lag_accuracy
-from bench.probes.lags import chosen_lags, lag_bin
-from bench.probes.subject import Probe, Refusal
-from bench.record import Record
-from bench.train.data import generator, stack
-from bench.train.optimiser import ReplicaAdamW
-from bench.train.replicas import Way, replicate
+from lagbench import registry
+from lagbench.contract import Batch
+from lagbench.data.streams import generator, stack
+from lagbench.model.assembly import assemble
+from lagbench.probes import PROBES, probed
+from lagbench.probes.context import Probe, Refusal
+from lagbench.probes.extrapolation import Extrapolation
+from lagbench.probes.lag_accuracy import lag_accuracy
+from lagbench.probes.lags import chosen_lags, lag_bin
+from lagbench.record import Record
+from lagbench.spec.pairing import match
+from lagbench.train.optimiser import ReplicaAdamW
+from lagbench.train.replicas import Way, replicate
+from tests.probes.wired import Delayed, LinearRecurrence
 
 
 def test_who_knows_the_last_steps_alone_is_at_chance_beyond_them(untrained):

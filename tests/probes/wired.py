@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from bench.contract import (
+from lagbench.contract import (
     Alignment,
     Architecture,
     Batch,
@@ -17,14 +17,14 @@ from bench.contract import (
     Task,
     Tokens,
 )
-from bench.matching import Plan, match
-from bench.model.assembly import Model
-from bench.probes.subject import Subject
-from bench.registry import Named
-from bench.train.cell import Job, initialised
-from bench.train.evaluation import evaluate
-from bench.train.recipe import Recipe
-from bench.train.replicas import Way, replicate
+from lagbench.model.assembly import Model
+from lagbench.probes.context import Subject
+from lagbench.registry import Named
+from lagbench.spec.pairing import Plan, match
+from lagbench.spec.recipe import Recipe
+from lagbench.train.cell import Job, initialised
+from lagbench.train.evaluation import evaluate
+from lagbench.train.replicas import Way, replicate
 
 SYMBOLS = 8
 ENOUGH = 10**6  # updates: training has cost so much that every probe may look at its most
@@ -88,7 +88,7 @@ class Delayed(Architecture):
     limit: int | None = None
 
     @property
-    def longest(self):
+    def max_length(self):
         return self.limit
 
     def build(self, width, signature):

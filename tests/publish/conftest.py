@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from bench.publish.records import Published
-from bench.run.executors.inline import Inline
-from bench.run.runner import Order, Watcher, run
-from bench.run.store import Store
-from bench.run.suite import Selection, load, selected
-from bench.tracking import Tracking
+from lagbench.publish.records import Published
+from lagbench.run.executors.inline import Inline
+from lagbench.run.runner import Order, Watcher, run
+from lagbench.run.store import Store
+from lagbench.spec.suite import Selection, load, selected
+from lagbench.tracking import Tracking
 
 TINY = Path(__file__).parents[1] / "suites" / "tiny.toml"
 

@@ -5,10 +5,10 @@ import shutil
 
 import pytest
 
-from bench.claims import CLAIMS
-from bench.contract import InputError
-from bench.publish import folder
-from bench.publish.folder import SMALL, add, publish, regenerate
+from lagbench.claims import CLAIMS
+from lagbench.contract import UserError
+from lagbench.publish import folder
+from lagbench.publish.folder import SMALL, add, publish, regenerate
 
 
 def contents(results):
@@ -133,14 +133,14 @@ def test_claims_are_judged_again_by_the_records_of_their_experiments(finished, t
 
 
 def test_what_is_no_finished_run_is_refused(finished, tmp_path):
-    with pytest.raises(InputError, match="no finished run"):
+    with pytest.raises(UserError, match="no finished run"):
         add(tmp_path, tmp_path / "results")
     begun = tmp_path / "begun"
     begun.mkdir()
     run = json.loads((finished / "run.json").read_text()) | {"reported": False}
     (begun / "run.json").write_text(json.dumps(run))
-    with pytest.raises(InputError, match="no finished run"):
+    with pytest.raises(UserError, match="no finished run"):
         add(begun, tmp_path / "results")
-    with pytest.raises(InputError, match="no published results"):
+    with pytest.raises(UserError, match="no published results"):
         regenerate(tmp_path)
     assert not (tmp_path / "results").exists()

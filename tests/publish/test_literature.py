@@ -5,10 +5,10 @@ from math import log
 
 import pytest
 
-from bench.publish import literature
-from bench.publish.literature import Comparison, Verdict, against_literature, rows
-from bench.record import ProbeValue, Status
-from bench.run.suite import cells, load
+from lagbench.publish import literature
+from lagbench.publish.literature import Comparison, Verdict, against_literature, rows
+from lagbench.record import ProbeValue, Status
+from lagbench.spec.suite import cells, load
 
 
 @pytest.mark.parametrize("suite", sorted({row.suite for row in rows()}))

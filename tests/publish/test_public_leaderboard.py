@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from bench.publish.leaderboard import leaderboard
-from bench.record import Status
+from lagbench.publish.leaderboard import leaderboard
+from lagbench.record import Status
 
 BLOCKS = {"a": (0.9, 0.5), "b": (0.9, None), "c": (0.1, 0.7)}  # scores on two tasks
 

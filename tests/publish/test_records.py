@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from bench.contract import InputError
-from bench.publish.records import Published, added, read, write
+from lagbench.contract import UserError
+from lagbench.publish.records import Published, added, read, write
 
 
 def by_trial(published):
@@ -48,11 +48,11 @@ def test_the_same_results_are_the_same_bytes(published, tmp_path):
 def test_what_is_no_record_is_named(tmp_path):
     path = tmp_path / "records"
     path.write_bytes(gzip.compress(b'{"run": null}\n{"runs": 1}\n'))
-    with pytest.raises(InputError, match=r"line 2 is no record"):
+    with pytest.raises(UserError, match=r"line 2 is no record"):
         read(path)
     for damaged in (b"no gzip", path.read_bytes()[:-9], gzip.compress(b"\xff")):
         path.write_bytes(damaged)
-        with pytest.raises(InputError, match="cannot be read"):
+        with pytest.raises(UserError, match="cannot be read"):
             read(path)
 
 
@@ -82,9 +82,9 @@ def test_a_run_keeps_the_cells_that_were_not_replaced(published):
 
 def test_what_was_trained_otherwise_is_refused(published):
     longer = {**published.records[0].recipe, "steps": 9}
-    with pytest.raises(InputError, match="was trained with steps 9, not 8"):
+    with pytest.raises(UserError, match="was trained with steps 9, not 8"):
         added(published, like(published, architecture="mine", recipe=longer))
-    with pytest.raises(InputError, match="with budget parameters 3, not 2000"):
+    with pytest.raises(UserError, match="with budget parameters 3, not 2000"):
         added(published, like(published, architecture="mine", budget={"parameters": 3}))
     kept = {**published.records[0].recipe, "keep": "best"}
     added(published, like(published, architecture="mine", recipe=kept))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bench.record import Point, ProbeValue, Record, Run, Status, Throughput
+from lagbench.record import Point, ProbeValue, Record, Run, Status, Throughput
 
 Factory = Callable[..., Any]
 

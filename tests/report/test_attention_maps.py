@@ -2,10 +2,10 @@
 
 import vl_convert
 
-from bench.record import AttentionMap
-from bench.report import attention
-from bench.report.page import write_report
-from bench.report.panels import ROWS, VEGA_LITE
+from lagbench.record import AttentionMap
+from lagbench.report import attention
+from lagbench.report.page import write_report
+from lagbench.report.panels import ROWS, VEGA_LITE
 
 
 def mapped(record, **changes):

@@ -6,15 +6,15 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from browser import DRAWN, Page, chromium, executable
 from scipy.stats import gmean
 
-from bench.record import Record, Run
-from bench.report.page import write_report
-from bench.run.executors.inline import Inline
-from bench.run.runner import Order, Watcher, run
-from bench.run.suite import load
-from bench.tracking import Tracking
+from lagbench.record import Record, Run
+from lagbench.report.page import write_report
+from lagbench.run.executors.inline import Inline
+from lagbench.run.runner import Order, Watcher, run
+from lagbench.spec.suite import load
+from lagbench.tracking import Tracking
+from tests.report.browser import DRAWN, Page, chromium, executable
 
 pytestmark = pytest.mark.skipif(
     executable() is None, reason="no Chromium on the path: apt-get install chromium"

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from bench.record import Record, Run
-from bench.report.changes import changes, sentence
-from bench.report.page import changes_markdown
-from bench.report.tables import Results, derive
+from lagbench.record import Record, Run
+from lagbench.report.changes import changes, sentence
+from lagbench.report.page import changes_markdown
+from lagbench.report.tables import Results, derive
 
 
 def results(run: Run, records: Iterable[Record], throughputs: Any = ()) -> Results:

@@ -8,11 +8,11 @@ import altair as alt
 import pytest
 import vl_convert
 
-from bench.record import Record, Throughput
-from bench.report.charts import figures
-from bench.report.palette import COLOURS, looks
-from bench.report.panels import VEGA_LITE, Figure
-from bench.report.tables import derive
+from lagbench.record import Record, Throughput
+from lagbench.report.charts import figures
+from lagbench.report.palette import COLOURS, looks
+from lagbench.report.panels import VEGA_LITE, Figure
+from lagbench.report.tables import derive
 
 OVERVIEWS = {"score", "horizons", "matrix", "ranks", "price_training", "price_inference", "speed"}
 BY_TASK = {"lag", "gradient", "influence", "learning", "seconds", "rates"}

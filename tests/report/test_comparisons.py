@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from bench.record import Record, Status
-from bench.report.comparisons import COLUMNS, Better, comparisons
-from bench.report.tables import trials
+from lagbench.record import Record, Status
+from lagbench.report.comparisons import COLUMNS, Better, comparisons
+from lagbench.report.tables import trials
 
 
 def compared(records: list[Record]) -> pd.DataFrame:

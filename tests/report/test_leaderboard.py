@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from bench.record import Record, Status
-from bench.report.leaderboard import leaderboard, plain
-from bench.report.tables import derive
+from lagbench.record import Record, Status
+from lagbench.report.leaderboard import leaderboard, plain
+from lagbench.report.tables import derive
 
 
 def test_the_leaderboard_begins_with_who_reaches_furthest(grid: list[Record]) -> None:

@@ -4,11 +4,11 @@ from typing import Any
 
 import vl_convert
 
-from bench.record import Status
-from bench.report.matrix import matrix, outcomes
-from bench.report.palette import looks
-from bench.report.panels import VEGA_LITE
-from bench.report.tables import derive
+from lagbench.record import Status
+from lagbench.report.matrix import matrix, outcomes
+from lagbench.report.palette import looks
+from lagbench.report.panels import VEGA_LITE
+from lagbench.report.tables import derive
 
 
 def tables(record: Any) -> Any:

@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from bench.report.tables import derive
-from bench.report.verdict import verdict
+from lagbench.report.tables import derive
+from lagbench.report.verdict import verdict
 
 LENGTHS = (16, 64)
 

@@ -10,9 +10,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from bench.record import Record, Run, Status
-from bench.report import series
-from bench.report.page import write_report
+from lagbench.record import Record, Run, Status
+from lagbench.report import series
+from lagbench.report.page import write_report
 
 HOSTILE = '<script>alert("x")</script><img src=x onerror=alert(1)>|*b*'
 

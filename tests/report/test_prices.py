@@ -4,8 +4,8 @@ import altair as alt
 import pandas as pd
 import pytest
 
-from bench.report.prices import exponent_table, figures, throughput_table, write_prices
-from bench.speed.scaling import Exponent
+from lagbench.cost.scaling import Exponent
+from lagbench.report.prices import exponent_table, figures, throughput_table, write_prices
 
 REFUSED = {"architecture": "bilstm", "task": "copy", "length": 16, "reason": "it reads ahead"}
 FITTED = [

@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from bench.record import Point, Status
-from bench.report.progress import efforts, progress
+from lagbench.record import Point, Status
+from lagbench.report.progress import efforts, progress
 
 STEPS = (10, 20, 30, 40)
 

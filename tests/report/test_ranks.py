@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from bench.record import Record, Status
-from bench.report.ranks import COLUMNS, cliques, critical_difference, friedman_p, ranks
-from bench.report.tables import trials
+from lagbench.record import Record, Status
+from lagbench.report.ranks import COLUMNS, cliques, critical_difference, friedman_p, ranks
+from lagbench.report.tables import trials
 
 
 def ranked(records: list[Record]) -> pd.DataFrame:

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from bench.record import Record, Status
-from bench.report import sections, series
-from bench.report.tables import derive
+from lagbench.record import Record, Status
+from lagbench.report import sections, series
+from lagbench.report.tables import derive
 
 
 def test_scores_stand_by_task_and_length_the_best_first(grid: list[Record], record: Any) -> None:

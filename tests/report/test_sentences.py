@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from bench.record import Record
-from bench.report import wording
-from bench.report.statistics import Censored
-from bench.report.tables import derive
-from bench.report.verdict import verdict
+from lagbench.record import Record
+from lagbench.report import wording
+from lagbench.report.statistics import Censored
+from lagbench.report.tables import derive
+from lagbench.report.verdict import verdict
 
 
 def said(records: list[Record], throughputs: Any = ()) -> str:

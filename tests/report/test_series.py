@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bench.record import Point, ProbeValue, Record
-from bench.report import series
-from bench.report.tables import derive
+from lagbench.record import Point, ProbeValue, Record
+from lagbench.report import series
+from lagbench.report.tables import derive
 
 
 def probed(record: Any, seed: int, values: list[tuple[float, float, int]], **changes: Any) -> Any:

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from bench.report.ranks import overall
-from bench.report.significance import (
+from lagbench.report.ranks import overall
+from lagbench.report.significance import (
     ALPHA,
     POWER,
     compare,
@@ -18,7 +18,7 @@ from bench.report.significance import (
     minimum_detectable,
     sign_test,
 )
-from bench.report.statistics import bootstrapped, centre
+from lagbench.report.statistics import bootstrapped, centre
 
 COMPARISONS = 200
 SEEDS = 10

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from bench.report.statistics import (
+from lagbench.report.statistics import (
     Censored,
     censored,
     centre,

@@ -10,9 +10,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from bench.record import Record, Status, Throughput
-from bench.report import tables
-from bench.report.tables import derive, write_tables
+from lagbench.record import Record, Status, Throughput
+from lagbench.report import tables
+from lagbench.report.tables import derive, write_tables
 
 NAMES = [
     *("trials", "curves", "probes", "summary", "horizons"),

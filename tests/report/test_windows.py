@@ -4,9 +4,9 @@ import math
 
 import pytest
 
-from bench.record import Status
-from bench.report.tables import trials
-from bench.report.windows import windows
+from lagbench.record import Status
+from lagbench.report.tables import trials
+from lagbench.report.windows import windows
 
 
 @pytest.fixture

@@ -2,14 +2,14 @@
 
 import pytest
 
-from bench import registry
-from bench.matching import Skip
-from bench.model.budget import Budget
-from bench.model.decoding import Decoding
-from bench.run.cell import job_of
-from bench.run.trial import Cell
-from bench.train.cell import Job
-from bench.train.recipe import Recipe
+from lagbench import registry
+from lagbench.run.cell import job_of
+from lagbench.spec.budget import Budget
+from lagbench.spec.cell import Cell
+from lagbench.spec.decoding import Decoding
+from lagbench.spec.pairing import Unsupported
+from lagbench.spec.recipe import Recipe
+from lagbench.train.cell import Job
 
 
 def cell(architecture, task, decoding=None, **budget):
@@ -31,7 +31,7 @@ def test_what_can_be_trained_is_a_job(architecture, task, decoding):
 
 def test_values_that_would_have_to_be_searched_for_are_a_reason():
     reason = "it writes values, which are fed back as they are, and not by beam"
-    assert job_of(cell("seq2seq", "adding", BEAM)) == Skip(reason)
+    assert job_of(cell("seq2seq", "adding", BEAM)) == Unsupported(reason)
 
 
 @pytest.mark.parametrize(
@@ -45,5 +45,5 @@ def test_values_that_would_have_to_be_searched_for_are_a_reason():
 )
 def test_a_budget_that_cannot_be_met_is_a_reason_and_no_other_size(architecture, budget, reason):
     found = job_of(cell(architecture, "recall", **budget))
-    assert isinstance(found, Skip)
+    assert isinstance(found, Unsupported)
     assert reason in found.reason

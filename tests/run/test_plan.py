@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from bench import registry
-from bench.contract import Architecture
-from bench.run.cell import Setting, run_cell
-from bench.run.outlook import Outcome, foreseen, in_words, outlook
-from bench.run.plan import expected
-from bench.run.store import Glance, Store
-from bench.run.suite import Selection, cells, load, selected
+from lagbench import registry
+from lagbench.contract import Architecture
+from lagbench.run.cell import Setting, run_cell
+from lagbench.run.estimate import Outcome, foreseen, in_words, outlook
+from lagbench.run.plan import expected
+from lagbench.run.store import Glance, Store
+from lagbench.spec.suite import Selection, cells, load, selected
 
 
 @pytest.fixture(scope="module")

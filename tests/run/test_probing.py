@@ -8,14 +8,14 @@ import torch
 from safetensors.torch import load_file
 from typer.testing import CliRunner
 
-from bench.cli import app
-from bench.contract import InputError
-from bench.run.executors.inline import Inline
-from bench.run.probing import probe, restored
-from bench.run.runner import Order, Watcher, run
-from bench.run.store import Store
-from bench.run.suite import Selection, cells, load, selected
-from bench.tracking import Tracking
+from lagbench.cli import app
+from lagbench.contract import UserError
+from lagbench.run.executors.inline import Inline
+from lagbench.run.probing import probe, restored
+from lagbench.run.runner import Order, Watcher, run
+from lagbench.run.store import Store
+from lagbench.spec.suite import Selection, cells, load, selected
+from lagbench.tracking import Tracking
 
 KEEP = ("recipe.keep=best",)
 
@@ -159,9 +159,9 @@ def counted(record, name):
 
 
 def test_what_cannot_be_probed_is_a_sentence(kept, copy, tiny, tmp_path):
-    with pytest.raises(InputError, match="did you mean 'influence'"):
+    with pytest.raises(UserError, match="did you mean 'influence'"):
         list(probe(copy, ["influense"]))
-    with pytest.raises(InputError, match="There is no run in"):
+    with pytest.raises(UserError, match="There is no run in"):
         list(probe(tmp_path / "nowhere"))
     victim = next(key for key, r in records(copy).items() if r.architecture == "rnn" and r.score)
     (copy / "trials" / victim / "weights.safetensors").write_bytes(b"torn")
@@ -170,12 +170,12 @@ def test_what_cannot_be_probed_is_a_sentence(kept, copy, tiny, tmp_path):
     assert "weights" in done["rnn"]
     for path in copy.glob("trials/*/weights.safetensors"):
         path.unlink()
-    with pytest.raises(InputError, match=r"No weights are kept in .*recipe\.keep=best"):
+    with pytest.raises(UserError, match=r"No weights are kept in .*recipe\.keep=best"):
         list(probe(copy))
 
 
 def test_a_cell_that_is_not_what_it_was_is_refused(copy, monkeypatch):
-    monkeypatch.setattr("bench.run.trial.SCHEME", 999)
+    monkeypatch.setattr("lagbench.spec.cell.SCHEME", 999)
     for cell in probe(copy):
         assert "has changed since it was trained" in cell.reason
 

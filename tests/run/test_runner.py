@@ -11,13 +11,13 @@ from threading import Thread
 import pandas as pd
 import pytest
 
-from bench.record import Run, Status
-from bench.run.executors.inline import Inline
-from bench.run.executors.local import Local
-from bench.run.runner import Order, Watcher, rewrite, run, trained
-from bench.run.store import Store
-from bench.run.suite import Selection, cells, load, selected
-from bench.tracking import Tracking
+from lagbench.record import Run, Status
+from lagbench.run.executors.inline import Inline
+from lagbench.run.executors.local import Local
+from lagbench.run.runner import Order, Watcher, rewrite, run, trained
+from lagbench.run.store import Store
+from lagbench.spec.suite import Selection, cells, load, selected
+from lagbench.tracking import Tracking
 
 TIMED = [  # not decided by the trial
     *("wall_seconds", "train_tokens_per_second", "inference_tokens_per_second"),
@@ -133,11 +133,11 @@ def test_workers_give_the_same_numbers_as_this_process(finished, tmp_path):
 def test_what_is_needed_in_the_end_is_imported_ahead(mode, expected):
     needed = ["pytorch_lightning", "altair", "matplotlib", "wandb"]
     program = (
-        "import sys; from bench.run.runner import _import_ahead; "
-        f"from bench.tracking import Tracking; _import_ahead(Tracking({mode!r})); "
+        "import sys; from lagbench.run.runner import _import_ahead; "
+        f"from lagbench.tracking import Tracking; _import_ahead(Tracking({mode!r})); "
         f"print([name for name in {needed} if name not in sys.modules])"
     )
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "bench")}
     found = subprocess.check_output([sys.executable, "-c", program], env=environment, text=True)
     assert found.strip() == expected
 
@@ -190,8 +190,8 @@ def test_reports_come_from_records_alone(finished, tmp_path):
 
 BROKEN = '''
 from dataclasses import dataclass
-from bench.contract import Architecture
-from bench.registry import register
+from lagbench.contract import Architecture
+from lagbench.registry import register
 
 @dataclass(frozen=True)
 class Broken(Architecture):
@@ -210,7 +210,7 @@ register("broken", Broken())
 
 
 def test_a_broken_architecture_is_a_row_and_costs_no_other(tiny, tmp_path):
-    from bench import registry
+    from lagbench import registry
 
     plugin = tmp_path / "broken.py"
     plugin.write_text(BROKEN)

@@ -14,22 +14,22 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from bench.cli import app, main
-from bench.contract import InputError
-from bench.record import Status
-from bench.run.cell import run_cell
-from bench.run.ending import Setting, ended
-from bench.run.executor import Finished
-from bench.run.executors.inline import Inline
-from bench.run.runner import Order
-from bench.run.space import configured, space
-from bench.run.store import Store
-from bench.run.suite import Selection, cells, load, selected
-from bench.tracking import Tracking
+from lagbench.cli import app, main
+from lagbench.contract import UserError
+from lagbench.record import Status
+from lagbench.run.cell import run_cell
+from lagbench.run.executor import Finished
+from lagbench.run.executors.inline import Inline
+from lagbench.run.failures import Setting, ended
+from lagbench.run.runner import Order
+from lagbench.run.space import configured, space
+from lagbench.run.store import Store
+from lagbench.spec.suite import Selection, cells, load, selected
+from lagbench.tracking import Tracking
 
 optuna = pytest.importorskip("optuna", reason="optuna is an extra, and not installed")
 
-from bench.run.search import ROUND, ranked, search  # noqa: E402
+from lagbench.run.search import ROUND, ranked, search  # noqa: E402
 
 SMOOTH = ["recipe.weight_decay=0.0001..1", "recipe.warmup=0..1000"]
 
@@ -305,7 +305,7 @@ def test_bad_input_is_one_sentence(change, said, monkeypatch, capsys, tmp_path):
 def test_without_optuna_a_search_is_a_sentence(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(sys.modules, "optuna", None)
-    monkeypatch.delitem(sys.modules, "bench.run.search")
-    monkeypatch.delattr("bench.run.search")
-    with pytest.raises(InputError, match=r"pip install 'lagbench\[optuna\]'"):
+    monkeypatch.delitem(sys.modules, "lagbench.run.search")
+    monkeypatch.delattr("lagbench.run.search")
+    with pytest.raises(UserError, match=r"pip install 'lagbench\[optuna\]'"):
         lagbench("search", "quick", "--architecture", "gru", "--vary", "layers=1,2")

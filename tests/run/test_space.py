@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench import registry
-from bench.contract import InputError
-from bench.run.cell import job_of
-from bench.run.space import Range, Values, configured, settings, space
-from bench.run.suite import Selection, cells, load, selected
+from lagbench import registry
+from lagbench.contract import UserError
+from lagbench.run.cell import job_of
+from lagbench.run.space import Range, Values, configured, settings, space
+from lagbench.spec.suite import Selection, cells, load, selected
 
 
 @pytest.fixture
@@ -62,9 +62,9 @@ def test_a_value_may_need_another_that_is_varied_too(suite):
     """Of an LRU, `least` must be below `greatest`: 0.85 is not above the usual 0.9."""
     assert registry.architecture("lru").value.least == 0.9
     assert space(suite, "lru", ["greatest=0.85,0.99", "least=0.5..0.8"]).axes["least"].high == 0.8
-    with pytest.raises(InputError, match="must lie in order"):
+    with pytest.raises(UserError, match="must lie in order"):
         space(suite, "lru", ["greatest=0.85,0.99"])
-    with pytest.raises(InputError, match="must lie in order"):
+    with pytest.raises(UserError, match="must lie in order"):
         space(suite, "lru", ["greatest=0.85,0.99", "least=0.95,0.97"])
 
 
@@ -103,7 +103,7 @@ def test_a_fraction_is_typed_briefly_and_stays_in_its_range(ends, share):
     ],
 )
 def test_what_cannot_be_varied_is_one_sentence(suite, varied, said):
-    with pytest.raises(InputError) as caught:
+    with pytest.raises(UserError) as caught:
         space(suite, "gru", varied)
     assert said in str(caught.value)
 
@@ -111,7 +111,7 @@ def test_what_cannot_be_varied_is_one_sentence(suite, varied, said):
 def test_what_a_task_has_of_its_own_cannot_be_varied_for_it(tiny):
     tiny.write_text(tiny.read_text() + "recipe.steps = 9\n")
     suite = load(str(tiny))
-    with pytest.raises(InputError, match=r"has a recipe\.steps of its own for the task 'copy'"):
+    with pytest.raises(UserError, match=r"has a recipe\.steps of its own for the task 'copy'"):
         space(suite, "gru", ["recipe.steps=8,16"])
     others = selected(suite, Selection(tasks=("recall",)))
     assert space(others, "gru", ["recipe.steps=8,16"]).axes

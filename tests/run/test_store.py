@@ -5,11 +5,11 @@ import stat
 
 import pytest
 
-from bench.contract import InputError
-from bench.record import Status
-from bench.run.cell import Setting, ended
-from bench.run.store import Store, write_whole
-from bench.run.suite import cells, load
+from lagbench.contract import UserError
+from lagbench.record import Status
+from lagbench.run.cell import Setting, ended
+from lagbench.run.store import Store, write_whole
+from lagbench.spec.suite import cells, load
 
 
 @pytest.fixture
@@ -87,5 +87,5 @@ def test_written_files_are_for_everyone_to_read(tmp_path):
 
 def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match="cannot be written"):
+    with pytest.raises(UserError, match="cannot be written"):
         write_whole(tmp_path / "file" / "below", "text")

@@ -4,19 +4,19 @@ from dataclasses import replace
 
 import pytest
 
-from bench.contract import InputError, Split
-from bench.record import Status
-from bench.report.tables import derive
-from bench.run.cell import job_of, run_cell
-from bench.run.ending import Setting
-from bench.run.executors.inline import Inline
-from bench.run.plan import expected
-from bench.run.probing import probe
-from bench.run.runner import Order, Watcher, run
-from bench.run.store import Store
-from bench.run.suite import Selection, cells, load, selected
-from bench.tracking import Tracking
-from bench.train.cell import Job, train
+from lagbench.contract import Split, UserError
+from lagbench.record import Status
+from lagbench.report.tables import derive
+from lagbench.run.cell import job_of, run_cell
+from lagbench.run.executors.inline import Inline
+from lagbench.run.failures import Setting
+from lagbench.run.plan import expected
+from lagbench.run.probing import probe
+from lagbench.run.runner import Order, Watcher, run
+from lagbench.run.store import Store
+from lagbench.spec.suite import Selection, cells, load, selected
+from lagbench.tracking import Tracking
+from lagbench.train.cell import Job, train
 
 TUNED = ("tuning_seeds=2", "seeds=3", "recipe.keep=best")
 SETTING = Setting("tiny", None)
@@ -66,7 +66,7 @@ def test_test_is_drawn_once_and_after_all_training(cell, monkeypatch):
     split, training = Job.split, train
     monkeypatch.setattr(Job, "split", lambda job, which, cache: (
         seen.append(which), split(job, which, cache))[1])  # fmt: skip
-    monkeypatch.setattr("bench.run.cell.train", lambda *given, **named: (
+    monkeypatch.setattr("lagbench.run.cell.train", lambda *given, **named: (
         seen.append("train"), training(*given, **named))[1])  # fmt: skip
     run_cell(cell, SETTING)
     assert seen == ["train", Split.VALIDATION, "train", Split.VALIDATION, Split.TEST]
@@ -118,7 +118,7 @@ def test_how_much_is_done_counts_every_trial_alike(cell):
     ],
 )
 def test_tuning_that_makes_no_sense_is_one_sentence(tiny, change, said):
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(UserError, match=said):
         load(str(tiny), [*TUNED, change])
 
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 from scipy.stats import chisquare, kstest
 
-from bench.contract import InputError, Split
-from tasks.adding import Adding
+from lagbench.contract import Split, UserError
+from lagbench.tasks.adding import Adding
 
 
 def sample(task: Adding, length: int, count: int = 4000):
@@ -48,5 +48,5 @@ def test_values_are_uniform_and_the_constant_one_errs_by_a_sixth():
 
 
 def test_one_step_is_too_short():
-    with pytest.raises(InputError, match="at least 2, not 1"):
+    with pytest.raises(UserError, match="at least 2, not 1"):
         sample(Adding(), 1)

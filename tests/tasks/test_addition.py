@@ -7,8 +7,8 @@ import pytest
 import torch
 from scipy.stats import chisquare
 
-from bench.contract import InputError, Split
-from tasks.addition import Addition
+from lagbench.contract import Split, UserError
+from lagbench.tasks.addition import Addition
 
 SYMBOLS = "0123456789+"
 
@@ -72,7 +72,7 @@ def test_chance_is_that_of_all_sums(shortest):
 
 
 def test_impossible_settings_are_refused():
-    with pytest.raises(InputError, match="share"):
+    with pytest.raises(UserError, match="share"):
         Addition(1.5)
-    with pytest.raises(InputError, match="at least 3, not 2"):
+    with pytest.raises(UserError, match="at least 3, not 2"):
         drawn(Addition(), 2)

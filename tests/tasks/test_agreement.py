@@ -6,8 +6,8 @@ import pytest
 import torch
 from scipy.stats import chisquare
 
-from bench.contract import InputError, Split
-from tasks.agreement import ANSWERS, LEXICON, WORDS, Agreement
+from lagbench.contract import Split, UserError
+from lagbench.tasks.agreement import ANSWERS, LEXICON, WORDS, Agreement
 
 
 def any_of(*categories: str) -> str:
@@ -57,7 +57,7 @@ def test_attractors_have_the_other_number(attractors):
 
 
 def test_impossible_settings_are_refused():
-    with pytest.raises(InputError, match="probability"):
+    with pytest.raises(UserError, match="probability"):
         Agreement(attractors=1.1)
-    with pytest.raises(InputError, match="at least 6, not 5"):
+    with pytest.raises(UserError, match="at least 6, not 5"):
         Agreement().signature(5)

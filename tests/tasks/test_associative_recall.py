@@ -7,9 +7,9 @@ import pytest
 import torch
 from scipy.stats import chisquare
 
-from bench.contract import InputError, Split
-from bench.registry import task as configured
-from tasks.associative_recall import AssociativeRecall
+from lagbench.contract import Split, UserError
+from lagbench.registry import task as configured
+from lagbench.tasks.associative_recall import AssociativeRecall
 
 
 def drawn(task, length, count=64):
@@ -68,9 +68,9 @@ def test_the_preset_mqar_is_that_of_figure_2():
 
 
 def test_impossible_settings_are_refused():
-    with pytest.raises(InputError, match="at least 10 for 4 pairs, not 9"):
+    with pytest.raises(UserError, match="at least 10 for 4 pairs, not 9"):
         AssociativeRecall(vocabulary=9)
-    with pytest.raises(InputError, match="at least 1 pair"):
+    with pytest.raises(UserError, match="at least 1 pair"):
         AssociativeRecall(pairs=0)
-    with pytest.raises(InputError, match="at least 16, not 15"):
+    with pytest.raises(UserError, match="at least 16, not 15"):
         drawn(AssociativeRecall(), 15)

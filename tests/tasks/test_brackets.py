@@ -6,8 +6,8 @@ from itertools import product
 import pytest
 import torch
 
-from bench.contract import InputError, Split
-from tasks.brackets import Brackets
+from lagbench.contract import Split, UserError
+from lagbench.tasks.brackets import Brackets
 
 
 def drawn(task, length, count=64):
@@ -77,11 +77,11 @@ def test_chance_is_that_of_all_strings(kinds, depth):
 
 
 def test_impossible_settings_are_refused():
-    with pytest.raises(InputError):
+    with pytest.raises(UserError):
         Brackets(kinds=0)
-    with pytest.raises(InputError, match="nothing to tell"):
+    with pytest.raises(UserError, match="nothing to tell"):
         Brackets(kinds=1, depth=1)
-    with pytest.raises(InputError, match="at least 2, not 1"):
+    with pytest.raises(UserError, match="at least 2, not 1"):
         drawn(Brackets(kinds=1), 1)
-    with pytest.raises(InputError, match="at least 1, not 0"):
+    with pytest.raises(UserError, match="at least 1, not 0"):
         drawn(Brackets(), 0)

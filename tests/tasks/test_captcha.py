@@ -4,9 +4,9 @@ import pytest
 import torch
 from scipy.stats import chisquare
 
-from bench.contract import InputError, Split
-from tasks.captcha import Captcha
-from tasks.material import digits
+from lagbench.contract import Split, UserError
+from lagbench.material import digits
+from lagbench.tasks.captcha import Captcha
 
 
 def drawn(task, length, count=32, split=Split.TRAIN):
@@ -41,7 +41,7 @@ def test_digits_and_images_are_drawn_alike():
 
 
 def test_impossible_settings_are_refused():
-    with pytest.raises(InputError, match="not -1"):
+    with pytest.raises(UserError, match="not -1"):
         Captcha(-1)
-    with pytest.raises(InputError, match="at least 1, not 0"):
+    with pytest.raises(UserError, match="at least 1, not 0"):
         drawn(Captcha(), 0)

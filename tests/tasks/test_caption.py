@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from bench.contract import InputError, Split
-from tasks.caption import WORDS, Caption
+from lagbench.contract import Split, UserError
+from lagbench.tasks.caption import WORDS, Caption
 
 
 def drawn(task, length, count=64):
@@ -58,9 +58,9 @@ def test_chance_by_hand():
 
 
 def test_impossible_settings_are_refused():
-    with pytest.raises(InputError, match="not -1"):
+    with pytest.raises(UserError, match="not -1"):
         Caption(play=-1)
-    with pytest.raises(InputError, match="share"):
+    with pytest.raises(UserError, match="share"):
         Caption(shortest=2.0)
-    with pytest.raises(InputError, match="at least 4, not 3"):
+    with pytest.raises(UserError, match="at least 4, not 3"):
         drawn(Caption(), 3)

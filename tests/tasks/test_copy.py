@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from bench.contract import InputError, Split
-from tasks.copy import Copy, CopyMemory
+from lagbench.contract import Split, UserError
+from lagbench.tasks.copy import Copy, CopyMemory
 
 
 def drawn(task, length, count=64, seed=0):
@@ -72,11 +72,11 @@ def test_chance_of_varied_lengths_by_hand():
     "fields", [{"alphabet": 1}, {"shortest": -0.1}, {"shortest": 1.5}], ids=str
 )
 def test_impossible_fields_are_refused(fields):
-    with pytest.raises(InputError):
+    with pytest.raises(UserError):
         Copy(**fields)
 
 
 def test_impossible_lengths_are_refused():
     for task in (Copy(), CopyMemory()):
-        with pytest.raises(InputError, match="at least 1"):
+        with pytest.raises(UserError, match="at least 1"):
             drawn(task, 0)

@@ -4,9 +4,9 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
-from bench.contract import InputError, Split
-from tasks.digits import Digits
-from tasks.material import digits
+from lagbench.contract import Split, UserError
+from lagbench.material import digits
+from lagbench.tasks.digits import Digits
 
 
 def sample(task: Digits, length: int, count: int = 40, split: Split = Split.TEST):
@@ -43,7 +43,7 @@ def test_resampling_by_two_averages_as_bilinear_interpolation_does():
 
 def test_all_images_of_a_split_are_drawn_before_any_returns():
     task = Digits()
-    size = task.examples(64, Split.VALIDATION)
+    size = task.num_examples(64, Split.VALIDATION)
     drawn = digits.draw(Split.VALIDATION, 2 * size, torch.Generator().manual_seed(1))
     assert sorted(drawn[:size].tolist()) == list(range(size))
     assert drawn[:size].tolist() != drawn[size:].tolist()
@@ -52,5 +52,5 @@ def test_all_images_of_a_split_are_drawn_before_any_returns():
 
 @pytest.mark.parametrize("length", [0, 49, 65, 1000])
 def test_the_length_must_be_a_square_of_at_least_8(length):
-    with pytest.raises(InputError, match="square of 8 or more"):
+    with pytest.raises(UserError, match="square of 8 or more"):
         sample(Digits(), length)

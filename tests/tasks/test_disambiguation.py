@@ -7,8 +7,8 @@ import pytest
 import torch
 from scipy.stats import chi2_contingency, chisquare
 
-from bench.contract import InputError, Split
-from tasks.disambiguation import ANSWERS, CUES, FILLERS, NAMES, WORDS, Disambiguation
+from lagbench.contract import Split, UserError
+from lagbench.tasks.disambiguation import ANSWERS, CUES, FILLERS, NAMES, WORDS, Disambiguation
 
 MEANING = {
     "Teddy": ("bears", "Roosevelt"),
@@ -67,7 +67,7 @@ def test_the_cue_can_be_as_far_as_the_sentence_is_long():
 
 
 def test_impossible_settings_are_refused():
-    with pytest.raises(InputError, match="not 2"):
+    with pytest.raises(UserError, match="not 2"):
         Disambiguation(decoys=2)
-    with pytest.raises(InputError, match="at least 2, not 1"):
+    with pytest.raises(UserError, match="at least 2, not 1"):
         drawn(Disambiguation(), 1)

@@ -6,8 +6,8 @@ import pytest
 import torch
 from scipy.stats import chisquare
 
-from bench.contract import InputError, Split
-from tasks.extraction import LEXICON, WORDS, YEARS, Extraction
+from lagbench.contract import Split, UserError
+from lagbench.tasks.extraction import LEXICON, WORDS, YEARS, Extraction
 
 
 def any_of(*categories: str) -> str:
@@ -58,7 +58,7 @@ def test_all_years_are_as_likely():
 
 
 def test_impossible_settings_are_refused():
-    with pytest.raises(InputError, match="probability"):
+    with pytest.raises(UserError, match="probability"):
         Extraction(distractors=-0.1)
-    with pytest.raises(InputError, match="at least 5, not 4"):
+    with pytest.raises(UserError, match="at least 5, not 4"):
         Extraction().signature(4)

@@ -5,8 +5,8 @@ from math import cos, pi
 import pytest
 import torch
 
-from bench.contract import InputError, Split
-from tasks.forecast import Forecast
+from lagbench.contract import Split, UserError
+from lagbench.tasks.forecast import Forecast
 
 
 def drawn(task, length, count=64):
@@ -54,7 +54,7 @@ def test_persistence_is_the_error_of_the_last_value():
 
 def test_impossible_settings_are_refused():
     for fields in ({"sines": 0}, {"cycles": 0.0}, {"noise": 0.0}):
-        with pytest.raises(InputError):
+        with pytest.raises(UserError):
             Forecast(**fields)
-    with pytest.raises(InputError, match="at least 1, not 0"):
+    with pytest.raises(UserError, match="at least 1, not 0"):
         drawn(Forecast(), 0)

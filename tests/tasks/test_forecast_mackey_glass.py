@@ -5,8 +5,8 @@ from itertools import pairwise
 import pytest
 import torch
 
-from bench.contract import InputError, Split
-from tasks.forecast_mackey_glass import ForecastMackeyGlass
+from lagbench.contract import Split, UserError
+from lagbench.tasks.forecast_mackey_glass import ForecastMackeyGlass
 
 
 def drawn(task, length, count=64, split=Split.TRAIN, seed=0):
@@ -49,7 +49,7 @@ def test_windows_are_those_that_begin_at_successive_values():
 
 def test_persistence_and_chance_are_errors_over_all_windows():
     task = ForecastMackeyGlass()
-    batch = drawn(task, 30, task.examples(30, Split.TRAIN))
+    batch = drawn(task, 30, task.num_examples(30, Split.TRAIN))
     last, asked = batch.source[:, 17:].double(), batch.target[:, 17:].double()
     assert task.persistence(30) == pytest.approx((last - asked).square().mean().item(), rel=1e-9)
     error = (asked - asked.mean(0)).square().mean().item()
@@ -57,7 +57,7 @@ def test_persistence_and_chance_are_errors_over_all_windows():
 
 
 def test_impossible_settings_are_refused():
-    with pytest.raises(InputError, match="at least 17, not 16"):
+    with pytest.raises(UserError, match="at least 17, not 16"):
         ForecastMackeyGlass(16)
-    with pytest.raises(InputError, match="at least 18, not 17"):
+    with pytest.raises(UserError, match="at least 18, not 17"):
         drawn(ForecastMackeyGlass(), 17)

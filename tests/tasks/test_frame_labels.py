@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from bench.contract import InputError, Split
-from tasks.frame_labels import FrameLabels
-from tasks.material import digits
+from lagbench.contract import Split, UserError
+from lagbench.material import digits
+from lagbench.tasks.frame_labels import FrameLabels
 
 
 def drawn(task, length, count=16, split=Split.TRAIN):
@@ -37,7 +37,7 @@ def test_as_many_digits_are_shown_as_asked_for(shown, frames):
 
 
 def test_impossible_settings_are_refused():
-    with pytest.raises(InputError, match="not -1"):
+    with pytest.raises(UserError, match="not -1"):
         FrameLabels(-1.0)
-    with pytest.raises(InputError, match="at least 1, not 0"):
+    with pytest.raises(UserError, match="at least 1, not 0"):
         drawn(FrameLabels(), 0)

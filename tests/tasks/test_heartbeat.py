@@ -6,8 +6,8 @@ import pytest
 import torch
 from scipy.stats import chisquare
 
-from bench.contract import InputError, Split
-from tasks.heartbeat import EXTRA, FIBRILLATION, INTERVALS, RHYTHMS, SPREADS, Heartbeat
+from lagbench.contract import Split, UserError
+from lagbench.tasks.heartbeat import EXTRA, FIBRILLATION, INTERVALS, RHYTHMS, SPREADS, Heartbeat
 
 WAVES = [(0.25, 0.5, -2), (-0.15, 0.4, -1), (1.0, 0.4, 0), (-0.2, 0.4, 1)]  # height, width, place
 
@@ -86,7 +86,7 @@ def test_noise_is_bounded_and_padding_silent():
 
 
 def test_impossible_settings_are_refused():
-    with pytest.raises(InputError, match=r"noise from 0 to 0\.05"):
+    with pytest.raises(UserError, match=r"noise from 0 to 0\.05"):
         Heartbeat(noise=0.2)
-    with pytest.raises(InputError, match="at least 54, not 53"):
+    with pytest.raises(UserError, match="at least 54, not 53"):
         Heartbeat().signature(53)

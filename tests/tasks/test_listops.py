@@ -10,10 +10,10 @@ import pytest
 import torch
 from scipy.stats import binomtest, chi2_contingency, chisquare
 
-from bench.contract import InputError, Split
-from tasks.listops import ListOps
-from tasks.material.expressions import distribution, grammar
-from tasks.material.expressions.grammar import WORDS
+from lagbench.contract import Split, UserError
+from lagbench.material.expressions import distribution, grammar
+from lagbench.material.expressions.grammar import WORDS
+from lagbench.tasks.listops import ListOps
 
 APPLY = {
     "[MIN": min,
@@ -241,11 +241,11 @@ def test_drawing_goes_on_until_there_are_enough():
 
 
 def test_impossible_settings_are_refused():
-    with pytest.raises(InputError, match="max_depth of at least 2, not 1"):
+    with pytest.raises(UserError, match="max_depth of at least 2, not 1"):
         ListOps(max_depth=1)
-    with pytest.raises(InputError, match="max_args from 2 to 31, not 32"):
+    with pytest.raises(UserError, match="max_args from 2 to 31, not 32"):
         ListOps(max_args=32)
-    with pytest.raises(InputError, match="at least 5, not 4"):
+    with pytest.raises(UserError, match="at least 5, not 4"):
         ListOps().signature(4)
-    with pytest.raises(InputError, match="hardly any expressions of 26 to 99 tokens"):
+    with pytest.raises(UserError, match="hardly any expressions of 26 to 99 tokens"):
         ListOps(max_depth=2).signature(100)

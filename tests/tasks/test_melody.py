@@ -6,8 +6,8 @@ from itertools import product
 import pytest
 import torch
 
-from bench.contract import InputError, Split
-from tasks.melody import DEGREES, FIGURE, KEYS, MODES, STEPS, Melody
+from lagbench.contract import Split, UserError
+from lagbench.tasks.melody import DEGREES, FIGURE, KEYS, MODES, STEPS, Melody
 
 # In semitones above the tonic, as music theory has them.
 SCALES = {
@@ -60,7 +60,7 @@ def test_melodies_are_those_asked_for(length):
 def test_every_brief_is_of_one_split_and_all_choices_are_trained():
     briefs = []
     for split, share in ((Split.TRAIN, 0.7), (Split.VALIDATION, 0.15), (Split.TEST, 0.15)):
-        size = Melody().examples(8, split)
+        size = Melody().num_examples(8, split)
         assert size == pytest.approx(share * 21_504, rel=0.001)
         sources = drawn(1, size, split).source[:, 0]
         seen = Counter(tuple(row.nonzero()[:, 0].tolist()) for row in sources)
@@ -83,5 +83,5 @@ def test_chance_is_that_of_all_briefs():
 
 
 def test_impossible_lengths_are_refused():
-    with pytest.raises(InputError, match="at least 1, not 0"):
+    with pytest.raises(UserError, match="at least 1, not 0"):
         drawn(0, 1)

@@ -7,8 +7,8 @@ import pytest
 import torch
 from scipy.stats import chisquare
 
-from bench.contract import InputError, Split
-from tasks.modular_arithmetic import OPERATORS, ModularArithmetic
+from lagbench.contract import Split, UserError
+from lagbench.tasks.modular_arithmetic import OPERATORS, ModularArithmetic
 
 
 def drawn(task: ModularArithmetic, length: int, count: int):
@@ -76,12 +76,12 @@ def test_published_lengths_are_uniform_over_1_to_40_with_even_ones_cut():
 
 @pytest.mark.parametrize("operators", ["", "/", "++", "*"])
 def test_impossible_operators_are_refused(operators):
-    with pytest.raises(InputError, match="operators"):
+    with pytest.raises(UserError, match="operators"):
         ModularArithmetic(operators=operators)
 
 
 def test_impossible_moduli_and_lengths_are_refused():
-    with pytest.raises(InputError, match="modulus"):
+    with pytest.raises(UserError, match="modulus"):
         ModularArithmetic(1)
-    with pytest.raises(InputError, match="at least 1, not 0"):
+    with pytest.raises(UserError, match="at least 1, not 0"):
         ModularArithmetic().signature(0)

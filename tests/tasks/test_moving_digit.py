@@ -5,9 +5,9 @@ import pytest
 import torch
 from scipy.stats import chisquare
 
-from bench.contract import InputError, Split
-from tasks.material import digits
-from tasks.moving_digit import WORDS, MovingDigit
+from lagbench.contract import Split, UserError
+from lagbench.material import digits
+from lagbench.tasks.moving_digit import WORDS, MovingDigit
 
 STEPS = {"down": (1, 0), "up": (-1, 0), "right": (0, 1), "left": (0, -1)}
 
@@ -74,12 +74,12 @@ def test_a_digit_begins_at_every_place_alike():
 
 
 def test_impossible_settings_are_refused():
-    with pytest.raises(InputError, match="4 or 8 directions, not 5"):
+    with pytest.raises(UserError, match="4 or 8 directions, not 5"):
         MovingDigit(directions=5)
-    with pytest.raises(InputError, match="2 or more frames shown"):
+    with pytest.raises(UserError, match="2 or more frames shown"):
         MovingDigit(shown=1)
     for side in (0, 8, 13, -12):
-        with pytest.raises(InputError, match=f"side of 12 pixels, 16, 20 and so on, not {side}"):
+        with pytest.raises(UserError, match=f"side of 12 pixels, 16, 20 and so on, not {side}"):
             MovingDigit(side=side)
-    with pytest.raises(InputError, match="at least 4, not 3"):
+    with pytest.raises(UserError, match="at least 4, not 3"):
         MovingDigit().signature(3)

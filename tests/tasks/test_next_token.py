@@ -8,8 +8,8 @@ import pytest
 import torch
 from scipy.stats import chisquare
 
-from bench.contract import InputError, Split
-from tasks.next_token import NextToken
+from lagbench.contract import Split, UserError
+from lagbench.tasks.next_token import NextToken
 
 
 def drawn(task, length, count=200):
@@ -123,7 +123,7 @@ def test_the_oracle_gives_the_probabilities_of_the_grammar():
 
 def test_impossible_settings_are_refused():
     for fields in ({"nouns": 1}, {"modifiers": 0}, {"attractors": 1.5}, {"clauses": 0.0}):
-        with pytest.raises(InputError):
+        with pytest.raises(UserError):
             NextToken(**fields)
-    with pytest.raises(InputError, match="at least 1, not 0"):
+    with pytest.raises(UserError, match="at least 1, not 0"):
         drawn(NextToken(), 0)

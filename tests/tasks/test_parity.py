@@ -4,8 +4,8 @@ import pytest
 import torch
 from scipy.stats import chisquare
 
-from bench.contract import InputError, Split
-from tasks.parity import Parity
+from lagbench.contract import Split, UserError
+from lagbench.tasks.parity import Parity
 
 
 def drawn(task: Parity, length: int, count: int):
@@ -42,7 +42,7 @@ def test_bits_are_fair():
 
 
 def test_impossible_settings_are_refused():
-    with pytest.raises(InputError, match="share from 0 to 1"):
+    with pytest.raises(UserError, match="share from 0 to 1"):
         Parity(shortest=1.5)
-    with pytest.raises(InputError, match="at least 1, not 0"):
+    with pytest.raises(UserError, match="at least 1, not 0"):
         Parity().signature(0)

@@ -4,8 +4,8 @@ import pytest
 import torch
 from scipy.stats import chisquare
 
-from bench.contract import InputError, Split
-from tasks.recall import Recall
+from lagbench.contract import Split, UserError
+from lagbench.tasks.recall import Recall
 
 
 def sample(task: Recall, length: int, count: int = 4000):
@@ -45,7 +45,7 @@ def test_the_cue_can_be_fixed_at_the_first_step():
 
 
 def test_impossible_settings_are_one_sentence():
-    with pytest.raises(InputError, match="at least 2 symbols, not 1"):
+    with pytest.raises(UserError, match="at least 2 symbols, not 1"):
         Recall(symbols=1)
-    with pytest.raises(InputError, match="a length of at least 2, not 1"):
+    with pytest.raises(UserError, match="a length of at least 2, not 1"):
         sample(Recall(), 1)

@@ -2,8 +2,8 @@
 
 import torch
 
-from bench.contract import Split
-from tasks.reverse import Reverse
+from lagbench.contract import Split
+from lagbench.tasks.reverse import Reverse
 
 
 def drawn(task, length, count=64):

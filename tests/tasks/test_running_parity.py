@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from bench.contract import InputError, Split
-from tasks.running_parity import RunningParity
+from lagbench.contract import Split, UserError
+from lagbench.tasks.running_parity import RunningParity
 
 
 def drawn(task, length, count):
@@ -25,7 +25,7 @@ def test_chance_is_the_likelier_parity_at_each_step(ones):
 
 
 def test_impossible_fields_and_lengths_are_refused():
-    with pytest.raises(InputError):
+    with pytest.raises(UserError):
         RunningParity(1.0)
-    with pytest.raises(InputError, match="at least 1"):
+    with pytest.raises(UserError, match="at least 1"):
         RunningParity().signature(0)

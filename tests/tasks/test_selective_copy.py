@@ -7,8 +7,8 @@ import pytest
 import torch
 from scipy.stats import binom, chisquare
 
-from bench.contract import InputError, Split
-from tasks.selective_copy import SelectiveCopy, SelectiveCopyMemory
+from lagbench.contract import Split, UserError
+from lagbench.tasks.selective_copy import SelectiveCopy, SelectiveCopyMemory
 
 
 def drawn(task, length, count=64):
@@ -69,12 +69,12 @@ def test_fields_of_gu_and_dao_have_their_layout():
 )
 def test_the_least_length_is_possible_and_no_less(task, least):
     assert drawn(task, least).source.shape == (64, least)
-    with pytest.raises(InputError, match=f"at least {least}"):
+    with pytest.raises(UserError, match=f"at least {least}"):
         drawn(task, least - 1)
 
 
 def test_impossible_fields_are_refused():
-    with pytest.raises(InputError):
+    with pytest.raises(UserError):
         SelectiveCopy(alphabet=1)
-    with pytest.raises(InputError):
+    with pytest.raises(UserError):
         SelectiveCopyMemory(symbols=0)

@@ -8,8 +8,8 @@ import torch
 from scipy.stats import chisquare
 from sklearn.linear_model import LogisticRegression
 
-from bench.contract import InputError, Split
-from tasks.sentiment import ANSWERS, LEXICON, WORDS, Sentiment
+from lagbench.contract import Split, UserError
+from lagbench.tasks.sentiment import ANSWERS, LEXICON, WORDS, Sentiment
 
 
 def any_of(*categories: str) -> str:
@@ -111,5 +111,5 @@ def test_gaps_are_shared_out_in_all_ways_alike():
 
 
 def test_nine_words_are_too_few():
-    with pytest.raises(InputError, match="at least 10, not 9"):
+    with pytest.raises(UserError, match="at least 10, not 9"):
         Sentiment().signature(9)

@@ -6,8 +6,8 @@ from itertools import product
 import pytest
 import torch
 
-from bench.contract import Split
-from tasks.sort import Sort
+from lagbench.contract import Split
+from lagbench.tasks.sort import Sort
 
 
 def drawn(task, length, count=64):

@@ -6,8 +6,8 @@ import pytest
 import torch
 from scipy.stats import chisquare
 
-from bench.contract import InputError, Split
-from tasks.temporal_order import WORDS, TemporalOrder
+from lagbench.contract import Split, UserError
+from lagbench.tasks.temporal_order import WORDS, TemporalOrder
 
 
 def drawn(task: TemporalOrder, length: int, count: int):
@@ -66,9 +66,9 @@ def test_windows_never_overlap_nor_reach_the_ends():
 
 
 def test_impossible_settings_are_refused():
-    with pytest.raises(InputError, match="2 or 3 signals, not 4"):
+    with pytest.raises(UserError, match="2 or 3 signals, not 4"):
         TemporalOrder(4)
-    with pytest.raises(InputError, match="at least 5, not 4"):
+    with pytest.raises(UserError, match="at least 5, not 4"):
         TemporalOrder(3).signature(4)
-    with pytest.raises(InputError, match="at least 10, not 9"):
+    with pytest.raises(UserError, match="at least 10, not 9"):
         TemporalOrder(places="windows").signature(9)

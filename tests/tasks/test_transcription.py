@@ -7,8 +7,8 @@ import pytest
 import torch
 from scipy.stats import chisquare
 
-from bench.contract import InputError, Split
-from tasks.transcription import Transcription
+from lagbench.contract import Split, UserError
+from lagbench.tasks.transcription import Transcription
 
 
 def drawn(task, length, count=200):
@@ -71,7 +71,7 @@ def test_impossible_settings_are_refused():
         {"noise": 1.0},
         {"noise": -0.1},
     ):
-        with pytest.raises(InputError):
+        with pytest.raises(UserError):
             Transcription(**fields)
-    with pytest.raises(InputError, match="at least 6, not 5"):
+    with pytest.raises(UserError, match="at least 6, not 5"):
         drawn(Transcription(), 5)

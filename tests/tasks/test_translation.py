@@ -6,9 +6,9 @@ import pytest
 import torch
 from scipy.stats import chisquare
 
-from bench.contract import InputError, Split
-from tasks.material.bilingual import ADJECTIVES, LINKS, NOUNS, TRANSLATIONS, VERBS, WORDS
-from tasks.translation import Translation
+from lagbench.contract import Split, UserError
+from lagbench.material.bilingual import ADJECTIVES, LINKS, NOUNS, TRANSLATIONS, VERBS, WORDS
+from lagbench.tasks.translation import Translation
 
 STEMS = dict(zip(NOUNS, ("kat", "hun", "vog", "kaval", "lun", "arb", "dom", "vi"), strict=True))
 QUALITIES = dict(
@@ -113,7 +113,7 @@ def test_chance_is_that_of_a_large_sample(length, shortest):
 
 
 def test_impossible_settings_are_refused():
-    with pytest.raises(InputError, match="share"):
+    with pytest.raises(UserError, match="share"):
         Translation(-0.5)
-    with pytest.raises(InputError, match="at least 8, not 7"):
+    with pytest.raises(UserError, match="at least 8, not 7"):
         drawn(7)

@@ -4,12 +4,12 @@ import os
 
 import pytest
 import wandb
-from samples import KEY, TINY, Warnings, one_cell
 
-from bench.run.executors.inline import Inline
-from bench.run.runner import Order, run
-from bench.run.suite import load
-from bench.tracking import Tracking
+from lagbench.run.executors.inline import Inline
+from lagbench.run.runner import Order, run
+from lagbench.spec.suite import load
+from lagbench.tracking import Tracking
+from tests.tracking.samples import KEY, TINY, Warnings, one_cell
 
 
 @pytest.fixture(autouse=True)

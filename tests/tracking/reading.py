@@ -2,7 +2,7 @@
 
 import json
 
-from bench.tracking.files import records
+from lagbench.tracking.files import records
 
 
 class Read:

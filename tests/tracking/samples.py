@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from bench.run.runner import Watcher
-from bench.run.suite import Selection, cells, load, selected
+from lagbench.run.runner import Watcher
+from lagbench.spec.suite import Selection, cells, load, selected
 
 KEY = "0123456789" * 4  # of the form of an API key, and nobody's
 TINY = str(Path(__file__).parents[1] / "suites" / "tiny.toml")

@@ -8,13 +8,13 @@ from collections import Counter
 from dataclasses import replace
 
 import pytest
-from reading import Read
-from samples import one_cell
 
-from bench.record import Point, Status
-from bench.run.cell import Setting, ended, run_cell
-from bench.tracking import CellRuns, Tracking
-from bench.tracking.files import run_files
+from lagbench.record import Point, Status
+from lagbench.run.cell import Setting, ended, run_cell
+from lagbench.tracking import CellRuns, Tracking
+from lagbench.tracking.files import run_files
+from tests.tracking.reading import Read
+from tests.tracking.samples import one_cell
 
 
 def read(folder):

@@ -5,16 +5,16 @@ import sys
 
 import pytest
 import wandb
-from samples import TINY, one_cell
-from stub import serving
 from typer.testing import CliRunner
 
-from bench.cli import app
-from bench.contract import InputError
-from bench.record import Status
-from bench.run.cell import Setting, ended
-from bench.tracking import CellRuns, Tracking
-from bench.tracking.files import run_files, run_id
+from lagbench.cli import app
+from lagbench.contract import UserError
+from lagbench.record import Status
+from lagbench.run.cell import Setting, ended
+from lagbench.tracking import CellRuns, Tracking
+from lagbench.tracking.files import run_files, run_id
+from tests.tracking.samples import TINY, one_cell
+from tests.tracking.stub import serving
 
 
 def lagbench(*arguments):
@@ -58,7 +58,7 @@ def test_sync_that_leaves_something_has_status_1(four, server, logged_in):
 
 
 def test_sync_of_nothing_is_a_sentence(tmp_path):
-    with pytest.raises(InputError, match="it has no folder wandb"):
+    with pytest.raises(UserError, match="it has no folder wandb"):
         lagbench("sync", tmp_path)
 
 
@@ -73,5 +73,5 @@ def test_a_dashboard_is_saved_and_said_where(server):
 
 def test_a_dashboard_without_its_library_is_a_sentence(server, monkeypatch):
     monkeypatch.setitem(sys.modules, "wandb_workspaces.reports.v2", None)
-    with pytest.raises(InputError, match=r"pip install 'lagbench\[dashboard\]'"):
+    with pytest.raises(UserError, match=r"pip install 'lagbench\[dashboard\]'"):
         lagbench("dashboard", TINY, "--project", "proj")

@@ -4,11 +4,11 @@ import json
 
 import pytest
 import wandb
-from stub import serving
 
-from bench.contract import InputError
-from bench.tracking.dashboard import save
-from bench.tracking.destination import Tracking
+from lagbench.contract import UserError
+from lagbench.tracking.dashboard import save
+from lagbench.tracking.destination import Tracking
+from tests.tracking.stub import serving
 
 
 @pytest.fixture
@@ -50,6 +50,6 @@ def test_both_are_saved_and_show_what_runs_have(server):
 
 def test_a_server_that_refuses_is_a_sentence(server, logged_in):
     server.status = 403
-    with pytest.raises(InputError, match="W&B did not take the dashboard: ") as raised:
+    with pytest.raises(UserError, match="W&B did not take the dashboard: ") as raised:
         save(Tracking("online", project="proj", entity="me"), "tiny", ["recall"])
     assert logged_in not in str(raised.value)

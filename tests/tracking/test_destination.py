@@ -2,9 +2,10 @@
 
 import pytest
 
-from bench.contract import InputError
-from bench.run.suite import cells, load
-from bench.tracking.destination import Destination, Tracking, Wish, destination
+from lagbench.contract import UserError
+from lagbench.spec.destination import Destination
+from lagbench.spec.suite import cells, load
+from lagbench.tracking.destination import Tracking, Wish, destination
 
 SUITE = Destination(project="of-suite", entity="suite-team")
 ENVIRONMENT = {"WANDB_MODE": "disabled", "WANDB_PROJECT": "of-env", "WANDB_ENTITY": "env-team"}
@@ -41,7 +42,7 @@ def test_a_login_alone_sends_nothing():
     ],
 )
 def test_mistakes_are_sentences(wish, environment, message):
-    with pytest.raises(InputError, match=message.replace("?", r"\?")):
+    with pytest.raises(UserError, match=message.replace("?", r"\?")):
         destination(wish, Destination(), environment=environment)
 
 
@@ -55,5 +56,5 @@ def test_the_table_of_a_suite_enters_no_key(tiny):
 
 def test_an_unknown_key_of_the_table_is_a_sentence(tiny):
     tiny.write_text('wandb = {projet = "p"}\n' + tiny.read_text())
-    with pytest.raises(InputError, match=r"no 'wandb.projet'; did you mean 'project'\?"):
+    with pytest.raises(UserError, match=r"no 'wandb.projet'; did you mean 'project'\?"):
         load(str(tiny))

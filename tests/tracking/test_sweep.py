@@ -6,18 +6,18 @@ import pandas as pd
 import pytest
 import wandb
 import yaml
-from samples import TINY
-from stub import serving
 from typer.testing import CliRunner
 
-from bench.cli import app
-from bench.contract import InputError
-from bench.run.agent import agent, narrowed
-from bench.run.executors.inline import Inline
-from bench.run.runner import Order, run
-from bench.run.suite import cells, load
-from bench.tracking import Tracking
-from bench.tracking.sweep import Choice
+from lagbench.cli import app
+from lagbench.contract import UserError
+from lagbench.run.agent import agent, narrowed
+from lagbench.run.executors.inline import Inline
+from lagbench.run.runner import Order, run
+from lagbench.spec.suite import cells, load
+from lagbench.tracking import Tracking
+from lagbench.tracking.sweep import Choice
+from tests.tracking.samples import TINY
+from tests.tracking.stub import serving
 
 CHOSEN = {"architecture": "gru", "task_at_length": "recall@8", "learning_rate": 0.02}
 
@@ -57,9 +57,9 @@ def test_a_choice_is_one_cell_with_all_seeds():
 
 @pytest.mark.parametrize("change", [{"task_at_length": "recall"}, {"learning_rate": "x"}])
 def test_another_sweep_is_a_sentence(change):
-    with pytest.raises(InputError, match="`lagbench sweep` writes one that does"):
+    with pytest.raises(UserError, match="`lagbench sweep` writes one that does"):
         Choice(CHOSEN | change)
-    with pytest.raises(InputError):
+    with pytest.raises(UserError):
         Choice({})
 
 
@@ -87,7 +87,7 @@ def test_a_server_that_stops_in_mid_run_costs_a_warning(tmp_path, monkeypatch, a
         asked.status = status
         return run(*arguments)
 
-    monkeypatch.setattr("bench.run.agent.run", stopping)
+    monkeypatch.setattr("lagbench.run.agent.run", stopping)
     folder, warning = agent(Order(load(TINY), tmp_path, Inline(), Tracking("disabled")))
     assert set(pd.read_csv(folder / "trials.csv").status) == {"ok"}
     assert warning == "W&B stopped tracking: TimeoutError: Timed out finishing run."
@@ -95,7 +95,7 @@ def test_a_server_that_stops_in_mid_run_costs_a_warning(tmp_path, monkeypatch, a
 
 @UNCLOSED
 def test_an_agent_tells_the_server_what_came_of_it(tmp_path, monkeypatch, asked):
-    monkeypatch.setattr("bench.run.agent.PATIENCE", 60)
+    monkeypatch.setattr("lagbench.run.agent.PATIENCE", 60)
     folder, warning = agent(Order(load(TINY), tmp_path, Inline(), Tracking("disabled")))
     assert warning is None
     assert folder == tmp_path / "r1"
@@ -117,6 +117,6 @@ def test_an_agent_without_a_server_is_a_sentence(tmp_path, monkeypatch, logged_i
     wandb.teardown()
     monkeypatch.setenv("WANDB_DIR", str(tmp_path))
     monkeypatch.setenv("WANDB_MODE", "offline")
-    with pytest.raises(InputError, match="does not choose"):
+    with pytest.raises(UserError, match="does not choose"):
         agent(Order(load(TINY), tmp_path, Inline(), Tracking("disabled")))
     wandb.teardown()

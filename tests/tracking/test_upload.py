@@ -10,20 +10,20 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from reading import Read
-from samples import KEY, SMALLEST, TINY, Warnings
-from stub import serving
 
-from bench.record import Status
-from bench.run.cell import Setting, ended
-from bench.run.executors.inline import Inline
-from bench.run.runner import Order, run
-from bench.run.suite import load, selected
-from bench.tracking import CellRuns, SuiteRuns, Tracking
-from bench.tracking.background import Background
-from bench.tracking.files import ended as has_ended
-from bench.tracking.files import run_files, run_id, uploaded
-from bench.tracking.upload import Upload, sync
+from lagbench.record import Status
+from lagbench.run.cell import Setting, ended
+from lagbench.run.executors.inline import Inline
+from lagbench.run.runner import Order, run
+from lagbench.spec.suite import load, selected
+from lagbench.tracking import CellRuns, SuiteRuns, Tracking
+from lagbench.tracking.background import Background
+from lagbench.tracking.files import ended as has_ended
+from lagbench.tracking.files import run_files, run_id, uploaded
+from lagbench.tracking.upload import Upload, sync
+from tests.tracking.reading import Read
+from tests.tracking.samples import KEY, SMALLEST, TINY, Warnings
+from tests.tracking.stub import serving
 
 LONG = 120  # seconds: more than a server that answers ever needs
 
@@ -209,7 +209,7 @@ def test_an_upload_ends_with_the_process_that_began_it(four, serve):
     """However that went: here it does not even close its files."""
     stub = serve(status=None)
     program = (
-        "import os, sys; from pathlib import Path; from bench.tracking.upload import Upload;"
+        "import os, sys; from pathlib import Path; from lagbench.tracking.upload import Upload;"
         "print(Upload([Path(sys.argv[1])]).process.pid, flush=True); sys.stdin.read();"
         "os.kill(os.getpid(), 9)"
     )
@@ -229,10 +229,10 @@ def test_an_upload_ends_with_the_process_that_began_it(four, serve):
 
 @pytest.mark.slow
 def test_many_runs_take_several_processes(four, serve, monkeypatch):
-    monkeypatch.setattr("bench.tracking.upload.BATCH", 3)
+    monkeypatch.setattr("lagbench.tracking.upload.BATCH", 3)
     began = []
     monkeypatch.setattr(
-        "bench.tracking.upload.Upload", lambda files: began.append(len(files)) or Upload(files)
+        "lagbench.tracking.upload.Upload", lambda files: began.append(len(files)) or Upload(files)
     )
     serve()
     assert len(sync(four, LONG).places) == 4

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from reading import Read
-from samples import KEY
 
-from bench.record import Run, Status
-from bench.run.cell import Setting, ended
-from bench.tracking import SuiteRuns, Tracking
-from bench.tracking.files import run_files
-from bench.tracking.tables import read
+from lagbench.record import Run, Status
+from lagbench.run.cell import Setting, ended
+from lagbench.tracking import SuiteRuns, Tracking
+from lagbench.tracking.files import run_files
+from lagbench.tracking.tables import read
+from tests.tracking.reading import Read
+from tests.tracking.samples import KEY
 
 NESTED = ["architecture_fields", "task_fields", "recipe", "budget"]  # flat, in the config
 LISTS = ["refused_probes", "deep_probes"]  # compared with the record itself

@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import pytest
 
-from bench import registry
-from bench.matching import Plan, match
-from bench.train.cell import Job
-from bench.train.recipe import Recipe
+from lagbench import registry
+from lagbench.spec.pairing import Plan, match
+from lagbench.spec.recipe import Recipe
+from lagbench.train.cell import Job
 
 
 @pytest.fixture

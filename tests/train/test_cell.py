@@ -6,12 +6,12 @@ from dataclasses import replace
 import pytest
 import torch
 
-from bench.contract import Split
-from bench.record import Point
-from bench.train.cell import selected_rate, train
-from bench.train.evaluation import evaluate
-from bench.train.module import Chunks
-from bench.train.replicas import Way
+from lagbench.contract import Split
+from lagbench.record import Point
+from lagbench.train.cell import selected_rate, train
+from lagbench.train.evaluation import evaluate
+from lagbench.train.module import Chunks
+from lagbench.train.replicas import Way
 
 
 def weights(trained):

@@ -5,15 +5,16 @@ from dataclasses import replace
 import pytest
 import torch
 
-from bench.contract import InputError, Metric, Split, Tokens
-from bench.measure import metric
-from bench.model.assembly import assemble
-from bench.model.decoding import Decoding, closed, decode
-from bench.train.cell import train
-from bench.train.data import generator
-from bench.train.evaluation import evaluate
-from bench.train.objective import loss
-from bench.train.replicas import Way, replicate
+from lagbench.contract import Metric, Split, Tokens, UserError
+from lagbench.data.streams import generator
+from lagbench.metrics import metric
+from lagbench.model.assembly import assemble
+from lagbench.model.decoding import closed, decode
+from lagbench.spec.decoding import Decoding
+from lagbench.train.cell import train
+from lagbench.train.evaluation import evaluate
+from lagbench.train.objective import loss
+from lagbench.train.replicas import Way, replicate
 
 CPU = torch.device("cpu")
 DECODINGS = (
@@ -72,7 +73,7 @@ def test_replicas_that_are_decoded_in_turn_know_that_they_are_not_stacked(job, m
         seen.append(model.core.stacked)
         return decode(model, *given)
 
-    monkeypatch.setattr("bench.train.evaluation.decode", spy)
+    monkeypatch.setattr("lagbench.train.evaluation.decode", spy)
     replicas = replicate(models(one), Way.STACKED, CPU)
     evaluate(replicas, one.split(Split.TEST, None), Metric.ACCURACY, DECODINGS[1])
     assert seen == [False] * 4
@@ -117,7 +118,7 @@ def double(split):
 
 def test_values_are_not_searched_for(job):
     one = job("seq2seq", "adding")
-    with pytest.raises(InputError, match="Values are written greedily, not by beam"):
+    with pytest.raises(UserError, match="Values are written greedily, not by beam"):
         evaluate(
             replicate(models(one), Way.IN_TURN, CPU),
             one.split(Split.TEST, None), Metric.MSE, DECODINGS[2],

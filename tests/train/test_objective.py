@@ -8,8 +8,8 @@ import torch.nn.functional as F
 from torchmetrics.classification import MulticlassAccuracy, MulticlassExactMatch
 from torchmetrics.regression import MeanSquaredError
 
-from bench.contract import Metric, Reals, Tokens
-from bench.train.objective import ReplicaScore, loss
+from lagbench.contract import Metric, Reals, Tokens
+from lagbench.train.objective import ReplicaScore, loss
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch.nn.utils import clip_grad_norm_
 
-from bench.kernels.library import without_kernels
-from bench.train.optimiser import ReplicaAdamW
+from lagbench.kernels.library import without_kernels
+from lagbench.train.optimiser import ReplicaAdamW
 
 SIZE = 37  # parameters of a row: several vectors, and a part of one
 

@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch.nn.utils import clip_grad_norm_
 
-from bench.model.assembly import assemble
-from bench.train.data import select, stack, training_batches
-from bench.train.objective import loss
-from bench.train.optimiser import ReplicaAdamW
-from bench.train.replicas import Way, counted, replicate, way_for
+from lagbench.data.streams import select, stack, training_batches
+from lagbench.model.assembly import assemble
+from lagbench.train.objective import loss
+from lagbench.train.optimiser import ReplicaAdamW
+from lagbench.train.replicas import Way, counted, replicate, way_for
 
 STEPS = 50
 CPU = torch.device("cpu")
@@ -196,7 +196,7 @@ def test_a_lone_replica_needs_no_stack(job):
 @pytest.mark.parametrize("name", ["rnn", "gru", "lstm"])
 @pytest.mark.parametrize("compiled", [True, False])
 def test_the_rule_counts_steps_and_asks_who_runs_them(job, name, compiled, monkeypatch):
-    monkeypatch.setattr("architectures.layers.recurrent.available", lambda: compiled)
+    monkeypatch.setattr("lagbench.layers.recurrent.available", lambda: compiled)
     plan = job(name).plan
     steps = max(plan.signature.steps, plan.signature.target_steps)
     assert way_for(plan, 3, 1, CPU) is Way.STACKED

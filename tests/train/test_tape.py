@@ -4,14 +4,14 @@ import pytest
 import torch
 from torch import nn
 
-from bench import registry
-from bench.matching import Plan, match
-from bench.train import tape
-from bench.train.cell import initialised
-from bench.train.data import stack, training_batches
-from bench.train.module import CellModule
-from bench.train.replicas import Way, replicate
-from bench.train.tape import MOST_SHAPES, Tapes
+from lagbench import registry
+from lagbench.data.streams import stack, training_batches
+from lagbench.spec.pairing import Plan, match
+from lagbench.train import tape
+from lagbench.train.cell import initialised
+from lagbench.train.module import CellModule
+from lagbench.train.replicas import Way, replicate
+from lagbench.train.tape import MOST_SHAPES, Tapes
 
 CPU = torch.device("cpu")
 # Real numbers, whose heads leave an odd number of parameters; symbols; written answers; images;

@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from bench.contract import Alignment, Batch, InputError, Signature, Split, Task, Tokens
-from bench.registry import register
+from lagbench.contract import Alignment, Batch, Signature, Split, Task, Tokens, UserError
+from lagbench.registry import register
 
 
 @dataclass(frozen=True)
@@ -28,12 +28,12 @@ class Echo(Task):
 
     def __post_init__(self) -> None:
         if self.delay < 1 or self.symbols < 2:
-            raise InputError("delay must be at least 1 and symbols at least 2.")
+            raise UserError("delay must be at least 1 and symbols at least 2.")
 
     def signature(self, length: int) -> Signature:
         """A symbol for every symbol; the first `delay` targets do not count."""
         if length <= self.delay:
-            raise InputError(f"echo needs a length above its delay of {self.delay}, not {length}.")
+            raise UserError(f"echo needs a length above its delay of {self.delay}, not {length}.")
         space = Tokens(self.symbols)
         return Signature(space, space, Alignment.ALIGNED, length, length, causal=True)
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from bench.contract import Architecture, Cost, Mixer, Signature, State
-from bench.registry import register
+from lagbench.contract import Architecture, Cost, Mixer, Signature, State
+from lagbench.registry import register
 
 
 class Reservoir(Mixer):

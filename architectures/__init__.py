@@ -1,1 +1,0 @@
-"""Architectures: one file a family, found by `bench.registry.discover`."""

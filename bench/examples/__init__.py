@@ -1,1 +1,0 @@
-"""What a task's data look like: to a person, and as files for others."""

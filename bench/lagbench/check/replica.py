@@ -1,0 +1,173 @@
+"""What holds for replicas: stacked under `torch.func.vmap`, they do what each does alone.
+
+The engine stacks parameters and shares buffers; in training each replica has a batch of its own
+under an outer backward pass, in evaluation all of them share one batch.
+"""
+
+import copy
+from collections.abc import Callable
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, stack_module_state, vmap
+
+from lagbench.check.calling import ROUNDING, Forward, InChunks, gap, real, run
+from lagbench.check.inputs import (
+    BATCH,
+    LONG,
+    Core,
+    Inputs,
+    core,
+    generator,
+    inputs,
+    lengthened,
+    normal,
+    padded,
+    width,
+    writes,
+)
+from lagbench.check.verdict import NotAsked
+from lagbench.contract import Architecture, Mixer, Signature
+
+REPLICAS = 3
+ROWS = 5  # of an embedding: fewer than the steps
+
+
+def stacked(architecture: Architecture, signature: Signature) -> str:
+    """Replicas stacked under vmap have the outputs and gradients of each alone."""
+    far = lengthened(architecture, signature)
+    cores = [core(architecture, far, seed) for seed in range(REPLICAS)]
+    seeds = [10 * replica for replica in range(REPLICAS)]
+    for batches in (
+        [padded(inputs(architecture, signature, seed=seed), seed // 10) for seed in seeds],
+        [inputs(architecture, far, (2, LONG), seed) for seed in seeds],
+    ):
+        outputs, gradients = _trained_stacked(cores, batches)
+        for replica, (subject, batch) in enumerate(zip(cores, batches, strict=True)):
+            expected, expected_gradients = _trained(subject, batch)
+            moved = gap(real(outputs[replica], batch), expected)
+            assert moved <= ROUNDING, f"Stacked, outputs differ from those alone by {moved:.1e}."
+            for name, gradient in expected_gradients.items():
+                moved = gap(gradients[name][replica], gradient)
+                assert moved <= ROUNDING, f"Stacked, the gradient of {name} differs by {moved:.1e}."
+    return f"{REPLICAS} replicas"
+
+
+@torch.no_grad()
+def stacked_evaluation(architecture: Architecture, signature: Signature) -> str:
+    """Stacked replicas that share a batch, at once or step by step, do what each does alone."""
+    cores = [core(architecture, signature, seed) for seed in range(REPLICAS)]
+    given = inputs(architecture, signature)
+    kinds: list[tuple[str, Callable[[Core], nn.Module], Inputs]] = [
+        ("on a shared batch", Forward, padded(given))
+    ]
+    if writes(architecture):
+        kinds.append(("step by step", partial(InChunks, chunk=1), given))
+    for way, called, shared in kinds:
+        models = [called(subject) for subject in cores]
+        outputs = _shared(models, shared, raw=architecture.input_spaces is not None)
+        for subject, output in zip(cores, outputs, strict=True):
+            moved = gap(real(output, shared), real(run(subject, shared), shared))
+            assert moved <= ROUNDING, f"Stacked {way}, outputs differ by {moved:.1e}."
+    return ""
+
+
+def read_raw(architecture: Architecture, signature: Signature) -> str:
+    """A mixer that reads raw inputs with an embedder does what it does with the embedded ones."""
+    subject = core(architecture, signature)
+    if not isinstance(subject, Mixer) or type(subject).read_raw is Mixer.read_raw:
+        return NotAsked("it has no way of its own to read raw inputs")
+    D, shape = width(architecture), (BATCH, signature.steps)
+    symbols = torch.randint(ROWS, shape, generator=generator(0))
+    for embed, source in (
+        (nn.Embedding(ROWS, D), symbols),
+        (nn.Embedding(2 * symbols.numel(), D), symbols),
+        (nn.Linear(2, D), normal((*shape, 2), 0)),
+        (nn.Linear(3 * D, D), normal((*shape, 3 * D), 0)),
+    ):
+        embed.double()
+        given = padded(Inputs(source))
+        leaves: dict[str, Tensor] = dict(subject.named_parameters())
+        leaves |= {f"the embedder's {name}": leaf for name, leaf in embed.named_parameters()}
+        embedded = real(subject(embed(source), given.mask), given)
+        found = real(subject.read_raw(embed, source, given.mask), given)
+        moved = gap(found, embedded)
+        assert moved <= ROUNDING, f"With {embed}, outputs differ by {moved:.1e}."
+        gradients = _gradients([found], leaves)
+        for name, gradient in _gradients([embedded], leaves).items():
+            moved = gap(gradients[name], gradient)
+            assert moved <= ROUNDING, (
+                f"With {embed}, the gradient of {name} differs by {moved:.1e}."
+            )
+    return "symbols, few and many; values, narrower and wider"
+
+
+def _trained(subject: Core, given: Inputs) -> tuple[Tensor, dict[str, Tensor]]:
+    """Real outputs of one replica, and the gradients of all that it learns from and reads."""
+    model = Forward(subject)
+    columns = _columns([given])
+    outputs = real(model(**{name: column[0] for name, column in columns.items()}), given)
+    leaves = dict(model.named_parameters())
+    gradients = _gradients([outputs], leaves | columns)
+    return outputs, {n: gradients[n] if n in leaves else gradients[n][0] for n in gradients}
+
+
+def _trained_stacked(cores: list[Core], given: list[Inputs]) -> tuple[Tensor, dict[str, Tensor]]:
+    """As `_trained` for all replicas at once, in tensors `(R, …)`; the outputs with padding."""
+    leaves, base = _stack([Forward(subject) for subject in cores])
+    columns = _columns(given)
+    outputs: Tensor = vmap(partial(functional_call, base))(leaves, (), columns)
+    rows = [real(output, batch) for output, batch in zip(outputs, given, strict=True)]
+    return outputs, _gradients(rows, leaves | columns)
+
+
+def _shared(models: list[nn.Module], given: Inputs, raw: bool) -> Tensor:
+    """The outputs of stacked replicas on one batch.
+
+    Vectors reach a core after an embedder of each replica's own, so they come stacked; what is
+    read raw does not, nor does the mask.
+    """
+    leaves, base = _stack(models)
+    columns = _columns([given] * REPLICAS)
+    plain = {
+        name: columns.pop(name)[0] for name in ("mask", "source")[: 1 + raw] if name in columns
+    }
+    if not leaves and not columns:
+        return torch.stack([model(**plain) for model in models])
+
+    def one(leaves: dict[str, Tensor], columns: dict[str, Tensor]) -> Tensor:
+        return functional_call(base, leaves, (), plain | columns)  # type: ignore[no-any-return]
+
+    outputs: Tensor = vmap(one)(leaves, columns)
+    return outputs
+
+
+def _stack(models: list[nn.Module]) -> tuple[dict[str, Tensor], nn.Module]:
+    """Parameters `(R, …)` by name, and a module to call with them, told that it is stacked."""
+    leaves, _ = stack_module_state(models)
+    base = copy.deepcopy(models[0])
+    for module in base.modules():
+        if hasattr(module, "stacked"):
+            module.stacked = True  # type: ignore[assignment]
+    return leaves, base
+
+
+def _columns(given: list[Inputs]) -> dict[str, Tensor]:
+    """What there is of source, mask and prefix, `(R, …)`; gradients flow to real numbers."""
+    columns = {}
+    for name in ("source", "mask", "prefix"):
+        if getattr(given[0], name) is not None:
+            column = torch.stack([getattr(one, name) for one in given])
+            columns[name] = column.requires_grad_(column.is_floating_point())
+    return columns
+
+
+def _gradients(rows: list[Tensor], leaves: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Gradients of a loss that weighs every output of every replica differently."""
+    wanted = {name: leaf for name, leaf in leaves.items() if leaf.requires_grad}
+    losses = [(row * normal(tuple(row.shape), seed=7)).sum() for row in rows]
+    found = torch.autograd.grad(
+        torch.stack(losses).sum(), list(wanted.values()), materialize_grads=True
+    )
+    return dict(zip(wanted, found, strict=True))

@@ -1,0 +1,85 @@
+"""`lagbench report`: every table and picture again, from the records; and the leaderboard."""
+
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from lagbench.cli.app import AsJson, app, plain, print_json, print_rows, warn
+
+TASKS = 5
+"""As many tasks stand side by side in one table."""
+
+
+@app.command()
+def report(folder: Path, as_json: AsJson = False) -> None:
+    """Derive every table and report of a folder from its records again.
+
+    Example: lagbench report results/quick
+    """
+    from lagbench.run import runner
+
+    runner.rewrite(folder, warn)
+    summarise(folder, as_json)
+
+
+def summarise(folder: Path, as_json: bool) -> None:
+    """Print the summary table that a report has just written."""
+    import pandas as pd
+
+    summary = pd.read_csv(folder / "summary.csv")
+    if as_json:
+        print_json({"out": str(folder), "summary": plain(summary)})
+        return
+    shown = ["architecture", "task", "length", "score", "score_low", "score_high", "accuracy",
+             "chance", "seeds", "learning_rate", "parameters", "train_relative"]  # fmt: skip
+    print_rows(plain(summary[shown]))
+
+
+def show_results(folder: Path, as_json: bool) -> None:
+    """Print who reaches how far in a folder of results, from its records."""
+    from lagbench.report.leaderboard import leaderboard
+    from lagbench.report.leaderboard import plain as plain_standing
+    from lagbench.report.verdict import verdict
+    from lagbench.run.results import results
+
+    found = results(folder, warn)
+    run, tables = found.run, found.tables
+    board = leaderboard(tables)
+    if as_json:
+        rows = [plain_standing(standing) for standing in board.standings]
+        print_json({"suite": run.suite, "command": run.command, "leaderboard": rows})
+        return
+    said = verdict(tables)
+    typer.echo(f"{run.suite}: {run.description}\n{' '.join([*said.overview, *said.terms])}")
+    tasks = list(board.tasks)
+    for first in range(0, len(tasks), TASKS):
+        print_rows(_standings(board, tasks[first : first + TASKS]))
+    if tasks:
+        typer.echo(
+            "By task: how far back it holds, and in brackets the score at the length in the "
+            "heading. Speeds are relative to the reference model; memory: in a training step."
+        )
+
+
+def _standings(board: Any, tasks: list[str]) -> list[dict[str, Any]]:
+    """Rows of the leaderboard, these tasks alone, what nobody measured left out."""
+    from lagbench.report.wording import amounts, number, reach, size, times, whole
+
+    found = []
+    for standing in board.standings:
+        row: dict[str, Any] = {"architecture": standing.architecture}
+        if board.ranked:
+            row["rank"] = number(standing.rank.rank, 2) if standing.rank else None
+        for task in tasks:
+            horizon, score = standing.horizons.get(task), standing.scores.get(task)
+            words = [reach(horizon)] if horizon else []
+            words += [f"({number(score.score, 2)})"] if score else []
+            row[f"{task} ({board.tasks[task]})"] = " ".join(words) or None
+        if board.timed:
+            speeds = times(standing.training), times(standing.inference)
+            row |= dict(zip(("training", "inference"), speeds, strict=True))
+        if board.weighed:
+            row["memory"] = amounts(size, standing.memory)
+        found.append(row | {"parameters": amounts(whole, standing.parameters)})
+    return found

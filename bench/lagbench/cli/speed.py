@@ -1,0 +1,145 @@
+"""`lagbench speed`: what architectures cost, and how it grows with the length."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+from lagbench import registry
+from lagbench.cli.app import AsJson, Device, Plugins, app, plain, print_json, print_rows, say
+from lagbench.cli.signals import Interrupted, interruptible
+from lagbench.contract import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from lagbench.cost.scaling import Case
+    from lagbench.record import Throughput
+
+SHOWN = {  # in the table; the file has all
+    "train_tokens_per_second": "train tok/s",
+    "train_relative": "train ratio",
+    "inference_tokens_per_second": "infer tok/s",
+    "inference_relative": "infer ratio",
+    "decode_ms_per_token": "decode ms/tok",
+    "peak_memory_bytes": "peak bytes",
+    "flops_per_token": "FLOPs/tok",
+    "state_bytes": "state bytes",
+    "alone": "alone",
+}
+
+
+@app.command()
+def speed(
+    architecture: Annotated[
+        list[str], typer.Option(help="Only these; all by default; may be given again.")
+    ] = [],
+    length: Annotated[
+        list[int], typer.Option(help="Only these; 16, 32 … 4096 by default; may be given again.")
+    ] = [],
+    task: Annotated[
+        list[str],
+        typer.Option(help="What is read; of several, the first that an architecture can run."),
+    ] = [],
+    width: Annotated[int, typer.Option(min=1, help="Of all models.")] = 64,
+    batch: Annotated[int, typer.Option(min=1, help="Examples read at once.")] = 8,
+    out: Annotated[Path, typer.Option(help="Folder of tables and pictures.")] = Path(
+        "results/throughput"
+    ),
+    device: Device = "cpu",
+    plugin: Plugins = [],
+    as_json: AsJson = False,
+) -> None:
+    """Measure untrained models at growing lengths: speed, memory, operations, state, exponents.
+
+    Ratios are to the reference, which is timed in turn. The machine should do nothing else: what is
+    measured beside other work is marked, and is in no fit.
+
+    Example: lagbench speed --architecture gru --architecture mamba --length 256 --length 1024
+    """
+    from lagbench.cost import scaling
+    from lagbench.report.prices import exponent_table, throughput_table, write_prices
+    from lagbench.run.machine import known_device
+    from lagbench.spec.pairing import Unsupported
+
+    registry.discover(plugin)
+    named = [registry.architecture(name) for name in architecture or registry.architectures()]
+    tasks = [registry.task(name) for name in task or scaling.TASKS]
+    chosen = scaling.cases(named, tasks, length or scaling.LENGTHS, width, batch)
+    reasons = [case.job.reason for case in chosen if isinstance(case.job, Unsupported)]
+    if len(reasons) == len(chosen):
+        raise UserError(f"None of this can be measured: {reasons[0]}.")
+    found, refused, status = _measured(chosen, known_device(device))
+    orders = {one.name: one.value.cost.compute for one in named if one.value.cost is not None}
+    table = throughput_table(found, refused)
+    fitted = exponent_table(scaling.exponents(found, orders))
+    write_prices(out, table, fitted)
+    if as_json:
+        print_json({"out": str(out), "throughput": plain(table), "exponents": plain(fitted)})
+    else:
+        _print(table, fitted)
+        typer.echo(f"In {out}: throughput.csv, exponents.csv, figures/")
+    if status:
+        sys.exit(status)
+
+
+def _measured(
+    chosen: Sequence["Case"], device: str
+) -> tuple[list["Throughput"], list[dict[str, Any]], int]:
+    """What was measured, what was not and why, and the exit status.
+
+    All of it, or until somebody wants to stop; a line says where it is, and where the console is no
+    terminal, a line for each case.
+    """
+    from lagbench.run.executor import computing_alone
+
+    found: list[Throughput] = []
+    refused: list[dict[str, Any]] = []
+    console = Console(stderr=True)
+    try:
+        with console.status("") as line, interruptible(), computing_alone():
+            for index, case in enumerate(chosen):
+                place = f"{case.architecture.name}, {case.task.name} {case.length}"
+                line.update(f"measuring {index + 1} of {len(chosen)}: {place}")
+                outcome = _outcome(case, device)
+                if isinstance(outcome, str):
+                    refused.append(_refusal(case, outcome))
+                    say(f"{place}: not measured: {outcome}")
+                    continue
+                found.append(outcome)
+                if not console.is_terminal:
+                    say(f"{place}: {outcome.train_tokens_per_second:,.0f} tokens/s in training")
+    except Interrupted as interruption:
+        say(f"Interrupted: {len(found)} of {len(chosen)} are measured.")
+        return found, refused, interruption.status
+    return found, refused, 0
+
+
+def _outcome(case: "Case", device: str) -> "Throughput | str":
+    """What a case costs, or why that is not known."""
+    from lagbench.cost.scaling import measured
+    from lagbench.run.failures import ending
+    from lagbench.run.machine import device_name
+    from lagbench.spec.pairing import Unsupported
+
+    if isinstance(case.job, Unsupported):
+        return case.job.reason
+    try:
+        return measured(case, device, device_name(device))
+    except (Exception, SystemExit) as error:
+        return ending(error)[1]
+
+
+def _refusal(case: "Case", reason: str) -> dict[str, Any]:
+    place = {"architecture": case.architecture.name, "task": case.task.name}
+    return place | {"length": case.length, "reason": reason}
+
+
+def _print(table: "pd.DataFrame", fitted: "pd.DataFrame") -> None:
+    measured = table[table["reason"].isna()]
+    columns = ["architecture", "task", "length", *SHOWN]
+    print_rows(plain(measured[columns].rename(columns=SHOWN)))
+    print_rows(plain(fitted))

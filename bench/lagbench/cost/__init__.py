@@ -1,0 +1,1 @@
+"""What a model costs: speed, memory, operations, and their growth in the length."""

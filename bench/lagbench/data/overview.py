@@ -1,0 +1,57 @@
+"""What there is to know of a task's data at one length."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from lagbench.contract import Batch, Frames, Reals, Space, Split, Task, Tokens
+from lagbench.data.streams import fixed_split, training_batches
+from lagbench.registry import Named
+
+_DRAWN = 2048  # examples that are compared, fewer where one is large
+_NUMBERS = 2**22  # that they hold together, at most
+
+
+def overview(named: Named[Task], length: int) -> dict[str, Any]:
+    """Spaces, metric and levels, how many examples there are, and what the task itself says."""
+    task, signature = named.value, named.value.signature(length)
+    most = "up to " if signature.padded else ""
+    sizes = {split: task.num_examples(length, split) for split in Split}
+    return {
+        "source": f"{_named(signature.source)}, {most}{signature.steps} steps",
+        "target": f"{_named(signature.target)}, {most}{signature.target_steps} steps",
+        "alignment": signature.alignment.value,
+        "metric": task.metric.value,
+        "chance": task.chance(length),
+        "optimum": task.optimum(length),
+        **{f"{split} examples": size or "any number" for split, size in sizes.items()},
+        **(task.data_summary(length) or dict(_repeats(named, length))),
+    }
+
+
+def _named(space: Space) -> str:
+    match space:
+        case Tokens(size):
+            return f"{size} symbols"
+        case Reals(width):
+            return f"vectors of {width}" if width > 1 else "numbers"
+        case Frames(channels, height, width):
+            return f"images of {channels} × {height} × {width}"
+
+
+def _repeats(named: Named[Task], length: int) -> Iterator[tuple[str, str]]:
+    """How many sources of validation and test were drawn for training, by coincidence."""
+    size = fixed_split(named, length, Split.TEST, 1).source.numel()
+    count = min(_DRAWN, max(16, _NUMBERS // size))
+    drawn = next(training_batches(named, length, 0, count // 16))
+    trained = set(_sources(drawn))
+    for split in (Split.VALIDATION, Split.TEST):
+        fixed = list(_sources(fixed_split(named, length, split, count)))
+        again = sum(source in trained for source in fixed)
+        yield f"{split} sources drawn for training", f"{again} of {len(fixed)}"
+
+
+def _sources(batch: Batch) -> Iterator[bytes]:
+    """What is read of each example, whatever stands on padding."""
+    for index, source in enumerate(batch.source):
+        real = source if batch.source_mask is None else source[batch.source_mask[index]]
+        yield real.numpy().tobytes()

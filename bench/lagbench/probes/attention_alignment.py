@@ -1,0 +1,73 @@
+"""Attention alignment: how much attention an answer pays to the step that decides it."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lagbench.contract import Batch
+from lagbench.model.assembly import Model
+from lagbench.probes.context import Finding, Probe, Refusal, Subject, in_double
+from lagbench.probes.lags import answering_steps, counted_targets
+from lagbench.record import ProbeValue
+from lagbench.spec.pairing import PlanKind
+
+NAME = "attention_alignment"
+EXAMPLES = 32
+AT_ONCE = 2**18  # weights of one head in one layer, all examples together
+LEAST = 2  # examples in any case
+PRICE = 0.05, 4  # its share, and passes: forward twice, at half the speed
+
+
+def attention_alignment(subject: Subject) -> list[Finding] | Refusal:
+    """The mean attention weight on the deciding step, teacher forced; `x` is the layer, from 0.
+
+    The weight is of the query that answers: the target's own in a decoder, else the step from which
+    `Batch.lag` counts; a mean over heads. Uniform attention has one over the steps it sees.
+    """
+    if not hasattr(subject.models[0].core, "attention"):
+        return Refusal("it has no attention that it shows")
+    steps = subject.test.source.shape[1] + subject.test.target.shape[1]
+    most = max(LEAST, min(EXAMPLES, AT_ONCE // steps**2))
+    batch = in_double(subject.examples(subject.affordable(*PRICE, LEAST, most)))
+    if batch.lag is None or not (counted_targets(batch) & (batch.lag >= 0)).any():
+        return Refusal("the task does not say which steps decide")
+    decoder = subject.job.plan.kind is PlanKind.TRANSDUCE
+    return [_finding(*on_deciding_steps(model, batch, decoder)) for model in subject.models]
+
+
+def _finding(weights: Tensor, count: int) -> Finding:
+    values = [
+        ProbeValue(probe=NAME, x=layer, value=value, count=count)
+        for layer, value in enumerate(weights.tolist())
+    ]
+    return Finding(values)
+
+
+def on_deciding_steps(model: Model, batch: Batch, decoder: bool) -> tuple[Tensor, int]:
+    """The mean weight on the deciding step in each layer, and over how many targets."""
+    assert batch.lag is not None
+    weights = attention_weights(model, batch)
+    known = counted_targets(batch) & (batch.lag >= 0)
+    example, target = known.nonzero(as_tuple=True)
+    answers = answering_steps(batch, model.signature.alignment)[known]
+    queries = target if decoder else answers
+    found = weights[example, :, queries, answers - batch.lag[known]]
+    return found.mean(0).cpu(), len(found)
+
+
+@torch.no_grad()
+def attention_weights(model: Model, batch: Batch) -> Tensor:
+    """The weights in each layer, a mean over heads: `(B, layers, queries, keys)`."""
+    calls: list[tuple[Any, ...]] = []
+    listening = model.core.register_forward_pre_hook(lambda _, given: calls.append(given))
+    try:
+        model(batch.source, batch.source_mask, batch.target)
+    finally:
+        listening.remove()
+    (given,) = calls
+    weights: Tensor = model.core.attention(*given)  # type: ignore[operator]
+    return weights[:, None] if weights.dim() == 3 else weights.mean(2)
+
+
+ATTENTION_ALIGNMENT = Probe(NAME, attention_alignment)

@@ -1,0 +1,95 @@
+"""Extrapolation: the score at lengths that were never trained on."""
+
+from dataclasses import dataclass
+
+import torch
+
+from lagbench.contract import Signature, Split, UserError
+from lagbench.data.streams import fixed_split
+from lagbench.model.assembly import assemble
+from lagbench.probes.context import DEEPER, Finding, Probe, Refusal, Subject
+from lagbench.record import ProbeValue
+from lagbench.spec.pairing import Plan, Unsupported, match
+from lagbench.train.evaluation import evaluate
+from lagbench.train.module import Scale
+from lagbench.train.replicas import Replicas, replicate
+
+NAME = "extrapolation"
+EXAMPLES = 128
+LEAST = 16  # examples in any case
+SHARE = 0.1  # its share of what probes may cost, for each multiple
+MOST_STEPS = 1024  # of source and target together
+SCORED = 2  # the multiple whose score is a field of the record
+
+
+@dataclass(frozen=True)
+class Extrapolation:
+    """The score at `multiple` times the trained length, with the same weights."""
+
+    multiple: int
+
+    def __call__(self, subject: Subject) -> list[Finding] | Refusal:
+        """One value, `x` the length: of new test examples, answered as the test was.
+
+        Number: `extrapolation_score`, of twice the length.
+        """
+        job, length = subject.job, subject.job.length * self.multiple
+        plan = longer_plan(subject, length)
+        if isinstance(plan, Refusal):
+            return plan
+        replicas = lengthened(subject, plan)
+        if isinstance(replicas, Refusal):
+            return replicas
+        task = job.task.value
+        passes = self.multiple * (2 if plan.writes else 1)  # written answers are forced, too
+        count = subject.affordable(SHARE, passes, LEAST, EXAMPLES)
+        split = fixed_split(job.task, length, Split.TEST, count)
+        reached, _ = evaluate(replicas, split, task.metric, job.recipe.decoding)
+        scale = Scale(task.metric, task.chance(length), task.optimum(length))
+        return [self._finding(length, scale.score(each), len(split.source)) for each in
+                reached.metric.tolist()]  # fmt: skip
+
+    def _finding(self, length: int, score: float, count: int) -> Finding:
+        numbers = {"extrapolation_score": score} if self.multiple == SCORED else {}
+        return Finding([ProbeValue(probe=NAME, x=length, value=score, count=count)], numbers)
+
+
+def longer_plan(subject: Subject, length: int) -> Plan | Refusal:
+    """How the architecture runs the task at another length, or why it cannot be asked to."""
+    trained = subject.job.plan.signature
+    try:
+        signature = subject.job.task.value.signature(length)
+    except UserError as error:
+        return Refusal(f"the task has no length {length}: {error}")
+    if _ends(signature) != _ends(trained):
+        return Refusal(f"the task reads or writes other symbols at length {length}")
+    most = DEEPER * MOST_STEPS if subject.deep else MOST_STEPS
+    if signature.steps + signature.target_steps > most:
+        return Refusal(f"length {length} has more than {most} steps, which takes too long")
+    plan = match(subject.job.plan.architecture, signature)
+    return Refusal(plan.reason) if isinstance(plan, Unsupported) else plan
+
+
+def lengthened(subject: Subject, plan: Plan) -> Replicas | Refusal:
+    """The replicas with the same weights, assembled for another length."""
+    trained, device = subject.replicas, subject.replicas.flat.device
+    with torch.random.fork_rng(devices=[]):
+        count = len(trained)
+        models = [assemble(plan, subject.job.width, subject.job.recipe.feed) for _ in range(count)]
+    shapes = [[p.shape for p in model.parameters()] for model in (models[0], trained.models[0])]
+    if shapes[0] != shapes[1]:
+        return Refusal("it has a weight for every step, and none for further steps")
+    replicas = replicate(models, trained.way, device)
+    with torch.no_grad():
+        replicas.flat.copy_(trained.flat)
+    return replicas
+
+
+def _ends(signature: Signature) -> tuple[object, ...]:
+    return signature.source, signature.target, signature.alignment, signature.causal
+
+
+EXTRAPOLATIONS = (
+    Probe(f"{NAME}_{SCORED}x", Extrapolation(SCORED), (f"{NAME}_score",)),
+    *(Probe(f"{NAME}_{multiple}x", Extrapolation(multiple)) for multiple in (4, 8)),
+)

@@ -1,0 +1,184 @@
+"""A search: Optuna chooses configurations, the runner trains them, validation alone judges them.
+
+The same seed chooses the same configurations, on however many cores. Nothing of the study is kept
+but the records: a search that is started again chooses as before, and finds them there.
+"""
+
+import csv
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+import optuna
+
+from lagbench.contract import UserError
+from lagbench.record import Record, Status
+from lagbench.run.lock import held
+from lagbench.run.runner import Order, Watcher, present, trained
+from lagbench.run.space import Configuration, Range, Space, Values, configured
+from lagbench.run.store import Store, write_whole
+from lagbench.spec.cell import Cell
+from lagbench.spec.suite import cells
+from lagbench.tracking import SuiteRuns
+
+ROUND = 4  # configurations that are chosen before the first of them is judged
+TABLE = "search.csv"
+
+_STATES = {  # others failed, which says nothing of the configuration
+    Status.OK: optuna.trial.TrialState.COMPLETE,
+    Status.SKIPPED: optuna.trial.TrialState.PRUNED,
+    Status.DIVERGED: optuna.trial.TrialState.PRUNED,
+}
+
+
+@dataclass(frozen=True)
+class Tried:
+    """A configuration, and what came of it."""
+
+    number: int  # in the order of trying, from 1
+    configuration: Configuration
+    status: Status
+    validation_score: float | None = None  # mean over cells and seeds, each cell at its best rate
+    reason: str | None = None
+
+    @property
+    def row(self) -> dict[str, str | int | float | None]:
+        """As it stands in a table."""
+        return {
+            "number": self.number,
+            **self.configuration,
+            "validation_score": self.validation_score,
+            "status": self.status.value,
+            "reason": self.reason,
+        }
+
+
+def search(
+    order: Order,
+    space: Space,
+    most: int,
+    seed: int,
+    tell: Callable[[Tried, int], None] = lambda *_: None,
+    warn: Callable[[str], None] = lambda _: None,
+) -> list[Tried]:
+    """Try so many configurations at most, each once where there are no more.
+
+    Trains what is missing of them into the order's folder, and writes `search.csv` there after
+    every round. tell: given what came of each, and of how many. warn: told of every file that is
+    set aside. Raises `UserError` where another run holds the folder.
+    """
+    chooser = _Chooser(space, most, seed)
+    store = Store(order.out, warn)
+    found: list[Tried] = []
+    with held(order.out):
+        while chosen := chooser.choose(ROUND):
+            planned = [_planned(space, configuration) for configuration in chosen]
+            records = _records(order, planned, store)
+            tried = [
+                _judged(number, configuration, cells, records)
+                for number, (configuration, cells) in enumerate(
+                    zip(chosen, planned, strict=True), start=len(found) + 1
+                )
+            ]
+            chooser.learn(tried)
+            found += tried
+            write_whole(order.out / TABLE, _table(found))
+            for one in tried:
+                tell(one, chooser.total)
+    return found
+
+
+def ranked(found: Sequence[Tried]) -> list[Tried]:
+    """The best on validation first, of equals the earliest; last, those that have no score."""
+    scored = [one for one in found if one.validation_score is not None]
+    others = [one for one in found if one.validation_score is None]
+    return sorted(scored, key=lambda one: -(one.validation_score or 0.0)) + others
+
+
+class _Chooser:
+    """Optuna's study of a space; where a space is small enough, all of it is enqueued."""
+
+    def __init__(self, space: Space, most: int, seed: int) -> None:
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        sampler = optuna.samplers.TPESampler(seed=seed)
+        self.space, self.study = space, optuna.create_study(direction="maximize", sampler=sampler)
+        self.distributions = {name: _distribution(axis) for name, axis in space.axes.items()}
+        grid = space.grid(most)
+        for configuration in grid or ():
+            self.study.enqueue_trial(configuration)
+        self.left = self.total = most if grid is None else len(grid)
+        self.asked: list[optuna.Trial] = []
+
+    def choose(self, most: int) -> list[Configuration]:
+        """So many; fewer at the end, and then none."""
+        count = min(most, self.left)
+        self.left -= count
+        self.asked = [self.study.ask(self.distributions) for _ in range(count)]
+        return [self.space.typed(trial.params) for trial in self.asked]
+
+    def learn(self, tried: Sequence[Tried]) -> None:
+        """Tell the study what came of those that were chosen last."""
+        for trial, one in zip(self.asked, tried, strict=True):
+            state = _STATES.get(one.status, optuna.trial.TrialState.FAIL)
+            self.study.tell(trial, one.validation_score, state)
+
+
+def _distribution(axis: Values | Range) -> optuna.distributions.BaseDistribution:
+    if isinstance(axis, Values):
+        return optuna.distributions.CategoricalDistribution(axis.choices)
+    if axis.whole:
+        return optuna.distributions.IntDistribution(int(axis.low), int(axis.high), log=axis.log)
+    return optuna.distributions.FloatDistribution(axis.low, axis.high, log=axis.log)
+
+
+def _planned(space: Space, configuration: Configuration) -> list[Cell] | UserError:
+    """The cells of a configuration, or the sentence that refuses it."""
+    try:
+        return cells(configured(space.suite, configuration))
+    except UserError as error:
+        return error
+
+
+def _records(
+    order: Order, planned: Sequence[list[Cell] | UserError], store: Store
+) -> dict[Cell, list[Record]]:
+    """What came of all cells that are planned: what is there, and what is trained now."""
+    lists = [own for own in planned if not isinstance(own, UserError)]
+    todo = list(dict.fromkeys(cell for own in lists for cell in own))
+    found = present(todo, store, order.retry_failed, Watcher())
+    missing = [cell for cell in todo if cell not in found]
+    with SuiteRuns(order.tracking, order.suite.name, len(missing)) as runs:
+        return found | trained(order, missing, store, Watcher(), runs)
+
+
+def _judged(
+    number: int,
+    configuration: Configuration,
+    planned: list[Cell] | UserError,
+    found: dict[Cell, list[Record]],
+) -> Tried:
+    """The mean on validation; or the first of its cells that came to nothing, and why."""
+    if isinstance(planned, UserError):
+        return Tried(number, configuration, Status.SKIPPED, reason=str(planned))
+    scored = [record for cell in planned for record in _scored(found[cell])]
+    for one in scored:
+        if one.status is not Status.OK:
+            reason = f"{one.task} at length {one.length}: {one.reason}"
+            return Tried(number, configuration, one.status, reason=reason)
+    scores = [one.validation_score for one in scored if one.validation_score is not None]
+    return Tried(number, configuration, Status.OK, fmean(scores))
+
+
+def _scored(records: list[Record]) -> list[Record]:
+    """The trials of a cell at its best learning rate; all of a cell that has none."""
+    return [record for record in records if record.selected] or records
+
+
+def _table(found: Sequence[Tried]) -> str:
+    text = io.StringIO()
+    rows = [one.row for one in found]
+    writer = csv.DictWriter(text, [*rows[0]], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()

@@ -1,0 +1,195 @@
+"""The results of a run on disk: every file is whole or not there.
+
+`OUT/trials/<key>/result.json` holds a trial, `weights.safetensors` beside it its model where
+weights are kept, `OUT/throughput/<key>.json` the speed of a cell, `OUT/run.json` how it all came
+about. A file that is damaged, of another format, or not what its name says is set aside with a
+warning, never deleted.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import TypeVar
+from uuid import uuid4
+
+import safetensors.torch
+from pydantic import BaseModel, ValidationError
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from lagbench.contract import UserError
+from lagbench.record import Paces, Record, Run, Throughput
+from lagbench.spec.cell import Cell
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class Weights:
+    """The parameters of a model by name, and texts that say which model it is."""
+
+    tensors: dict[str, Tensor]
+    facts: dict[str, str]
+
+    def packed(self) -> bytes:
+        """As the file that holds them, and as they come from where a trial was trained."""
+        return safetensors.torch.save(self.tensors, self.facts)
+
+
+class Store:
+    """A folder of results.
+
+    warn: told, in a sentence, of every file that is set aside.
+    """
+
+    def __init__(self, out: Path, warn: Callable[[str], None] = lambda _: None) -> None:
+        self.out, self.warn = out, warn
+
+    @property
+    def cache(self) -> Path:
+        """Where fixed splits are kept."""
+        return self.out / "data"
+
+    def read(self, cell: Cell) -> list[Record] | None:
+        """The records of a cell, in the order of its pairs; None unless all are there."""
+        records = [
+            self._record(self._trial(cell.trial_key(seed, rate))) for seed, rate in cell.pairs
+        ]
+        present = [record for record in records if record is not None]
+        return present if len(present) == len(records) else None
+
+    def write(self, records: Iterable[Record]) -> None:
+        """Keep records, each whole or not at all."""
+        for record in records:
+            write_whole(self._trial(record.trial), record.model_dump_json(indent=1))
+
+    def has_weights(self, record: Record) -> bool:
+        """Whether the weights of a trial are kept."""
+        return self._weights(record.trial).is_file()
+
+    def read_weights(self, record: Record) -> Weights:
+        """The weights of a trial; `UserError` where there are none, or they cannot be read."""
+        path = self._weights(record.trial)
+        try:
+            with safe_open(path, framework="pt") as file:
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+                return Weights(tensors, file.metadata() or {})
+        except (OSError, SafetensorError) as error:
+            raise UserError(f"There are no weights to be read in {path}: {error}.") from error
+
+    def write_weights(self, key: str, packed: bytes) -> None:
+        """Keep the weights of a trial."""
+        write_whole(self._weights(key), packed)
+
+    def read_throughput(self, cell: Cell) -> Throughput | None:
+        """The speed of a cell's model, where it was measured."""
+        return self._read(self._throughput(cell.key), Throughput)
+
+    def write_throughput(self, cell: Cell, throughput: Throughput) -> None:
+        """Keep the speed of a cell's model."""
+        write_whole(self._throughput(cell.key), throughput.model_dump_json(indent=1))
+
+    def read_run(self) -> Run | None:
+        """How the folder came about, where a run was finished or begun."""
+        return self._read(self.out / "run.json", Run)
+
+    def known_run(self) -> Run:
+        """How the folder came about; `UserError` where there is no run."""
+        run = self.read_run()
+        if run is None:
+            raise UserError(f"There is no run in {self.out}: it has no run.json.")
+        return run
+
+    def write_run(self, run: Run) -> None:
+        """Keep how the folder came about."""
+        write_whole(self.out / "run.json", run.model_dump_json(indent=1))
+
+    def read_paces(self) -> Paces | None:
+        """What was timed for the claims."""
+        return self._read(self.out / "paces.json", Paces)
+
+    def write_paces(self, paces: Paces) -> None:
+        """Keep what was timed for the claims."""
+        write_whole(self.out / "paces.json", paces.model_dump_json(indent=1))
+
+    def reported(self, run: Run) -> tuple[list[Record], list[Throughput]]:
+        """The records and speeds of the cells that a run reports."""
+        cells = set(run.cells)
+        found = (self._record(path) for path in self.out.glob("trials/*/result.json"))
+        records = [record for record in found if record is not None and record.cell in cells]
+        speeds = (self._read(self._throughput(key), Throughput) for key in run.cells)
+        return records, [speed for speed in speeds if speed is not None]
+
+    def _trial(self, key: str) -> Path:
+        return self.out / "trials" / key / "result.json"
+
+    def _weights(self, key: str) -> Path:
+        return self.out / "trials" / key / "weights.safetensors"
+
+    def _throughput(self, key: str) -> Path:
+        return self.out / "throughput" / f"{key}.json"
+
+    def _record(self, path: Path) -> Record | None:
+        record = self._read(path, Record)
+        if record is None or record.trial == path.parent.name:
+            return record
+        self._set_aside(path, f"it is the record of the trial {record.trial}")
+        return None
+
+    def _read(self, path: Path, model: type[Model]) -> Model | None:
+        with accessing(path, "read"):
+            if not path.is_file():
+                return None
+            text = path.read_bytes()
+        try:
+            return model.model_validate_json(text)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"]))
+            self._set_aside(path, f"{where}: {first['msg']}" if where else first["msg"])
+        return None
+
+    def _set_aside(self, path: Path, reason: str) -> None:
+        names = (path.with_name(f"{path.name}.unreadable-{number}") for number in count(1))
+        aside = next(name for name in names if not name.exists())
+        with accessing(aside):
+            path.replace(aside)
+        self.warn(f"{path} was set aside as {aside.name}: {reason.removesuffix('.')}.")
+
+
+class Glance(Store):
+    """A folder of results that is only looked at: what is damaged is not there, and stays."""
+
+    def _set_aside(self, path: Path, reason: str) -> None:
+        self.warn(f"{path} cannot be used: {reason.removesuffix('.')}.")
+
+
+@contextmanager
+def accessing(path: Path, how: str = "written") -> Iterator[None]:
+    """Make what the system refuses an `UserError` that names the file."""
+    try:
+        yield
+    except OSError as error:
+        name = error.filename or path
+        raise UserError(f"{name} cannot be {how}: {error.strerror or error}.") from error
+
+
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Write a file so that it is whole or not there, also when the machine stops midway."""
+    data = content.encode() if isinstance(content, str) else content
+    partial = path.with_name(f".{path.name}-{uuid4().hex}")
+    with accessing(path):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with partial.open("xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(path)
+        except BaseException:
+            with suppress(OSError):
+                partial.unlink(missing_ok=True)
+            raise

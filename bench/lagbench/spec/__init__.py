@@ -1,0 +1,1 @@
+"""What to run, as plain data: suites, cells, recipes, budgets, and how pairs are run."""

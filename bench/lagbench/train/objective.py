@@ -1,0 +1,99 @@
+"""Loss, and the metric that tasks are scored by, for one model or for `R` stacked replicas."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torchmetrics import Metric as TorchMetric
+
+from lagbench.contract import Metric, Space, Tokens
+
+
+def target_losses(predicted: Tensor, target: Tensor, space: Space) -> Tensor:
+    """The loss of every target: cross-entropy in nats, or squared error averaged over its width.
+
+    predicted: `(…, U, V)` logits or `(…, U, W)` values; target: `(…, U)` or `(…, U, W)`.
+    Returns `(…, U)`.
+    """
+    if isinstance(space, Tokens):
+        return -F.log_softmax(predicted, -1).gather(-1, target[..., None])[..., 0]
+    return (predicted - target).square().mean(-1)
+
+
+def loss(predicted: Tensor, target: Tensor, target_mask: Tensor | None, space: Space) -> Tensor:
+    """The mean loss over counted targets, a scalar."""
+    losses = target_losses(predicted, target, space)
+    if target_mask is None:
+        return losses.mean()
+    return (losses * target_mask).sum() / target_mask.sum().clamp(min=1)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What `R` replicas reached on a split; each tensor is `(R,)` on the CPU."""
+
+    loss: Tensor
+    metric: Tensor
+    accuracy: Tensor | None = None  # None for values
+    exact_match: Tensor | None = None
+
+
+class ReplicaScore(TorchMetric):
+    """Loss, accuracy and exact match of `R` replicas at once, accumulated over batches."""
+
+    full_state_update = False
+    loss_sum: Tensor
+    targets: Tensor
+    right: Tensor
+    exact: Tensor
+    examples: Tensor
+
+    def __init__(self, replicas: int, space: Space, metric: Metric) -> None:
+        super().__init__()
+        self.space, self.metric = space, metric
+        for name in ("loss_sum", "right", "exact"):
+            zeros = torch.zeros(replicas, dtype=torch.float64)
+            self.add_state(name, zeros, dist_reduce_fx="sum")
+        for name in ("targets", "examples"):
+            self.add_state(name, torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
+
+    def update(
+        self,
+        predicted: Tensor,
+        target: Tensor,
+        target_mask: Tensor | None,
+        answered: Tensor | None = None,
+    ) -> None:
+        """Add a batch: predictions `(R, B, U, …)` against shared targets `(B, U[, W])`.
+
+        answered: the symbols `(R, B, U)` that are right or not; None: the likeliest ones.
+        """
+        counted = torch.ones_like(target[..., 0] if target.dim() == 3 else target, dtype=torch.bool)
+        counted = counted if target_mask is None else target_mask
+        shared = target.expand(predicted.shape[0], *target.shape)
+        losses = target_losses(predicted, shared, self.space)
+        self.loss_sum += (losses.double() * counted).sum((1, 2))
+        self.targets += counted.sum()
+        self.examples += target.shape[0]
+        if isinstance(self.space, Tokens):
+            right = (predicted.argmax(-1) if answered is None else answered) == shared
+            self.right += (right & counted).sum((1, 2))
+            self.exact += (right | ~counted).all(2).sum(1)
+
+    def compute(self) -> dict[str, Tensor]:
+        """The fields of an `Evaluation` over all batches since the last reset."""
+        loss = self.loss_sum / self.targets
+        if not isinstance(self.space, Tokens):
+            return {"loss": loss, "metric": loss}
+        accuracy = self.right / self.targets
+        metric = accuracy if self.metric is Metric.ACCURACY else loss / math.log(2)
+        exact = self.exact / self.examples
+        return {"loss": loss, "metric": metric, "accuracy": accuracy, "exact_match": exact}
+
+    def evaluation(self) -> Evaluation:
+        """What was reached; torchmetrics has squeezed what a single replica reached."""
+        return Evaluation(
+            **{name: value.reshape(-1).cpu() for name, value in self.compute().items()}
+        )

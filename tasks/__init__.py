@@ -1,1 +1,0 @@
-"""Tasks: one file each, found by `bench.registry.discover`."""

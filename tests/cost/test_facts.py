@@ -1,0 +1,160 @@
+"""What an architecture comes to in numbers, against what its equations say."""
+
+from dataclasses import dataclass
+
+import pytest
+from torch import nn
+
+from lagbench import registry
+from lagbench.contract import (
+    Alignment,
+    Architecture,
+    Cost,
+    Frames,
+    Mixer,
+    Reals,
+    Signature,
+    Tokens,
+)
+from lagbench.cost.facts import facts, wording
+from lagbench.model.state import Size, StateSize, state_size
+from lagbench.model.width import parameter_count
+from lagbench.spec.budget import Budget
+from lagbench.spec.pairing import Plan, PlanKind, match
+
+D, SOURCE = 8, Reals(3)
+NOTHING = Size(0, 0)
+
+
+def state_of(name, source=SOURCE, alignment=Alignment.FREE, steps=12):
+    signature = Signature(source, Tokens(4), alignment, steps, target_steps=5)
+    plan = match(registry.architecture(name).value, signature)
+    assert isinstance(plan, Plan)
+    return state_size(plan, D)
+
+
+def floats(numbers):
+    return Size(numbers, 4 * numbers)
+
+
+@pytest.mark.parametrize(
+    ("name", "numbers"),
+    [
+        ("rnn", D),
+        ("gru", D),
+        ("deep_gru", 2 * D),
+        ("lstm", 2 * D),
+        ("deep_lstm:layers=3", 6 * D),
+        ("windowed_dense:window=5", 4 * D),
+        ("min_gru:layers=3", 3 * D),
+        ("lru:layers=1,state=5", 2 * 5),  # complex
+        ("s4d:layers=1,state=6", D * 6),
+    ],
+)
+def test_a_state_of_constant_size(name, numbers):
+    assert state_of(name) == StateSize(floats(numbers), NOTHING, None)
+
+
+def test_a_bag_is_constant_whatever_it_counts_with():
+    assert state_of("bag_of_words") == StateSize(Size(D + 1, 4 * D + 8), NOTHING, None)
+
+
+def test_a_causal_transformer_keeps_keys_and_values():
+    a_step = floats(3 * 2 * D)
+    assert state_of("transformer_causal:layers=3") == StateSize(a_step, a_step, None)
+
+
+def test_a_table_of_positions_that_ends_before_we_do():
+    a_step = floats(2 * 2 * D)
+    name = "transformer_causal:positions=learned,table=17"
+    assert state_of(name) == StateSize(a_step, a_step, None)
+    one = "transformer_causal:positions=learned,table=1"
+    only = StateSize(a_step, NOTHING, None)
+    assert state_of(one, alignment=Alignment.POOLED, steps=1) == only
+
+
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
+def test_what_an_encoder_decoder_keeps(cell):
+    own = {"gru": D, "lstm": 2 * D}[cell]
+    assert state_of(f"seq2seq:cell={cell}") == StateSize(floats(own), NOTHING, NOTHING)
+    attending = StateSize(floats(own + D), NOTHING, floats(D))
+    assert state_of(f"seq2seq_dot:cell={cell}") == attending
+
+
+def test_an_encoder_decoder_transformer_keeps_both_sides():
+    a_step = floats(2 * 2 * D)
+    expected = StateSize(Size(2 * a_step.numbers, 2 * a_step.bytes), a_step, a_step)
+    assert state_of("transformer_seq2seq") == expected
+
+
+@pytest.mark.parametrize("name", ["bilstm", "dense", "transformer"])
+def test_what_reads_ahead_has_no_state(name):
+    assert state_of(name, alignment=Alignment.POOLED) is None
+
+
+def test_raw_sources():
+    symbols = state_of("ngram:n=3", Tokens(5), Alignment.POOLED)
+    assert symbols == StateSize(Size(2 + D + 1, 2 * 8 + 4 * D + 8), NOTHING, None)
+    images = state_of("cnn_lstm", Frames(1, 8, 8), Alignment.POOLED)
+    assert images == StateSize(floats(2 * D), NOTHING, None)
+
+
+@pytest.mark.parametrize("name", registry.architectures())
+def test_every_architecture_of_ours_has_facts(name):
+    value = registry.architectures()[name]
+    found = facts(value, named_tasks(), Budget(parameters=10_000))
+    assert found is not None
+    assert abs(found.parameters - 10_000) <= 1000
+    task = registry.tasks()[found.task]
+    plan = match(value, task.signature(found.length))
+    assert isinstance(plan, Plan)
+    assert (plan.kind, task.lengths[0]) == (found.plan, found.length)
+    assert parameter_count(plan, found.width) == found.parameters
+    told = wording(found, value.cost)
+    assert list(told) == ["parameters", "state", "compute", "path", "sequential"]
+    assert all(told.values())
+
+
+def named_tasks():
+    return [registry.Named(*item) for item in registry.tasks().items()]
+
+
+@dataclass(frozen=True)
+class Wide(Architecture):
+    """A core with at least a million parameters."""
+
+    def build(self, width, signature):
+        core = Mixer()
+        core.dense = nn.Linear(width, 10**6)
+        return core
+
+
+def test_no_task_fits_the_budget():
+    assert facts(Wide(), named_tasks(), Budget(parameters=10_000)) is None
+    assert facts(Wide(), [], Budget(width=8)) is None
+    assert wording(None, None) == {
+        "parameters": "none: no task that it can run fits the budget"
+    }  # fmt: skip
+
+
+def test_the_first_task_that_can_be_run_is_taken():
+    tasks = [registry.task(name) for name in ("running_parity", "copy", "parity", "recall")]
+    found = facts(registry.architecture("bigru").value, tasks, Budget(width=6))
+    assert (found.task, found.plan, found.width) == ("parity", PlanKind.POOL, 6)
+    assert found.budget is None
+
+
+def test_wording():
+    tasks = [registry.task("copy")]
+    value = registry.architecture("transformer_seq2seq").value
+    told = wording(facts(value, tasks, Budget(width=8)), Cost("T²", "1", "log T"))
+    assert told["parameters"].endswith(" at width 8, on copy at length 16")
+    assert told["state"] == (
+        "64 numbers (256 bytes) an example after one step; grows by 32 numbers (128 bytes) a "
+        "source step and 32 numbers (128 bytes) a target step"
+    )
+    assert told["compute"].startswith("of order T²:")
+    assert told["sequential"].startswith("of order log T:")
+    told = wording(facts(registry.architecture("gru").value, tasks, Budget(width=8)), None)
+    assert told["state"] == "8 numbers (32 bytes) an example, after any number of steps"
+    assert "compute" not in told

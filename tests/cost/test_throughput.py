@@ -1,0 +1,61 @@
+"""What is measured of a model, where it does not depend on the machine."""
+
+import pytest
+
+from lagbench import registry
+from lagbench.cost.throughput import throughput
+from lagbench.model.state import state_at_end
+from lagbench.spec.pairing import Plan, match
+from lagbench.spec.recipe import Recipe
+from lagbench.train.cell import Job
+
+D = 8
+
+
+def measured(architecture, task, length):
+    named = registry.task(task)
+    plan = match(registry.architecture(architecture).value, named.value.signature(length))
+    assert isinstance(plan, Plan)
+    job = Job(plan, D, named, length, (0,), (1e-3,), Recipe(batch_size=4))
+    return throughput(job, (architecture, task), "cpu")
+
+
+def test_a_pooled_answer_is_not_decoded():
+    found = measured("lstm", "recall", 12)
+    assert found.decode_ms_per_token is None
+    assert found.tokens_per_example == 12
+    assert found.state_bytes == 4 * 2 * D
+    assert found.train_tokens_per_second_low <= found.train_tokens_per_second
+    assert found.train_tokens_per_second <= found.train_tokens_per_second_high
+    assert found.alone is (found.other_cores < 0.5)
+
+
+@pytest.mark.parametrize("architecture", ["gru", "transformer_causal", "seq2seq_additive"])
+def test_a_written_answer_is_decoded(architecture):
+    found = measured(architecture, "copy", 3)
+    assert 0 < found.decode_ms_per_token_low <= found.decode_ms_per_token
+    assert found.decode_ms_per_token <= found.decode_ms_per_token_high
+
+
+def test_counts_are_the_same_again():
+    one, other = (measured("gru", "adding", 20) for _ in range(2))
+    for name in ("peak_memory_bytes", "flops_per_token", "state_bytes"):
+        assert getattr(one, name) == getattr(other, name) > 0
+
+
+def test_a_cache_grows_with_what_was_read_and_a_recurrent_state_does_not():
+    sizes = {}
+    for name in ("gru", "transformer_causal"):
+        for length in (10, 20):
+            signature = registry.task("recall").value.signature(length)
+            plan = match(registry.architecture(name).value, signature)
+            assert isinstance(plan, Plan)
+            sizes[name, length] = state_at_end(plan, D).bytes
+    assert sizes["gru", 10] == sizes["gru", 20] == 4 * D
+    assert sizes["transformer_causal", 20] == 2 * sizes["transformer_causal", 10]
+
+
+def test_nothing_is_kept_where_all_is_read_at_once():
+    plan = match(registry.architecture("bilstm").value, registry.task("recall").value.signature(10))
+    assert isinstance(plan, Plan)
+    assert state_at_end(plan, D) is None

@@ -1,0 +1,159 @@
+"""The perceptron against its modules written out, compiled and not."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, vmap
+
+from lagbench.kernels.library import library
+from lagbench.layers import mlp
+from lagbench.layers.mlp import NARROW, FeedForward
+
+SHAPES = [  # steps, width and hidden width: whole blocks of steps and not, rows of vectors and not
+    ((1,), 1, 1),
+    ((5,), 3, 7),
+    ((64,), 20, 80),
+    ((4, 25), 32, 128),
+    ((3, 11), 17, 5),
+    ((2, 3, 16), 16, 48),
+]
+compiled = pytest.mark.skipif(library() is None, reason="there is no C++ compiler here")
+
+
+def wild(width: int, hidden: int) -> FeedForward:
+    layer = FeedForward(width, hidden)
+    for parameter in layer.parameters():
+        nn.init.normal_(parameter)
+    return layer
+
+
+def written_out(layer: FeedForward, x: Tensor) -> Tensor:
+    norm, enter, _, leave = layer
+    far = x - x.mean(-1, keepdim=True)
+    normed = far / (far.square().mean(-1, keepdim=True) + norm.eps).sqrt() * norm.weight + norm.bias
+    hidden = normed @ enter.weight.mT + enter.bias
+    hidden = hidden * torch.special.ndtr(hidden)
+    return x + hidden @ leave.weight.mT + leave.bias
+
+
+def gradients(layer: FeedForward, forward: Callable[[Tensor], Tensor], x: Tensor) -> list[Tensor]:
+    """The result and every gradient of some sum of it."""
+    x = x.clone().requires_grad_()
+    result = forward(x)
+    weights = torch.linspace(-1, 2, result.numel(), dtype=x.dtype).view(result.shape).sin()
+    return [result, *torch.autograd.grad((result * weights).sum(), [x, *layer.parameters()])]
+
+
+@pytest.mark.usefixtures("kernels")
+@pytest.mark.parametrize(("steps", "width", "hidden"), SHAPES)
+def test_result_and_gradients(steps: tuple[int, ...], width: int, hidden: int) -> None:
+    layer, x = wild(width, hidden).double(), torch.randn(*steps, width, dtype=torch.float64)
+    expected = gradients(layer, lambda x: written_out(layer, x), x)
+    found = gradients(layer, layer, x)
+    torch.testing.assert_close(found, expected)
+    moved = torch.randn(width, *steps, dtype=torch.float64).movedim(0, -1)  # not dense
+    torch.testing.assert_close(layer(moved), written_out(layer, moved))
+
+
+@pytest.mark.usefixtures("kernels")
+@pytest.mark.parametrize(("steps", "width", "hidden"), SHAPES[1:])
+def test_single_precision(steps: tuple[int, ...], width: int, hidden: int) -> None:
+    layer, x = wild(width, hidden), 3 * torch.randn(*steps, width)
+    found = gradients(layer, layer, x)
+    layer.double()
+    expected = gradients(layer, layer, x.double())
+    for one, other in zip(found, expected, strict=True):
+        scale = other.abs().max().item()
+        torch.testing.assert_close(one.double(), other, rtol=1e-5, atol=2e-6 * scale)
+
+
+@pytest.mark.usefixtures("kernels")
+def test_the_gelu_is_right_far_out_and_at_zero() -> None:
+    """The norm's scale is 0, so that its shift alone goes in."""
+    layer = FeedForward(1, 1)
+    values = torch.cat([torch.linspace(-30, 30, 301), torch.tensor([-1e30, 1e-30, 1e18])])
+    with torch.no_grad():
+        for parameter in layer.parameters():
+            parameter.fill_(0.0)
+        layer[1].weight.fill_(1.0), layer[3].weight.fill_(1.0)
+        for value in values:
+            layer[0].bias.fill_(value)
+            found = layer(torch.zeros(1, 1)).item()
+            exact = value.double() * torch.special.ndtr(value.double())
+            assert found == pytest.approx(exact.item(), rel=1e-6, abs=3e-7)
+
+
+@compiled
+def test_the_kernel_can_be_trusted_by_differences() -> None:
+    given = [
+        torch.randn(shape, dtype=torch.float64, requires_grad=True)
+        for shape in [(7, 5), (5,), (5,), (9, 5), (9,), (5, 9), (5,)]
+    ]
+    assert torch.autograd.gradcheck(lambda *given: mlp._Perceptron.apply(*given), given)
+
+
+@compiled
+@pytest.mark.parametrize("dim", [0, 1])
+def test_replicas_are_those_alone(dim: int) -> None:
+    layers = [wild(6, 10).double() for _ in range(3)]
+    stacked = {
+        name: torch.stack([dict(layer.named_parameters())[name] for layer in layers])
+        for name, _ in layers[0].named_parameters()
+    }
+    x = torch.randn(3, 40, 6, dtype=torch.float64)
+    found = vmap(lambda own, x: functional_call(layers[0], own, (x,)), (0, dim))(
+        stacked, x.movedim(0, dim)
+    )
+    expected = torch.stack([written_out(layer, one) for layer, one in zip(layers, x, strict=True)])
+    torch.testing.assert_close(found, expected)
+    leaves = list(stacked.values())
+    for leaf in leaves:
+        leaf.requires_grad_()
+    found = vmap(lambda own, x: functional_call(layers[0], own, (x,)))(stacked, x)
+    together = torch.autograd.grad(found.square().sum(), leaves)
+    for number, (layer, one) in enumerate(zip(layers, x, strict=True)):
+        alone = torch.autograd.grad(written_out(layer, one).square().sum(), [*layer.parameters()])
+        torch.testing.assert_close([each[number] for each in together], list(alone))
+
+
+@pytest.mark.usefixtures("kernels")
+def test_a_step_that_is_not_a_number_stays_alone() -> None:
+    layer, x = wild(8, 24), torch.randn(40, 8)
+    right = layer(x)
+    x[3, 5], x[33, 0] = torch.nan, torch.inf
+    found = layer(x)
+    assert found[[3, 33]].isnan().all()
+    rest = [step for step in range(40) if step not in (3, 33)]
+    torch.testing.assert_close(found[rest], right[rest])
+
+
+@compiled
+@pytest.mark.parametrize(("width", "taken"), [(NARROW, True), (NARROW + 1, False)])
+def test_narrow_ones_alone_run_compiled(
+    width: int, taken: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    called, kernel = [], mlp.compiled.perceptron
+    monkeypatch.setattr(
+        mlp.compiled, "perceptron", lambda *given: called.append(1) or kernel(*given)
+    )
+    x = torch.randn(3, width)
+    layer = wild(width, 8)
+    torch.testing.assert_close(layer(x), written_out(layer, x), rtol=1e-4, atol=1e-4)
+    assert bool(called) is taken
+
+
+@compiled
+def test_it_is_not_differentiated_twice() -> None:
+    x = torch.randn(2, 4, requires_grad=True)
+    with pytest.raises(RuntimeError, match="cannot be differentiated twice"):
+        torch.autograd.grad(wild(4, 8)(x).sum(), x, create_graph=True)
+
+
+@pytest.mark.usefixtures("kernels")
+def test_no_steps_are_no_steps() -> None:
+    layer = wild(4, 8).double()
+    result, to_x, *rest = gradients(layer, layer, torch.zeros(0, 4, dtype=torch.float64))
+    assert result.shape == to_x.shape == (0, 4)
+    assert all((each == 0).all() for each in rest)

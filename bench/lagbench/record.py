@@ -28,6 +28,13 @@ class Status(StrEnum):
     FAILED = "failed"
 
 
+class Execution(StrEnum):
+    """How the replicas of a cell run."""
+
+    VMAP = "vmap"  # all at once, under `torch.func.vmap`
+    LOOP = "loop"  # one after another
+
+
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
 

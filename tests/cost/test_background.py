@@ -5,7 +5,7 @@ import time
 import psutil
 import pytest
 
-from lagbench.cost.background import Others
+from lagbench.cost.background import BackgroundLoad
 
 
 @pytest.fixture
@@ -20,12 +20,12 @@ def clocks(monkeypatch):
 
 
 def test_own_work_and_idling_do_not_count(clocks):
-    others = Others()
+    others = BackgroundLoad()
     clocks |= {"user": 102.0, "idle": 502.0, "own": 12.0, "wall": 2.0}
     assert others.cores() == 0
 
 
 def test_what_others_computed_is_a_number_of_cores(clocks):
-    others = Others()
+    others = BackgroundLoad()
     clocks |= {"user": 105.0, "own": 12.0, "wall": 2.0}
     assert others.cores() == pytest.approx(1.5)

@@ -14,10 +14,10 @@ from lagbench.probes.context import Probe, Refusal
 from lagbench.probes.extrapolation import Extrapolation
 from lagbench.probes.lag_accuracy import lag_accuracy
 from lagbench.probes.lags import chosen_lags, lag_bin
-from lagbench.record import Record
+from lagbench.record import Execution, Record
 from lagbench.spec.pairing import match
 from lagbench.train.optimiser import ReplicaAdamW
-from lagbench.train.replicas import Way, replicate
+from lagbench.train.replicas import replicate
 from tests.probes.wired import Delayed, LinearRecurrence
 
 
@@ -96,7 +96,7 @@ def test_clipping_bounds_the_update_of_an_exploding_net():
     norms = {}
     for clip in (None, 1.0):
         torch.manual_seed(0)
-        replicas = replicate([assemble(plan, 1).float()], Way.IN_TURN, torch.device("cpu"))
+        replicas = replicate([assemble(plan, 1).float()], Execution.LOOP, torch.device("cpu"))
         optimiser = ReplicaAdamW(replicas.flat, torch.tensor([0.1]), (0.0, 0.0), 0.0, clip, eps=1.0)
         before = replicas.flat.detach().clone()
         replicas.backward(batch, torch.tensor([0]))

@@ -19,12 +19,13 @@ from lagbench.contract import (
 )
 from lagbench.model.assembly import Model
 from lagbench.probes.context import Subject
+from lagbench.record import Execution
 from lagbench.registry import Named
 from lagbench.spec.pairing import Plan, match
 from lagbench.spec.recipe import Recipe
 from lagbench.train.cell import Job, initialised
 from lagbench.train.evaluation import evaluate
-from lagbench.train.replicas import Way, replicate
+from lagbench.train.replicas import replicate
 
 SYMBOLS = 8
 ENOUGH = 10**6  # updates: training has cost so much that every probe may look at its most
@@ -158,7 +159,7 @@ def subject_of(
     with torch.no_grad():
         for model in models:
             wire(model)
-    replicas = replicate(models, Way.IN_TURN, torch.device("cpu"))
+    replicas = replicate(models, Execution.LOOP, torch.device("cpu"))
     split = job.split(Split.TEST, None)
     _, answers = evaluate(replicas, split, job.scale.metric)
     return Subject(job, tuple(seeds), replicas, split, answers, ENOUGH)

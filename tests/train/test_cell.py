@@ -10,18 +10,18 @@ from lagbench.contract import Split
 from lagbench.record import Point
 from lagbench.train.cell import selected_rate, train
 from lagbench.train.evaluation import evaluate
-from lagbench.train.module import Chunks
-from lagbench.train.replicas import Way
+from lagbench.train.module import StepGroups
+from lagbench.train.replicas import Execution
 
 
 def weights(trained):
     return trained.winners.flat.detach()
 
 
-@pytest.mark.parametrize("way", Way)
-def test_the_chunk_size_changes_no_bit(job, way):
+@pytest.mark.parametrize("execution", Execution)
+def test_the_chunk_size_changes_no_bit(job, execution):
     one = job("gru", steps=25, evaluate_every=10)
-    runs = [train(one, way=way, chunk=chunk) for chunk in (1, 3, 10, 64)]
+    runs = [train(one, execution=execution, chunk=chunk) for chunk in (1, 3, 10, 64)]
     for other in runs[1:]:
         assert other.curves == runs[0].curves
         assert torch.equal(weights(other), weights(runs[0]))
@@ -43,7 +43,7 @@ def test_every_evaluation_happens_and_the_last_one_too(job):
 @pytest.mark.parametrize(("steps", "every", "chunk"), [(25, 10, 4), (5, 10, 32), (64, 64, 1)])
 def test_chunks_add_up_and_periods_have_equally_many(job, steps, every, chunk):
     one = job("gru", steps=steps, evaluate_every=every)
-    chunks = Chunks(one.task, one.length, one.seeds, one.recipe, chunk)
+    chunks = StepGroups(one.task, one.length, one.seeds, one.recipe, chunk)
     sizes = list(chunks.sizes())
     assert sum(sizes) == steps
     assert len(sizes) == len(chunks) == len(list(chunks))
@@ -70,8 +70,8 @@ def test_training_stops_when_a_rate_has_solved_it_with_every_seed(job):
 def test_a_replica_that_diverges_leaves_the_others_alone(job):
     calm = job("rnn", task="adding", rates=(1e-3,), clip=None)
     wild = replace(calm, rates=(1e-3, 1e30))
-    for way in Way:
-        alone, beside = train(calm, way=way), train(wild, way=way)
+    for execution in Execution:
+        alone, beside = train(calm, execution=execution), train(wild, execution=execution)
         assert beside.finite == [True, False, True, False]
         assert beside.rate == 1e-3
         assert [beside.curves[i][-1].validation_loss for i in (0, 2)] == pytest.approx(
@@ -87,16 +87,16 @@ def test_a_diverged_winner_is_scored_with_its_last_good_weights(job):
     assert weights(trained).isfinite().all()
 
 
-@pytest.mark.parametrize("way", Way)
-def test_a_rate_that_falls_behind_is_dropped_and_the_others_do_not_notice(job, way):
+@pytest.mark.parametrize("execution", Execution)
+def test_a_rate_that_falls_behind_is_dropped_and_the_others_do_not_notice(job, execution):
     one = job(
         "gru", length=4, width=32, rates=(1e-6, 1e-2), steps=400, batch_size=32,
         evaluate_every=50, validation_examples=64,
     )  # fmt: skip
     dropped = train(
-        replace(one, recipe=one.recipe.model_copy(update={"drop_behind": 0.2})), way=way
+        replace(one, recipe=one.recipe.model_copy(update={"drop_behind": 0.2})), execution=execution
     )
-    whole = train(one, way=way)
+    whole = train(one, execution=execution)
     assert [curve[-1].step for curve in dropped.curves] == [100, 400, 100, 400]
     assert dropped.steps == 400
     assert dropped.rate == 1e-2

@@ -10,11 +10,12 @@ from lagbench.data.streams import generator
 from lagbench.metrics import metric
 from lagbench.model.assembly import assemble
 from lagbench.model.decoding import closed, decode
+from lagbench.record import Execution
 from lagbench.spec.decoding import Decoding
 from lagbench.train.cell import train
 from lagbench.train.evaluation import evaluate
 from lagbench.train.objective import loss
-from lagbench.train.replicas import Way, replicate
+from lagbench.train.replicas import replicate
 
 CPU = torch.device("cpu")
 DECODINGS = (
@@ -41,14 +42,16 @@ def counted(split):
     return torch.ones(shape, dtype=torch.bool) if split.target_mask is None else split.target_mask
 
 
-@pytest.mark.parametrize("way", Way)
+@pytest.mark.parametrize("execution", Execution)
 @pytest.mark.parametrize("name", WRITERS)
 @pytest.mark.parametrize("task", ["copy", "copy:shortest=0.3"])
 @pytest.mark.parametrize("decoding", DECODINGS, ids=lambda one: one.method)
-def test_written_answers_are_scored(job, way, name, task, decoding):
+def test_written_answers_are_scored(job, execution, name, task, decoding):
     one = job(name, task, length=5)
     split = one.split(Split.TEST, None)
-    reached, answers = evaluate(replicate(models(one), way, CPU), split, Metric.ACCURACY, decoding)
+    reached, answers = evaluate(
+        replicate(models(one), execution, CPU), split, Metric.ACCURACY, decoding
+    )
     space = one.plan.signature.target
     assert answers.shape == (4, 16, one.plan.signature.target_steps)
     given = split.source, split.source_mask
@@ -74,20 +77,20 @@ def test_replicas_that_are_decoded_in_turn_know_that_they_are_not_stacked(job, m
         return decode(model, *given)
 
     monkeypatch.setattr("lagbench.train.evaluation.decode", spy)
-    replicas = replicate(models(one), Way.STACKED, CPU)
+    replicas = replicate(models(one), Execution.VMAP, CPU)
     evaluate(replicas, one.split(Split.TEST, None), Metric.ACCURACY, DECODINGS[1])
     assert seen == [False] * 4
     assert replicas.models[0].core.stacked
 
 
-@pytest.mark.parametrize("way", Way)
+@pytest.mark.parametrize("execution", Execution)
 @pytest.mark.parametrize("task", ["recall", "running_parity"])
-def test_other_answers_are_the_likeliest_symbols(job, way, task):
+def test_other_answers_are_the_likeliest_symbols(job, execution, task):
     """However writing models are told to choose."""
     one = job("min_gru", task)
     split = one.split(Split.TEST, None)
     reached, answers = evaluate(
-        replicate(models(one), way, CPU), split, Metric.ACCURACY, DECODINGS[2]
+        replicate(models(one), execution, CPU), split, Metric.ACCURACY, DECODINGS[2]
     )
     for row, model in enumerate(models(one)):
         with torch.no_grad():
@@ -97,12 +100,12 @@ def test_other_answers_are_the_likeliest_symbols(job, way, task):
         assert reached.metric[row].item() == pytest.approx(accuracy)
 
 
-@pytest.mark.parametrize("way", Way)
+@pytest.mark.parametrize("execution", Execution)
 @pytest.mark.parametrize("name", ["min_gru", "seq2seq"])
-def test_values_are_scored_as_they_are_written(job, way, name):
+def test_values_are_scored_as_they_are_written(job, execution, name):
     one = job(name, "adding")
     split = one.split(Split.TEST, None)
-    reached, answers = evaluate(replicate(models(one), way, CPU), double(split), Metric.MSE)
+    reached, answers = evaluate(replicate(models(one), execution, CPU), double(split), Metric.MSE)
     for row, model in enumerate(models(one)):
         with torch.no_grad():
             predicted = model(split.source.double(), None, None)
@@ -120,7 +123,7 @@ def test_values_are_not_searched_for(job):
     one = job("seq2seq", "adding")
     with pytest.raises(UserError, match="Values are written greedily, not by beam"):
         evaluate(
-            replicate(models(one), Way.IN_TURN, CPU),
+            replicate(models(one), Execution.LOOP, CPU),
             one.split(Split.TEST, None), Metric.MSE, DECODINGS[2],
         )  # fmt: skip
 
@@ -128,7 +131,7 @@ def test_values_are_not_searched_for(job):
 def test_bits_stay_teacher_forced(job):
     one = job("min_gru", "copy:shortest=0.3", length=5)
     split = one.split(Split.TEST, None)
-    reached, _ = evaluate(replicate(models(one), Way.IN_TURN, CPU), split, Metric.BITS)
+    reached, _ = evaluate(replicate(models(one), Execution.LOOP, CPU), split, Metric.BITS)
     torch.testing.assert_close(reached.metric, reached.loss / torch.tensor(2.0).double().log())
 
 
@@ -137,7 +140,7 @@ def test_an_answer_ends_at_its_first_end(job):
     split = one.split(Split.TEST, None)
     space = one.plan.signature.target
     assert isinstance(space, Tokens)
-    _, symbols = evaluate(replicate(models(one), Way.STACKED, CPU), split, Metric.ACCURACY)
+    _, symbols = evaluate(replicate(models(one), Execution.VMAP, CPU), split, Metric.ACCURACY)
     assert (symbols == space.end).any()
     assert torch.equal(closed(symbols, space), symbols)
 
@@ -146,7 +149,9 @@ def test_an_answer_ends_at_its_first_end(job):
 def test_training_feeds_as_the_recipe_says(job, feed):
     """Targets that are not fed back are not read in training either."""
     once, often = (
-        train(job("min_gru", "copy", length=5, feed=feed, steps=n), way=Way.IN_TURN).winners
+        train(
+            job("min_gru", "copy", length=5, feed=feed, steps=n), execution=Execution.LOOP
+        ).winners
         for n in (1, 20)
     )
     read = [winners.models[0].embed_target.embed.weight for winners in (once, often)]

@@ -92,7 +92,7 @@ def test_some_rows_go_on_as_they_were():
         whole.step()
     rows = [2, 0]
     own = flat.detach()[rows].clone().requires_grad_()
-    some = whole.restricted(rows, own)
+    some = whole.select(rows, own)
     for gradient in gradients[5:]:
         flat.grad, own.grad = gradient.clone(), gradient[rows].clone()
         whole.step()

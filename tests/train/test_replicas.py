@@ -8,9 +8,10 @@ from torch.nn.utils import clip_grad_norm_
 
 from lagbench.data.streams import select, stack, training_batches
 from lagbench.model.assembly import assemble
+from lagbench.record import Execution
 from lagbench.train.objective import loss
 from lagbench.train.optimiser import ReplicaAdamW
-from lagbench.train.replicas import Way, counted, replicate, way_for
+from lagbench.train.replicas import choose_execution, keep_scored_steps, replicate
 
 STEPS = 50
 CPU = torch.device("cpu")
@@ -51,8 +52,8 @@ def losses_alone(job, dtype):
     return torch.stack(columns, dim=1)
 
 
-def losses_together(job, way, dtype):
-    replicas = replicate([initialised(job, seed, dtype) for seed, _ in job.pairs], way, CPU)
+def losses_together(job, execution, dtype):
+    replicas = replicate([initialised(job, seed, dtype) for seed, _ in job.pairs], execution, CPU)
     rates = torch.tensor([rate for _, rate in job.pairs], dtype=dtype)
     optimiser = ReplicaAdamW(replicas.flat, rates, (0.9, 0.999), weight_decay=0.01, clip=0.5)
     rows = torch.tensor([job.seeds.index(seed) for seed, _ in job.pairs])
@@ -63,35 +64,35 @@ def losses_together(job, way, dtype):
     return torch.stack(together)
 
 
-@pytest.mark.parametrize("way", Way)
+@pytest.mark.parametrize("execution", Execution)
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_double_precision(job, architecture, way):
+def test_double_precision(job, architecture, execution):
     one = job(architecture)
     expected = losses_alone(one, torch.float64)
     torch.testing.assert_close(
-        losses_together(one, way, torch.float64), expected, rtol=0, atol=1e-12
+        losses_together(one, execution, torch.float64), expected, rtol=0, atol=1e-12
     )
 
 
-@pytest.mark.parametrize("way", Way)
+@pytest.mark.parametrize("execution", Execution)
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_single_precision(job, architecture, way):
+def test_single_precision(job, architecture, execution):
     one = job(architecture, rates=(1e-3,))
     expected = losses_alone(one, torch.float32)
     torch.testing.assert_close(
-        losses_together(one, way, torch.float32), expected, rtol=0, atol=1e-6
+        losses_together(one, execution, torch.float32), expected, rtol=0, atol=1e-6
     )
 
 
-@pytest.mark.parametrize("way", Way)
+@pytest.mark.parametrize("execution", Execution)
 @pytest.mark.parametrize("task", ["associative_recall:pairs=3,vocabulary=12", "disambiguation"])
-def test_steps_that_nobody_asks_for_cost_nothing_and_change_nothing(job, way, task):
+def test_steps_that_nobody_asks_for_cost_nothing_and_change_nothing(job, execution, task):
     one = job("gru", task, length=16)
-    batch, steps = counted(batches(one)[0], initialised(one, 0, torch.float64))
+    batch, steps = keep_scored_steps(batches(one)[0], initialised(one, 0, torch.float64))
     assert batch.target.shape[-1] == steps[0].shape[-1] <= 16 // 2
     expected = losses_alone(one, torch.float64)
     torch.testing.assert_close(
-        losses_together(one, way, torch.float64), expected, rtol=0, atol=1e-12
+        losses_together(one, execution, torch.float64), expected, rtol=0, atol=1e-12
     )
 
 
@@ -103,7 +104,7 @@ def test_examples_may_have_other_numbers_of_counted_steps(job):
     mask[0, [2, 5, 11]] = True
     mask[1, 15] = True  # and two examples have none
     whole = replace(whole, target_mask=mask)
-    batch, steps = counted(whole, model)
+    batch, steps = keep_scored_steps(whole, model)
     assert steps[0].shape == (4, 3)
     found = model(batch.source, batch.source_mask, batch.target, *steps)
     every = model(whole.source, whole.source_mask, whole.target)
@@ -118,21 +119,21 @@ def test_examples_may_have_other_numbers_of_counted_steps(job):
 def test_where_all_count_nothing_is_picked(job, task):
     one = job("gru", task, length=8)
     whole = select(batches(one)[0], 0)
-    assert counted(whole, initialised(one, 0, torch.float64)) == (whole, ())
+    assert keep_scored_steps(whole, initialised(one, 0, torch.float64)) == (whole, ())
 
 
-@pytest.mark.parametrize("way", Way)
-def test_written_answers_train_too(job, way):
+@pytest.mark.parametrize("execution", Execution)
+def test_written_answers_train_too(job, execution):
     one = job("gru", "copy", length=4)
     expected = losses_alone(one, torch.float64)
     torch.testing.assert_close(
-        losses_together(one, way, torch.float64), expected, rtol=0, atol=1e-12
+        losses_together(one, execution, torch.float64), expected, rtol=0, atol=1e-12
     )
 
 
-@pytest.mark.parametrize("way", Way)
+@pytest.mark.parametrize("execution", Execution)
 @pytest.mark.parametrize("task", ["recall", "copy"])
-def test_predictions_are_the_models_own(job, way, task):
+def test_predictions_are_the_models_own(job, execution, task):
     one = job("gru", task, length=6)
     models = [initialised(one, seed, torch.float64) for seed, _ in one.pairs]
     batch = select(batches(one)[0], 0)
@@ -141,12 +142,12 @@ def test_predictions_are_the_models_own(job, way, task):
         with torch.no_grad():
             expected = [model(batch.source, batch.source_mask, target) for model in models]
         together = replicate(
-            [initialised(one, seed, torch.float64) for seed, _ in one.pairs], way, CPU
+            [initialised(one, seed, torch.float64) for seed, _ in one.pairs], execution, CPU
         )
         torch.testing.assert_close(together.predict(batch, forced), torch.stack(expected))
 
 
-@pytest.mark.parametrize("way", Way)
+@pytest.mark.parametrize("execution", Execution)
 @pytest.mark.parametrize(
     ("architecture", "task"),
     [
@@ -157,14 +158,16 @@ def test_predictions_are_the_models_own(job, way, task):
         ("seq2seq", "captcha"),
     ],
 )
-def test_frames_in_half_precision_are_read_in_single_precision(job, way, architecture, task):
+def test_frames_in_half_precision_are_read_in_single_precision(job, execution, architecture, task):
     one = job(architecture, task, length=4)
     drawn = next(training_batches(one.task, one.length, 0, 4))
     assert drawn.source.dtype is torch.float16
     single = batches(one)[0]  # a stack is a copy anyway
     assert torch.equal(single.source[0], drawn.source.float())
     half = replace(single, source=single.source.half())
-    replicas = replicate([initialised(one, seed, torch.float32) for seed, _ in one.pairs], way, CPU)
+    replicas = replicate(
+        [initialised(one, seed, torch.float32) for seed, _ in one.pairs], execution, CPU
+    )
     for forced in (True, False):
         found, expected = (replicas.predict(select(each, 0), forced) for each in (half, single))
         assert found.dtype is torch.float32
@@ -177,20 +180,22 @@ def test_frames_in_half_precision_are_read_in_single_precision(job, way, archite
     assert torch.equal(found, replicas.flat.grad)
 
 
-@pytest.mark.parametrize("way", Way)
-def test_restricted_replicas_have_weights_of_their_own(job, way):
+@pytest.mark.parametrize("execution", Execution)
+def test_restricted_replicas_have_weights_of_their_own(job, execution):
     one = job("gru")
-    replicas = replicate([initialised(one, seed, torch.float32) for seed, _ in one.pairs], way, CPU)
+    replicas = replicate(
+        [initialised(one, seed, torch.float32) for seed, _ in one.pairs], execution, CPU
+    )
     batch = select(batches(one)[0], 0)
     before = replicas.predict(batch, forced=True)
-    chosen = replicas.restricted([3, 1], replicas.flat.detach())
+    chosen = replicas.select([3, 1], replicas.flat.detach())
     with torch.no_grad():
         replicas.flat.zero_()
     torch.testing.assert_close(chosen.predict(batch, forced=True), before[[3, 1]])
 
 
 def test_a_lone_replica_needs_no_stack(job):
-    assert way_for(job("gru").plan, 1, 4, CPU) is Way.IN_TURN
+    assert choose_execution(job("gru").plan, 1, 4, CPU) is Execution.LOOP
 
 
 @pytest.mark.parametrize("name", ["rnn", "gru", "lstm"])
@@ -199,6 +204,6 @@ def test_the_rule_counts_steps_and_asks_who_runs_them(job, name, compiled, monke
     monkeypatch.setattr("lagbench.layers.recurrent.available", lambda: compiled)
     plan = job(name).plan
     steps = max(plan.signature.steps, plan.signature.target_steps)
-    assert way_for(plan, 3, 1, CPU) is Way.STACKED
-    many = way_for(plan, 3, 8192 // steps + 1, CPU)
-    assert many is (Way.IN_TURN if compiled or name == "lstm" else Way.STACKED)
+    assert choose_execution(plan, 3, 1, CPU) is Execution.VMAP
+    many = choose_execution(plan, 3, 8192 // steps + 1, CPU)
+    assert many is (Execution.LOOP if compiled or name == "lstm" else Execution.VMAP)

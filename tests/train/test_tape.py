@@ -6,11 +6,12 @@ from torch import nn
 
 from lagbench import registry
 from lagbench.data.streams import stack, training_batches
+from lagbench.record import Execution
 from lagbench.spec.pairing import Plan, match
 from lagbench.train import tape
 from lagbench.train.cell import initialised
 from lagbench.train.module import CellModule
-from lagbench.train.replicas import Way, replicate
+from lagbench.train.replicas import replicate
 from lagbench.train.tape import MOST_SHAPES, Tapes
 
 CPU = torch.device("cpu")
@@ -249,13 +250,13 @@ def test_none_are_made_where_none_are_wanted():
     assert replays(tapes) == 0
 
 
-@pytest.mark.parametrize("way", Way)
+@pytest.mark.parametrize("execution", Execution)
 @pytest.mark.parametrize(("architecture", "task"), JOBS)
-def test_training_has_the_same_bits(job, architecture, task, way):
+def test_training_has_the_same_bits(job, architecture, task, execution):
     """Four optimiser steps of every architecture, of replicas with tapes and without."""
     one = job(architecture, task or fitting(architecture), length=12)
     models = [[initialised(one, seed) for seed, _ in one.pairs] for _ in range(2)]
-    taped, plain = (replicate(each, way, CPU) for each in models)
+    taped, plain = (replicate(each, execution, CPU) for each in models)
     plain.tapes = Tapes(record=False)
     modules = [
         CellModule(each, one.pairs, one.recipe, one.scale, lambda _: None)

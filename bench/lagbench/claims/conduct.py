@@ -14,7 +14,7 @@ from lagbench.claims.claim import Claim, Ruling, ruling
 from lagbench.claims.evidence import Evidence
 from lagbench.claims.page import write
 from lagbench.contract import UserError
-from lagbench.cost.background import Others
+from lagbench.cost.background import BackgroundLoad
 from lagbench.cost.step_time import Shape, paces
 from lagbench.record import Paces, Record, Run
 from lagbench.report.wording import duration, number
@@ -73,7 +73,7 @@ def time_models(claims: Sequence[Claim], out: Path, rounds: int = ROUNDS) -> Non
     store = Store(out)
     if not any(shapes([claim]) for claim in claims) or store.read_paces() is not None:
         return
-    others = Others()
+    others = BackgroundLoad()
     with computing_alone():
         timed = paces(shapes(CLAIMS), rounds, device_name("cpu"))
     store.write_paces(Paces(paces=tuple(timed), other_cores=others.cores()))

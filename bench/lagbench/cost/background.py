@@ -5,7 +5,7 @@ import time
 import psutil
 
 
-class Others:
+class BackgroundLoad:
     """What other processes, of this machine or of its host, have computed since this was made."""
 
     def __init__(self) -> None:

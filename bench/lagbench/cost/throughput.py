@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from lagbench.contract import Batch, Split
-from lagbench.cost.background import Others
+from lagbench.cost.background import BackgroundLoad
 from lagbench.cost.memory import peak_memory
-from lagbench.cost.timing import Timing, in_turn
+from lagbench.cost.timing import Timing, time_interleaved
 from lagbench.data.streams import generator, select, tensors, to_device
 from lagbench.model.assembly import Model, WritingModel, assemble
 from lagbench.model.operations import forward_operations
@@ -36,8 +36,8 @@ def throughput(
     batch = to_device(drawn, device)
     signature = job.plan.signature
     tokens = signature.steps + (signature.target_steps if job.plan.writes else 0)
-    others = Others()
-    timings = in_turn([*_calls(model, batch), *_reference(size, tokens, device)], device)
+    others = BackgroundLoad()
+    timings = time_interleaved([*_calls(model, batch), *_reference(size, tokens, device)], device)
     cores = others.cores()
     train, inference = timings[0], timings[1]
     train_reference, inference_reference = timings[-2:]

@@ -23,7 +23,7 @@ class Timing:
     high: float
 
 
-def in_turn(calls: Sequence[Callable[[], object]], device: torch.device) -> list[Timing]:
+def time_interleaved(calls: Sequence[Callable[[], object]], device: torch.device) -> list[Timing]:
     """Time each call in every round, after a warm-up."""
     for call in [*calls] * WARM_UP:
         seconds(call, device)

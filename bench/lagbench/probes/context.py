@@ -11,7 +11,7 @@ from lagbench.data.streams import select, tensors, to_device
 from lagbench.model.assembly import Model
 from lagbench.record import AttentionMap, ProbeValue
 from lagbench.train.cell import Job, initialised
-from lagbench.train.evaluation import alone
+from lagbench.train.evaluation import unstack
 from lagbench.train.replicas import Replicas
 
 SHARE = 0.1  # of what training has cost: what all probes together may cost
@@ -52,7 +52,7 @@ class Subject:
     @cached_property
     def models(self) -> list[Model]:
         """Each replica as a model by itself, in double precision: small gradients underflow."""
-        return [model.double().train() for model in alone(self.replicas)]
+        return [model.double().train() for model in unstack(self.replicas)]
 
     @property
     def untrained(self) -> list[Model]:

@@ -79,7 +79,7 @@ def lengthened(subject: Subject, plan: Plan) -> Replicas | Refusal:
     shapes = [[p.shape for p in model.parameters()] for model in (models[0], trained.models[0])]
     if shapes[0] != shapes[1]:
         return Refusal("it has a weight for every step, and none for further steps")
-    replicas = replicate(models, trained.way, device)
+    replicas = replicate(models, trained.execution, device)
     with torch.no_grad():
         replicas.flat.copy_(trained.flat)
     return replicas

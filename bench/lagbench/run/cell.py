@@ -20,7 +20,7 @@ from lagbench.run.store import Weights
 from lagbench.spec.cell import Cell
 from lagbench.spec.pairing import Unsupported, match
 from lagbench.train.cell import Job, Trained, train
-from lagbench.train.evaluation import alone, evaluate
+from lagbench.train.evaluation import evaluate, unstack
 from lagbench.train.objective import Evaluation
 from lagbench.train.replicas import Replicas
 
@@ -117,7 +117,7 @@ def _trained(cell: Cell, job: Job, setting: Setting, watch: Watch, keep: Keep) -
             learning_rate=rate,
             tuning=stage.tuning,
             selected=rate == stage.trained.rate and not stage.tuning,
-            way=stage.trained.way,
+            way=stage.trained.execution,
             **_course(cell, stage.trained, row),
             **({} if stage.tuning else results.get(row, {})),
         )
@@ -172,7 +172,7 @@ def _keep(cell: Cell, stage: _Stage, keep: Keep) -> None:
         "learning_rates": json.dumps(cell.rates),
         "tuning_seeds": json.dumps(cell.tuning_seeds),
     }
-    for model, row in zip(alone(stage.trained.winners), stage.trained.selected, strict=True):
+    for model, row in zip(unstack(stage.trained.winners), stage.trained.selected, strict=True):
         tensors = {name: weight.detach().cpu().clone() for name, weight in model.named_parameters()}
         pair = cell.pairs[stage.first + row]
         keep(cell.trial_key(*pair), Weights(tensors, facts).packed())

@@ -21,7 +21,7 @@ from lagbench.spec.pairing import Unsupported
 from lagbench.train.cell import Job, initialised
 from lagbench.train.module import evaluation_batches
 from lagbench.train.optimiser import ReplicaAdamW
-from lagbench.train.replicas import replicate, way_for
+from lagbench.train.replicas import choose_execution, replicate
 
 TIMED = 3  # steps, after one that is not counted
 
@@ -63,8 +63,8 @@ def _built(cell: Cell, found: Expected, device: torch.device) -> Expected:
 def seconds(job: Job, device: torch.device) -> float:
     """About how long the job takes if no rate is dropped and nothing is solved early."""
     recipe = job.recipe
-    way = way_for(job.plan, len(job.pairs), recipe.batch_size, device)
-    replicas = replicate([initialised(job, seed) for seed, _ in job.pairs], way, device)
+    execution = choose_execution(job.plan, len(job.pairs), recipe.batch_size, device)
+    replicas = replicate([initialised(job, seed) for seed, _ in job.pairs], execution, device)
     rates = torch.tensor([rate for _, rate in job.pairs], device=device)
     optimiser = ReplicaAdamW(replicas.flat, rates, recipe.betas, recipe.weight_decay, recipe.clip)
     streams = [training_batches(job.task, job.length, s, recipe.batch_size) for s in job.seeds]

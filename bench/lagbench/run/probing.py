@@ -16,7 +16,7 @@ from lagbench.probes import PROBES, Probed, probed
 from lagbench.probes.attention_map import ATTENTION_MAP
 from lagbench.probes.context import Probe, Subject
 from lagbench.probes.measures import MEASURES
-from lagbench.record import Record
+from lagbench.record import Execution, Record
 from lagbench.run.cell import job_of, scored
 from lagbench.run.executor import computing_alone
 from lagbench.run.lock import held
@@ -27,7 +27,7 @@ from lagbench.spec.cell import Cell
 from lagbench.spec.pairing import Unsupported
 from lagbench.spec.recipe import Recipe
 from lagbench.train.cell import Job, initialised
-from lagbench.train.replicas import Way, replicate
+from lagbench.train.replicas import replicate
 
 _NAMES = [probe.name for probe in PROBES]
 
@@ -109,7 +109,7 @@ def restored(
     order = [record for record in neighbours if record.seed in stored and record.selected]
     models = [_filled(job, record, stored[record.seed].tensors) for record in order]
     assert records[0].way is not None
-    replicas = replicate(models, Way(records[0].way), torch.device(device))
+    replicas = replicate(models, Execution(records[0].way), torch.device(device))
     updates = sum(record.steps or 0 for record in neighbours)
     seeds = tuple(record.seed for record in order)
     _, subject = scored(job, seeds, replicas, updates, store.cache, deep)

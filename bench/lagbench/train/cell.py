@@ -14,12 +14,12 @@ from torch.utils.data import DataLoader
 from lagbench.contract import Batch, Split, Task
 from lagbench.data.streams import derived_seed, fixed_split
 from lagbench.model.assembly import Model, assemble
-from lagbench.record import Point
+from lagbench.record import Execution, Point
 from lagbench.registry import Named
 from lagbench.spec.pairing import Plan
 from lagbench.spec.recipe import Recipe
-from lagbench.train.module import CHUNK, CellModule, Chunks, Scale, evaluation_batches
-from lagbench.train.replicas import Replicas, Way, replicate, way_for
+from lagbench.train.module import CHUNK, CellModule, Scale, StepGroups, evaluation_batches
+from lagbench.train.replicas import Replicas, choose_execution, replicate
 
 logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
 
@@ -60,7 +60,7 @@ class Job:
 class Trained:
     """What training gave, replica by replica in the order of `Job.pairs`."""
 
-    way: Way
+    execution: Execution
     curves: list[list[Point]]
     steps: int  # of the cell; a replica whose learning rate was dropped has fewer
     finite: list[bool]  # false: the replica diverged
@@ -74,25 +74,27 @@ def train(
     cache: Path | None = None,
     device: torch.device | None = None,
     watch: Callable[[dict[int, Point]], None] = lambda _: None,
-    way: Way | None = None,
+    execution: Execution | None = None,
     chunk: int | None = None,
 ) -> Trained:
     """Train all replicas and choose the learning rate on validation.
 
-    watch: called after every evaluation with the new points, by replica. way: None lets the
+    watch: called after every evaluation with the new points, by replica. execution: None lets the
     rule choose. chunk: optimiser steps in a Lightning step, which changes speed alone; None: the
     usual.
     """
     device = device or torch.device("cpu")
-    way = way or way_for(job.plan, len(job.pairs), job.recipe.batch_size, device)
-    replicas = replicate([initialised(job, seed) for seed, _ in job.pairs], way, device)
+    execution = execution or choose_execution(
+        job.plan, len(job.pairs), job.recipe.batch_size, device
+    )
+    replicas = replicate([initialised(job, seed) for seed, _ in job.pairs], execution, device)
     module = CellModule(replicas, job.pairs, job.recipe, job.scale, watch).to(device)
     _fit(module, job, cache, device, chunk or CHUNK)
     finite = module.finite
     rate = selected_rate(job.pairs, module.curves, finite)
     selected = [i for i, (_, own) in enumerate(job.pairs) if own == rate]
-    winners = replicas.restricted(selected, module.best)
-    return Trained(way, module.curves, module.steps, finite, rate, selected, winners)
+    winners = replicas.select(selected, module.best)
+    return Trained(execution, module.curves, module.steps, finite, rate, selected, winners)
 
 
 def selected_rate(
@@ -121,7 +123,7 @@ def initialised(job: Job, seed: int) -> Model:
 def _fit(
     module: CellModule, job: Job, cache: Path | None, device: torch.device, chunk: int
 ) -> None:
-    chunks = Chunks(job.task, job.length, job.seeds, job.recipe, chunk)
+    chunks = StepGroups(job.task, job.length, job.seeds, job.recipe, chunk)
     batches = evaluation_batches(job.split(Split.VALIDATION, cache), len(job.pairs))
     validation: DataLoader[Batch] = DataLoader(batches, batch_size=None)  # type: ignore[arg-type]
     with warnings.catch_warnings():

@@ -59,7 +59,7 @@ def _answering(replicas: Replicas, decoding: Decoding) -> Callable[[Batch, Tenso
         return lambda _, predicted: predicted.argmax(-1)
     if decoding.method == "greedy":
         return lambda batch, _: closed(replicas.predict(batch, forced=False).argmax(-1), space)
-    models = [(cast(WritingModel, model), generator("decoding")) for model in alone(replicas)]
+    models = [(cast(WritingModel, model), generator("decoding")) for model in unstack(replicas)]
 
     def decoded(batch: Batch, _: Tensor) -> Tensor:
         given = batch.source, batch.source_mask, decoding
@@ -68,11 +68,11 @@ def _answering(replicas: Replicas, decoding: Decoding) -> Callable[[Batch, Tenso
     return decoded
 
 
-def alone(replicas: Replicas) -> list[Model]:
+def unstack(replicas: Replicas) -> list[Model]:
     """Each replica as a model that runs by itself; parameters are shared with the replicas."""
     models = [deepcopy(replicas.models[0]) for _ in range(len(replicas))]
     for row, model in enumerate(models):
-        replicas.lend(row, model)
+        replicas.bind_parameters(row, model)
         for module in model.modules():
             if isinstance(module, Mixer | Transducer):
                 module.stacked = False

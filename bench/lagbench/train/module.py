@@ -40,7 +40,7 @@ class Scale:
         return score(value, self.chance, self.optimum)
 
 
-class Chunks:
+class StepGroups:
     """Training batches of several seeds in chunks: lists of batches `(S, B, …)`.
 
     Every period between two evaluations is cut into equally many chunks, so that Lightning's
@@ -179,8 +179,8 @@ class CellModule(lightning.LightningModule):
         keep = [row for row, i in enumerate(self.live) if means[self.pairs[i][1]] >= least]
         if len(keep) == len(self.live):
             return
-        self.replicas = self.replicas.restricted(keep, self.replicas.flat.detach())
-        self.optimiser = self.optimiser.restricted(keep, self.replicas.flat)
+        self.replicas = self.replicas.select(keep, self.replicas.flat.detach())
+        self.optimiser = self.optimiser.select(keep, self.replicas.flat)
         self.rows, self.loss_sum = self.rows[keep], self.loss_sum[keep]
         self.live = [self.live[row] for row in keep]
         score = ReplicaScore(len(keep), self.replicas.space, self.scale.metric)

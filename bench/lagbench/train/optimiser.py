@@ -82,7 +82,7 @@ class ReplicaAdamW(Optimizer):
             self.clip_count += norms > self.clip
             grad.mul_((self.clip / (norms + 1e-6)).clamp(max=1.0)[:, None])
 
-    def restricted(self, rows: list[int], flat: Tensor) -> "ReplicaAdamW":
+    def select(self, rows: list[int], flat: Tensor) -> "ReplicaAdamW":
         """The optimiser of some of the rows, as it stands, for their own buffer `flat`."""
         some = ReplicaAdamW(
             flat, self.rates[rows], self.betas, self.weight_decay, self.clip, self.eps

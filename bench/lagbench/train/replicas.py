@@ -1,8 +1,8 @@
 """`R` models that train together: one flat buffer of parameters, run stacked or in turn.
 
-Stacked, the model runs once under `torch.func.vmap` over parameters `(R, …)`; in turn, it runs
+VmapReplicas, the model runs once under `torch.func.vmap` over parameters `(R, …)`; in turn, it runs
 once for each replica. Both give each replica the gradients of training alone. Which is faster is a
-rule of what is run (`way_for`), never a stopwatch's choice: the same trial must round the same way
+rule of what is run (`choose_execution`), never the clock: the same trial must round the same way
 twice.
 """
 
@@ -10,7 +10,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import replace
-from enum import StrEnum
 from functools import partial
 
 import torch
@@ -21,28 +20,22 @@ from torch.nn.functional import pad
 from lagbench.contract import Batch, Mixer, Transducer
 from lagbench.data.streams import select, tensors
 from lagbench.model.assembly import AlignedModel, Model, taken
+from lagbench.record import Execution
 from lagbench.spec.pairing import Plan
 from lagbench.train.objective import loss
 from lagbench.train.tape import LONGEST, Tapes
 
 
-class Way(StrEnum):
-    """How the replicas of a cell run."""
-
-    STACKED = "stacked"
-    IN_TURN = "in turn"
-
-
 class Replicas(ABC):
     """`R` models of one plan in one buffer `flat` `(R, P)`; `backward` sets `flat.grad`."""
 
-    way: Way
+    execution: Execution
 
     def __init__(self, models: Sequence[Model], device: torch.device) -> None:
         """models: initialised alike in shape; their parameters are copied into the buffer."""
         self.models = [model.to(device) for model in models]
         self.space = models[0].signature.target
-        rows = [side_by_side([p.detach() for p in model.parameters()]) for model in models]
+        rows = [flatten_parameters([p.detach() for p in model.parameters()]) for model in models]
         self.flat = torch.stack(rows).requires_grad_()
         signature = models[0].signature
         short = max(signature.steps, signature.target_steps) <= LONGEST
@@ -53,7 +46,7 @@ class Replicas(ABC):
         return self.flat.shape[0]
 
     @torch.no_grad()
-    def restricted(self, rows: Sequence[int], flat: Tensor) -> "Replicas":
+    def select(self, rows: Sequence[int], flat: Tensor) -> "Replicas":
         """Copies of some replicas, their parameters from the rows of another buffer `flat`."""
         copies = type(self)([deepcopy(self.models[0]) for _ in rows], flat.device)
         copies.flat.copy_(flat[list(rows)])
@@ -77,7 +70,7 @@ class Replicas(ABC):
         forced: feed targets back (teacher forcing) rather than the replica's own answers.
         """
 
-    def lend(self, row: int, model: Model) -> None:
+    def bind_parameters(self, row: int, model: Model) -> None:
         """Make the parameters of a model views of a row of the buffer."""
         views = self._views(row)
         for name, parameter in model.named_parameters():
@@ -86,7 +79,7 @@ class Replicas(ABC):
     def _views(self, row: int | slice) -> dict[str, Tensor]:
         """Each parameter by name: a view of one row of the buffer, or of all rows `(R, …)`.
 
-        Where `side_by_side` has laid it.
+        Where `flatten_parameters` has laid it.
         """
         views = {}
         start = 0
@@ -101,19 +94,19 @@ class Replicas(ABC):
         return loss(predicted, batch.target, batch.target_mask, self.space)
 
 
-class InTurn(Replicas):
+class LoopReplicas(Replicas):
     """Replicas that run one after another, each a module of its own."""
 
-    way = Way.IN_TURN
+    execution = Execution.LOOP
 
     def _bind(self) -> None:
         for row, model in enumerate(self.models):
-            self.lend(row, model)
+            self.bind_parameters(row, model)
         self.weights = [list(model.parameters()) for model in self.models]
 
     def backward(self, batches: Batch, rows: Tensor) -> Tensor:
         """As declared: one forward and backward pass for each replica."""
-        batches, steps = counted(batches, self.models[0])
+        batches, steps = keep_scored_steps(batches, self.models[0])
         found = []
         for model, weights, row in zip(self.models, self.weights, rows.tolist(), strict=True):
             batch, own = select(batches, row), [each[row] for each in steps]
@@ -129,7 +122,7 @@ class InTurn(Replicas):
         predicted = model(batch.source, batch.source_mask, batch.target, *steps)
         value = self._loss(predicted, batch)
         gradients = torch.autograd.grad(value, weights, materialize_grads=True)
-        return value.detach(), side_by_side(gradients)
+        return value.detach(), flatten_parameters(gradients)
 
     @torch.no_grad()
     def predict(self, batch: Batch, forced: bool) -> Tensor:
@@ -140,10 +133,10 @@ class InTurn(Replicas):
         )
 
 
-class Stacked(Replicas):
+class VmapReplicas(Replicas):
     """Replicas that run as one, under `torch.func.vmap`."""
 
-    way = Way.STACKED
+    execution = Execution.VMAP
 
     def _bind(self) -> None:
         for module in self.models[0].modules():
@@ -153,7 +146,7 @@ class Stacked(Replicas):
 
     def backward(self, batches: Batch, rows: Tensor) -> Tensor:
         """As declared: one forward and backward pass for all."""
-        batches, steps = counted(batches, self.models[0])
+        batches, steps = keep_scored_steps(batches, self.models[0])
         columns, own = tensors(select(batches, rows)), [each[rows] for each in steps]
         together = partial(self._together, columns, own)
         losses, self.flat.grad = self.tapes.run(together, [*columns.values(), *own])
@@ -169,7 +162,7 @@ class Stacked(Replicas):
         losses: Tensor = vmap(one)(self.leaves, columns, *steps)
         leaves = list(self.leaves.values())
         gradients = torch.autograd.grad(losses.sum(), leaves, materialize_grads=True)
-        return losses.detach(), side_by_side(gradients, len(self))
+        return losses.detach(), flatten_parameters(gradients, len(self))
 
     @torch.no_grad()
     def predict(self, batch: Batch, forced: bool) -> Tensor:
@@ -186,7 +179,7 @@ class Stacked(Replicas):
         return predicted
 
 
-def counted(batch: Batch, model: Model) -> tuple[Batch, tuple[Tensor, ...]]:
+def keep_scored_steps(batch: Batch, model: Model) -> tuple[Batch, tuple[Tensor, ...]]:
     """The batch with its counted targets alone, and their steps `(…, K)`: nobody asks for the rest.
 
     `K` is the most that an example has. The batch as it was, and no steps: where more than half of
@@ -203,7 +196,7 @@ def counted(batch: Batch, model: Model) -> tuple[Batch, tuple[Tensor, ...]]:
     return replace(batch, target=target, target_mask=mask, lag=None), (steps,)
 
 
-def side_by_side(tensors: Sequence[Tensor], *replicas: int) -> Tensor:
+def flatten_parameters(tensors: Sequence[Tensor], *replicas: int) -> Tensor:
     """Tensors, each flattened, in one row, or in a row for each of `R` replicas: `(R, P)`.
 
     Each begins at an even place, so that an author may read pairs of numbers as complex ones.
@@ -212,21 +205,21 @@ def side_by_side(tensors: Sequence[Tensor], *replicas: int) -> Tensor:
     return torch.cat([pad(each, (0, 1)) if each.shape[-1] % 2 else each for each in flat], dim=-1)
 
 
-def replicate(models: Sequence[Model], way: Way, device: torch.device) -> Replicas:
+def replicate(models: Sequence[Model], execution: Execution, device: torch.device) -> Replicas:
     """The models as replicas that run in the given way."""
-    return {Way.STACKED: Stacked, Way.IN_TURN: InTurn}[way](models, device)
+    return {Execution.VMAP: VmapReplicas, Execution.LOOP: LoopReplicas}[execution](models, device)
 
 
-def way_for(plan: Plan, replicas: int, batch: int, device: torch.device) -> Way:
+def choose_execution(plan: Plan, replicas: int, batch: int, device: torch.device) -> Execution:
     """The faster way to run so many replicas, by a rule that the core's family states.
 
     `Architecture.stack_limit` is the largest `B * T` at which a stack was measured to be faster on
     a CPU. On a GPU, where a step is many launches of little work, a stack always is.
     """
     if replicas == 1:
-        return Way.IN_TURN
+        return Execution.LOOP
     if device.type != "cpu":
-        return Way.STACKED
+        return Execution.VMAP
     limit = plan.architecture.stack_limit
     steps = batch * max(plan.signature.steps, plan.signature.target_steps)
-    return Way.STACKED if limit is None or steps <= limit else Way.IN_TURN
+    return Execution.VMAP if limit is None or steps <= limit else Execution.LOOP

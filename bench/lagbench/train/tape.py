@@ -287,7 +287,7 @@ def _share(tensor: Tensor, made: list[Tensor]) -> bool:
 
 
 def _retyped(source: Tensor, made: list[Tensor]) -> bool:
-    """Whether views read their memory in another way, which shape and strides do not tell."""
+    """Whether views read their memory in another execution, which shape and strides do not tell."""
     return any(
         (each.dtype, each.is_conj(), each.is_neg())
         != (source.dtype, source.is_conj(), source.is_neg())

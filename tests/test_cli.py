@@ -89,7 +89,7 @@ REFUSED = RECORD.model_copy(
     update={
         "trial": "two",
         "architecture": "bilstm",
-        "status": Status.SKIPPED,
+        "status": Status.UNSUPPORTED,
         "reason": "it reads ahead",
         "selected": False,
         "score": None,
@@ -277,7 +277,7 @@ def test_pairs():
         "architecture": "gru", "task": "running_parity", "status": "ok", "plan": "step",
         "reason": None,
     }  # fmt: skip
-    assert (bilstm["status"], bilstm["plan"]) == ("skipped", None)
+    assert (bilstm["status"], bilstm["plan"]) == ("unsupported", None)
     assert bilstm["reason"].startswith("it reads ahead")
     assert "it reads ahead" in invoke("pairs", *chosen)
 
@@ -287,9 +287,9 @@ def test_pairs_are_all_answered():
     assert len(answers) == len(registry.architectures()) * len(registry.tasks())
     for answer in answers:
         assert list(answer) == ["architecture", "task", "status", "plan", "reason"]
-        assert answer["status"] in ("ok", "skipped")
-        assert (answer["plan"] is None) == (answer["status"] == "skipped")
-        assert bool(answer["reason"]) == (answer["status"] == "skipped")
+        assert answer["status"] in ("ok", "unsupported")
+        assert (answer["plan"] is None) == (answer["status"] == "unsupported")
+        assert bool(answer["reason"]) == (answer["status"] == "unsupported")
 
 
 # --- check ------------------------------------------------------------------------------------

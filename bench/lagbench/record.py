@@ -1,6 +1,6 @@
 """What a run leaves: one `Record` a trial, one `Throughput` a cell, one `Run` a folder.
 
-What the claims time beside that are `Paces`.
+What the claims time beside that are `StepTimes`.
 
 They are written as JSON, whole or not at all, and every table and picture is derived from them.
 A key unknown to a model, or a `format` of another number, is an error: see `lagbench.run.store`.
@@ -11,8 +11,8 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-FORMAT: Final = 1
-ALONE = 0.5  # cores that others may keep busy beside a measurement; a process that computes: one
+FORMAT: Final = 2
+MAX_BACKGROUND_CORES = 0.5  # that other processes may keep busy during a measurement
 
 Key = Annotated[str, Field(pattern=r"^[\w-]+$")]  # a hash, which names a file
 
@@ -21,7 +21,7 @@ class Status(StrEnum):
     """How a trial ended."""
 
     OK = "ok"
-    SKIPPED = "skipped"  # the architecture cannot run the task; the reason says why
+    UNSUPPORTED = "unsupported"  # the architecture cannot run the task; the reason says why
     DIVERGED = "diverged"  # its loss left the finite numbers; its neighbours went on
     TIMEOUT = "timeout"
     OUT_OF_MEMORY = "out_of_memory"
@@ -49,7 +49,7 @@ class Point(_Frozen):
     validation_metric: float  # in the task's metric
     validation_score: float  # 0 is chance, 1 is the optimum
     gradient_norm: float  # mean before clipping, since the point before
-    clipped: float  # share of steps whose gradient was clipped, since the point before
+    clip_fraction: float  # share of steps whose gradient was clipped, since the point before
 
 
 class ProbeValue(_Frozen):
@@ -74,7 +74,7 @@ class AttentionMap(_Frozen):
 class Record(_Frozen):
     """One trial: what decided it, how it ended, what it reached. None: not measured."""
 
-    format: Literal[1] = FORMAT
+    format: Literal[2] = FORMAT
     suite: str
     trial: Key  # hash of all that decides the trial
     cell: Key  # hash shared by the trials that trained together
@@ -97,7 +97,7 @@ class Record(_Frozen):
     metric: str
     chance: float
     optimum: float
-    way: str | None = None  # "stacked" or "in turn"
+    execution: str | None = None  # "vmap" or "loop"
     parameters: int | None = None
     width: int | None = None
     budget_error: float | None = None  # (what it has - the budget) / the budget
@@ -111,7 +111,7 @@ class Record(_Frozen):
     exact_match: float | None = None  # share of examples with every counted target right
     score: float | None = None  # on test: (metric - chance) / (optimum - chance)
     gradient_norm: float | None = None
-    clipped: float | None = None
+    clip_fraction: float | None = None
     gradient_half_life: float | None = None  # steps back that halve the gradient; inf: none do
     gradient_half_life_fit: float | None = None  # R² of the exponential that it is read off
     influence_reach: float | None = None  # lag up to which influence is half of the oracle's
@@ -122,12 +122,12 @@ class Record(_Frozen):
     device: str
     curve: tuple[Point, ...] = ()
     probes: tuple[ProbeValue, ...] = ()
-    refused_probes: dict[str, str] = Field(default_factory=dict)  # why a probe measured nothing
+    unsupported_probes: dict[str, str] = Field(default_factory=dict)  # why a probe measured nothing
     attention_maps: tuple[AttentionMap, ...] = ()
     deep_probes: tuple[str, ...] = ()  # whose values come from `lagbench probe --deep`
 
     @property
-    def place(self) -> tuple[str, str, int]:
+    def cell_id(self) -> tuple[str, str, int]:
         """Where its cell stands in a table."""
         return self.architecture, self.task, self.length
 
@@ -135,7 +135,7 @@ class Record(_Frozen):
 class Throughput(_Frozen):
     """Speed of one untrained model of a cell's size, measured apart from training."""
 
-    format: Literal[1] = FORMAT
+    format: Literal[2] = FORMAT
     architecture: str
     task: str
     length: int
@@ -162,10 +162,10 @@ class Throughput(_Frozen):
     @property
     def alone(self) -> bool | None:
         """Whether other processes kept less than half a core busy meanwhile; None: not known."""
-        return None if self.other_cores is None else self.other_cores < ALONE
+        return None if self.other_cores is None else self.other_cores < MAX_BACKGROUND_CORES
 
 
-class Pace(_Frozen):
+class StepTime(_Frozen):
     """How long a training step takes for each token that it reads, timed round by round."""
 
     architecture: str
@@ -179,18 +179,18 @@ class Pace(_Frozen):
     device: str
 
 
-class Paces(_Frozen):
+class StepTimes(_Frozen):
     """The timings of one sitting, taken in turn."""
 
-    format: Literal[1] = FORMAT
-    paces: tuple[Pace, ...]
+    format: Literal[2] = FORMAT
+    step_times: tuple[StepTime, ...]
     other_cores: float  # how many cores other processes kept busy meanwhile
 
 
 class Run(_Frozen):
     """How a folder of results came about."""
 
-    format: Literal[1] = FORMAT
+    format: Literal[2] = FORMAT
     suite: str
     description: str
     command: str

@@ -9,7 +9,7 @@ from lagbench import registry
 from lagbench.claims.claim import Claim
 from lagbench.claims.conduct import experiments, shapes
 from lagbench.claims.evidence import Evidence
-from lagbench.record import Pace, Paces, ProbeValue, Record, Run, Status
+from lagbench.record import ProbeValue, Record, Run, Status, StepTime, StepTimes
 from lagbench.run.store import Store
 from lagbench.spec.suite import cells
 
@@ -34,7 +34,7 @@ def _evidence(
     score: Scores = lambda record: 0.0,
     probes: Callable[[Record], list[ProbeValue]] = lambda record: [],
     parameters: Callable[[Record], int] = lambda record: 1000,
-    seconds: Callable[[Pace], float] = lambda pace: 1.0,
+    seconds: Callable[[StepTime], float] = lambda step_time: 1.0,
 ) -> Evidence:
     """All records of the claim's experiments; seeds differ by a thousandth."""
     records = {
@@ -63,7 +63,9 @@ def stored(tmp_path) -> Callable[[Evidence], Path]:
             store = Store(tmp_path / name)
             store.write(records)
             store.write_run(_run(name, records))
-        Store(tmp_path).write_paces(Paces(paces=tuple(evidence.paces), other_cores=0.25))
+        Store(tmp_path).write_step_times(
+            StepTimes(step_times=tuple(evidence.step_times), other_cores=0.25)
+        )
         return tmp_path
 
     return keep
@@ -85,7 +87,7 @@ def _run(name, records):
 
 
 def _record(cell, seed):
-    bare = _bare(*cell.place, seed)
+    bare = _bare(*cell.cell_id, seed)
     recipe = cell.recipe.model_dump(mode="json")
     return bare.model_copy(
         update={"trial": f"{cell.key}-{seed}", "cell": cell.key, "recipe": recipe}
@@ -131,7 +133,7 @@ def _scored(record, score, probes, parameters):
 
 
 def _pace(shape, seconds):
-    bare = Pace(
+    bare = StepTime(
         architecture=shape.architecture,
         task="recall",
         length=shape.length,

@@ -69,11 +69,11 @@ def sizes(record):
     return {"ngram:n=1": 100, "ngram:n=3,table=100000": 40000}.get(record.architecture, 1000)
 
 
-def waits(pace):
+def waits(step_time):
     """A step of a recurrence takes as long whatever stands beside it; a GRU's, three quarters."""
-    if pace.architecture == "transformer":
+    if step_time.architecture == "transformer":
         return 5.0
-    return (3.0 if pace.architecture == "gru" else 4.0) / pace.batch
+    return (3.0 if step_time.architecture == "gru" else 4.0) / step_time.batch
 
 
 SUPPORTING = {

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from lagbench.claims import CLAIMS, conduct
 from lagbench.claims.evidence import Evidence
 from lagbench.cli import app
-from lagbench.record import Pace
+from lagbench.record import StepTime
 
 SIXTH = CLAIMS[5]
 TINY = shlex.split(
@@ -97,7 +97,7 @@ def test_experiments_are_run_once_and_judged(tmp_path):
     assert (row["claim"], row["seeds"]) == (6, 2)
     assert "4 cells to train" in told.stderr
     assert (out / "future" / "report.html").is_file()
-    assert not (out / "paces.json").exists()  # it compares no times
+    assert not (out / "step_times.json").exists()  # it compares no times
     again = invoke(*TINY, "--out", out, "--json")
     assert again.stdout == told.stdout
     assert "0 cells to train, 4 there already" in again.stderr
@@ -106,17 +106,17 @@ def test_experiments_are_run_once_and_judged(tmp_path):
 def test_times_are_taken_once_where_a_claim_needs_them(tmp_path, monkeypatch):
     taken = []
 
-    def paces(shapes, rounds, device):
+    def step_times(shapes, rounds, device):
         taken.append(rounds)
         return [
-            Pace(
+            StepTime(
                 **vars(shape), task="recall", parameters=1, seconds_per_token=(1e-6,) * rounds,
                 torch="2", device=device,
             )
             for shape in shapes
         ]  # fmt: skip
 
-    monkeypatch.setattr(conduct, "paces", paces)
+    monkeypatch.setattr(conduct, "step_times", step_times)
     conduct.time_models([SIXTH], tmp_path)
     assert taken == []
     for _ in range(2):

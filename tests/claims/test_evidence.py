@@ -15,7 +15,7 @@ from lagbench.claims.evidence import (
     time_per_token,
 )
 from lagbench.cost.step_time import Shape
-from lagbench.record import Pace, ProbeValue
+from lagbench.record import ProbeValue, StepTime
 
 AT = "gru", "recall", 16
 SHAPE = Shape("gru", length=16, batch=4, width=8)
@@ -91,7 +91,7 @@ def test_over_lengths_takes_seeds_that_have_them_all(record):
 
 
 def test_timings_are_read_by_shape():
-    timed = Pace(
+    timed = StepTime(
         architecture="gru",
         task="recall",
         length=16,

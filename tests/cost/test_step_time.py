@@ -4,13 +4,13 @@ import pytest
 
 from lagbench import registry
 from lagbench.contract import UserError
-from lagbench.cost.step_time import Shape, paces
+from lagbench.cost.step_time import Shape, step_times
 
 
 def test_every_shape_has_a_value_a_round():
     registry.discover()
     shapes = [Shape("gru", 4, 3, width=8), Shape("transformer", 6, 2, width=8)]
-    found = paces(shapes, 2, "a processor")
+    found = step_times(shapes, 2, "a processor")
     assert [(one.architecture, one.length, one.batch) for one in found] == [
         ("gru", 4, 3),
         ("transformer", 6, 2),
@@ -25,4 +25,4 @@ def test_every_shape_has_a_value_a_round():
 def test_what_cannot_run_is_said():
     registry.discover()
     with pytest.raises(UserError, match="conv_lstm cannot be timed"):
-        paces([Shape("conv_lstm", 4, 1, width=8)], 1, "a processor")
+        step_times([Shape("conv_lstm", 4, 1, width=8)], 1, "a processor")

@@ -225,7 +225,7 @@ def run_once(out: Path) -> Path:
     chosen = load(str(suite), ["recipe.steps=20", "seeds=1"])
     chosen = selected(chosen, Selection(("gru", "rnn"), ("recall",), (4,)))
     with patch.object(runner, "measure", _made_up):
-        runner.run(runner.Order(chosen, out, Inline(), Tracking("disabled")), runner.Watcher())
+        runner.run(runner.RunConfig(chosen, out, Inline(), Tracking("disabled")), runner.Watcher())
     return out
 
 
@@ -233,7 +233,7 @@ def _made_up(cells: Iterable[Cell], store: Store, *_: object) -> None:
     rates = dict.fromkeys(("train_tokens_per_second", "inference_tokens_per_second"), 1e5)
     shares = dict.fromkeys(("train_relative", "inference_relative", "other_cores"), 0.25)
     for cell in cells:
-        at = dict(zip(("architecture", "task", "length"), cell.place, strict=True))
+        at = dict(zip(("architecture", "task", "length"), cell.cell_id, strict=True))
         made_up = Throughput(**at, **rates, **shares, batch=1, tokens_per_example=1, device="none")
         store.write_throughput(cell, made_up)
 

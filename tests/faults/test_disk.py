@@ -14,7 +14,7 @@ from lagbench.contract import UserError
 from lagbench.record import Record
 from lagbench.run.executors.inline import Inline
 from lagbench.run.lock import held
-from lagbench.run.runner import Order, Watcher, run
+from lagbench.run.runner import RunConfig, Watcher, run
 from lagbench.spec.suite import Selection, load, selected
 from lagbench.tracking import Tracking
 
@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 
 def order(suite, out):
     chosen = selected(load(str(suite)), Selection(("gru", "bag_of_words"), ("recall",), (4,)))
-    return Order(chosen, out, Inline(), Tracking("disabled", out))
+    return RunConfig(chosen, out, Inline(), Tracking("disabled", out))
 
 
 def trained(out):

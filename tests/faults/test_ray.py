@@ -7,7 +7,7 @@ import psutil
 import pytest
 
 from lagbench.run.executors.inline import Inline
-from lagbench.run.runner import Order, Watcher, run
+from lagbench.run.runner import RunConfig, Watcher, run
 from lagbench.spec.suite import Selection, load, selected
 from lagbench.tracking import Tracking
 from tests.faults.command import ROOT, Command, wait
@@ -39,7 +39,7 @@ def run_on(cluster, suite, out, names, plugin, watcher=None):
 
     chosen = selected(load(str(suite)), Selection(names, ("recall",), (4,)))
     for name, executor in (("ray", Cluster(cluster.address)), ("here", Inline())):
-        order = Order(chosen, out / name, executor, Tracking("disabled"), plugins=(plugin,))
+        order = RunConfig(chosen, out / name, executor, Tracking("disabled"), plugins=(plugin,))
         run(order, watcher or Watcher())
         watcher = None
     return decided(out / "ray"), decided(out / "here")

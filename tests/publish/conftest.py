@@ -6,7 +6,7 @@ import pytest
 
 from lagbench.publish.records import Published
 from lagbench.run.executors.inline import Inline
-from lagbench.run.runner import Order, Watcher, run
+from lagbench.run.runner import RunConfig, Watcher, run
 from lagbench.run.store import Store
 from lagbench.spec.suite import Selection, load, selected
 from lagbench.tracking import Tracking
@@ -20,7 +20,10 @@ def finished(tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("run") / "out"
     names = Selection(architectures=("gru", "bilstm"), tasks=("copy",), lengths=(3,))
     suite = selected(load(str(TINY)), names)
-    run(Order(suite, out, Inline(), Tracking("disabled"), command=("lagbench", "run")), Watcher())
+    run(
+        RunConfig(suite, out, Inline(), Tracking("disabled"), command=("lagbench", "run")),
+        Watcher(),
+    )
     return out
 
 

@@ -116,10 +116,10 @@ def test_claims_are_judged_again_by_the_records_of_their_experiments(finished, t
         shutil.copytree(finished, claims / name)
         run = json.loads((finished / "run.json").read_text()) | {"suite": f"claims/{name}"}
         (claims / name / "run.json").write_text(json.dumps(run))
-    (claims / "paces.json").write_text('{"paces": [], "other_cores": 0.25}')
+    (claims / "step_times.json").write_text('{"step_times": [], "other_cores": 0.25}')
     assert publish([finished, claims], copy) == [copy / "tiny", copy / "claims"]
     assert {path.name for path in (copy / "claims").iterdir()} == {
-        "claim_parts.csv", "claims.csv", "memory", "paces.json", "report.md", "space",
+        "claim_parts.csv", "claims.csv", "memory", "step_times.json", "report.md", "space",
     }  # fmt: skip
     assert "claims/memory, claims/space" in (copy / "claims" / "report.md").read_text()
     page = (copy / "README.md").read_text()

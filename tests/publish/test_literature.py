@@ -13,7 +13,7 @@ from lagbench.spec.suite import cells, load
 
 @pytest.mark.parametrize("suite", sorted({row.suite for row in rows()}))
 def test_every_row_is_of_a_cell_that_its_suite_has(suite):
-    places = {cell.place for cell in cells(load(suite))}
+    places = {cell.cell_id for cell in cells(load(suite))}
     for row in rows():
         if row.suite == suite:
             assert (row.architecture, row.task, row.length) in places

@@ -22,7 +22,7 @@ def suite(published):
         for name, scores in BLOCKS.items()
         for task, score in zip(("first", "second"), scores, strict=True)
     ]  # fmt: skip
-    refused = {"architecture": "d", "task": "second", "status": Status.SKIPPED, "score": None}
+    refused = {"architecture": "d", "task": "second", "status": Status.UNSUPPORTED, "score": None}
     found.append(model.model_copy(update=refused))
     return replace(published, records=tuple(found), throughputs=())
 

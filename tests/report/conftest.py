@@ -126,7 +126,7 @@ def _curve(score: float) -> Iterable[Point]:
             validation_metric=score,
             validation_score=score * step / 800,
             gradient_norm=0.7,
-            clipped=0.1,
+            clip_fraction=0.1,
         )
 
 

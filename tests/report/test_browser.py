@@ -11,7 +11,7 @@ from scipy.stats import gmean
 from lagbench.record import Record, Run
 from lagbench.report.page import write_report
 from lagbench.run.executors.inline import Inline
-from lagbench.run.runner import Order, Watcher, run
+from lagbench.run.runner import RunConfig, Watcher, run
 from lagbench.spec.suite import load
 from lagbench.tracking import Tracking
 from tests.report.browser import DRAWN, Page, chromium, executable
@@ -48,7 +48,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The report of a real run."""
     out = tmp_path_factory.mktemp("a run") / "out"
     suite = load(str(Path(__file__).parents[1] / "suites" / "tiny.toml"))
-    run(Order(suite=suite, out=out, executor=Inline(), tracking=Tracking("disabled")), Watcher())
+    run(
+        RunConfig(suite=suite, out=out, executor=Inline(), tracking=Tracking("disabled")), Watcher()
+    )
     return out
 
 
@@ -242,7 +244,7 @@ def test_names_with_markup_are_text(
     assert name not in browser.tell(NAMED)
 
 
-@pytest.mark.parametrize("status", ["none", "failed", "skipped"])
+@pytest.mark.parametrize("status", ["none", "failed", "unsupported"])
 def test_a_run_without_scores_opens(
     browser: Page, tmp_path: Path, run_of_cells: Run, record: Any, status: str
 ) -> None:

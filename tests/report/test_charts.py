@@ -74,7 +74,7 @@ def test_a_legend_names_those_that_are_drawn(record: Any) -> None:
     records = [
         record(architecture="a", task="one", score=0.5, curve=[]),
         record(architecture="b", score=0.5),
-        record(architecture="c", status="skipped", selected=False, reason="no"),
+        record(architecture="c", status="unsupported", selected=False, reason="no"),
     ]
     score = next(figures(derive(records, [])))
     assert [set(scale) for scale in colours(score.specification)] == [{"a", "b"}] * 4
@@ -82,7 +82,7 @@ def test_a_legend_names_those_that_are_drawn(record: Any) -> None:
 
 def test_looks_differ_for_hundreds_and_do_not_hang_on_the_refused(record: Any) -> None:
     scored = [record(architecture=f"scored_{index}", score=0.5) for index in range(300)]
-    refused = record(architecture="a", status="skipped", selected=False, reason="no")
+    refused = record(architecture="a", status="unsupported", selected=False, reason="no")
     alone = looks(derive(scored, []).summary)
     assert len(set(alone.values())) == 300
     together = looks(derive([*scored, refused], []).summary)
@@ -110,7 +110,7 @@ def test_tasks_that_differ_in_signs_alone_have_files_of_their_own(grid: list[Rec
     assert all(re.fullmatch(r"[a-z0-9_]+", name) for name in found)
 
 
-@pytest.mark.parametrize("status", ["failed", "diverged", "skipped"])
+@pytest.mark.parametrize("status", ["failed", "diverged", "unsupported"])
 def test_nothing_is_drawn_without_scores(record: Any, throughput: Any, status: str) -> None:
     records = [record(status=status, selected=False, reason="why")]
     assert not list(figures(derive(records, [])))

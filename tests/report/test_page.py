@@ -51,7 +51,7 @@ def written(out: Path, run: Run, records: list[Record], throughputs: Any = ()) -
 def hostile(record: Any) -> list[Record]:
     names = {"architecture": HOSTILE, "task": HOSTILE}
     failed = {"status": Status.FAILED, "selected": False, "reason": f"{HOSTILE}\n{HOSTILE}"}
-    refused = {"status": Status.SKIPPED, "selected": False, "reason": HOSTILE}
+    refused = {"status": Status.UNSUPPORTED, "selected": False, "reason": HOSTILE}
     return [
         record(**names, score=0.9, recipe={HOSTILE: HOSTILE}),
         record(**names, length=32, **failed),

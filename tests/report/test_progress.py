@@ -15,7 +15,7 @@ def curve(*scores):
     return tuple(
         Point(
             step=step, examples=64 * step, train_loss=0, validation_loss=0, validation_metric=0,
-            validation_score=score, gradient_norm=0, clipped=0,
+            validation_score=score, gradient_norm=0, clip_fraction=0,
         )
         for step, score in zip(STEPS, scores, strict=False)
     )  # fmt: skip
@@ -138,7 +138,7 @@ def test_whose_price_is_not_known_is_left_out(pair):
 
 
 def test_nothing_trained_is_no_row(record):
-    refused = [record(status=Status.SKIPPED, selected=False)]
+    refused = [record(status=Status.UNSUPPORTED, selected=False)]
     found = progress(refused, [])
     assert found.empty
     assert efforts(found, refused).empty

@@ -10,7 +10,7 @@ from lagbench.report.tables import derive
 
 
 def test_scores_stand_by_task_and_length_the_best_first(grid: list[Record], record: Any) -> None:
-    refused = record(architecture="z", status=Status.SKIPPED, selected=False, reason="no")
+    refused = record(architecture="z", status=Status.UNSUPPORTED, selected=False, reason="no")
     adding, recall = sections.scores(derive([*grid, refused], []).summary)
     assert (adding.task, recall.task) == ("adding", "recall")
     assert [rows[0].length for rows in recall.lengths] == [16, 32, 64, 128]
@@ -47,7 +47,7 @@ def test_endings(record: Any) -> None:
 
 def test_equal_refusals_and_failures_share_a_row(record: Any) -> None:
     refused = [
-        record(length=length, status=Status.SKIPPED, selected=False, reason="it looks ahead")
+        record(length=length, status=Status.UNSUPPORTED, selected=False, reason="it looks ahead")
         for length in (128, 16, 32)
     ]
     failed = [

@@ -171,7 +171,7 @@ def test_influence_stands_beside_the_oracles(grid: list[Record]) -> None:
 def test_seconds_are_examples_at_the_measured_speed(record: Any, throughput: Any) -> None:
     point = Point(
         step=10, examples=640, train_loss=1, validation_loss=1, validation_metric=0.5,
-        validation_score=0.5, gradient_norm=1, clipped=0,
+        validation_score=0.5, gradient_norm=1, clip_fraction=0,
     )  # fmt: skip
     records = [record(score=0.5, curve=(point,)), record(length=32, score=0.5, curve=(point,))]
     speed = throughput(tokens_per_example=16, train_tokens_per_second=2000.0)

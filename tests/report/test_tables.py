@@ -134,7 +134,7 @@ def test_a_length_without_a_score_ends_what_is_known(record: Any) -> None:
 def test_a_refused_length_is_left_out_of_the_horizon(record: Any) -> None:
     records = [
         record(length=16, score=0.75),
-        record(length=32, status=Status.SKIPPED, selected=False, reason="even lengths alone"),
+        record(length=32, status=Status.UNSUPPORTED, selected=False, reason="even lengths alone"),
         record(length=64, score=0.25),
     ]
     found = derive(records, [])

@@ -73,7 +73,7 @@ def test_where_nothing_is_learned_there_is_no_window(window):
 
 
 def test_what_was_not_trained_has_no_row(record):
-    assert windows(trials([record(status=Status.SKIPPED, selected=False)], [])).empty
+    assert windows(trials([record(status=Status.UNSUPPORTED, selected=False)], [])).empty
 
 
 def test_where_seeds_tuned_the_rate_theirs_are_the_scores_that_count(record):

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from lagbench.run.executor import Setup
+from lagbench.run.executor import WorkerConfig
 from lagbench.run.executors import forkserver
 from lagbench.run.executors.worker import Worker
-from lagbench.run.failures import Setting
+from lagbench.run.failures import CellContext
 from lagbench.tracking import Tracking
 
 ROOT = Path(__file__).parents[2]
@@ -23,7 +23,7 @@ def employ():
     workers = []
 
     def start():
-        setup = Setup(Setting("one", None), Tracking("disabled"))
+        setup = WorkerConfig(CellContext("one", None), Tracking("disabled"))
         workers.append(Worker(setup, None, lambda _: None))
         return workers[-1]
 

@@ -7,7 +7,7 @@ import pytest
 
 from lagbench import registry
 from lagbench.contract import Architecture
-from lagbench.run.cell import Setting, run_cell
+from lagbench.run.cell import CellContext, run_cell
 from lagbench.run.estimate import Outcome, foreseen, in_words, outlook
 from lagbench.run.plan import expected
 from lagbench.run.store import Glance, Store
@@ -21,7 +21,7 @@ def todo():
 
 def test_each_cell_trains_or_is_refused_with_its_reason(todo, tmp_path):
     found = list(expected(todo, Store(tmp_path)))
-    assert [(one.architecture, one.task, one.length) for one in found] == [c.place for c in todo]
+    assert [(one.architecture, one.task, one.length) for one in found] == [c.cell_id for c in todo]
     refused = {(o.architecture, o.task): o.reason for o in found if o.outcome is Outcome.REFUSED}
     assert set(refused) == {("bilstm", "copy")}
     assert "reads ahead" in refused["bilstm", "copy"]
@@ -34,7 +34,7 @@ def test_each_cell_trains_or_is_refused_with_its_reason(todo, tmp_path):
 def test_what_it_says_of_a_model_is_what_is_trained(todo, tmp_path):
     cell = todo[0]
     (before,) = expected([cell], Store(tmp_path))
-    records = run_cell(cell, Setting("tiny", None))
+    records = run_cell(cell, CellContext("tiny", None))
     assert {(r.width, r.parameters, r.steps) for r in records} == {
         (before.width, before.parameters, before.steps)
     }
@@ -42,7 +42,7 @@ def test_what_it_says_of_a_model_is_what_is_trained(todo, tmp_path):
 
 def test_what_is_there_already_costs_nothing(todo, tmp_path):
     store = Store(tmp_path)
-    store.write(run_cell(todo[0], Setting("tiny", None)))
+    store.write(run_cell(todo[0], CellContext("tiny", None)))
     (found,) = expected([todo[0]], store)
     assert (found.outcome, found.seconds) == (Outcome.PRESENT, None)
 
@@ -53,7 +53,7 @@ def test_what_is_known_without_a_model_is_what_is_expected(todo, tmp_path):
 
 
 def test_tokens_are_those_that_all_trials_read(todo):
-    tokens = {cell.place: foreseen(cell).tokens for cell in todo}
+    tokens = {cell.cell_id: foreseen(cell).tokens for cell in todo}
     assert tokens["gru", "recall", 4] == 4 * 8 * 4 * 4  # trials × steps × batch × source
     assert tokens["gru", "copy", 3] == 4 * 8 * 4 * (3 + 3)  # it reads what it writes, too
     assert tokens["bilstm", "copy", 3] is None
@@ -98,7 +98,7 @@ def test_what_cannot_be_built_is_told_and_costs_no_other(tiny, tmp_path):
 
 
 def test_a_glance_leaves_what_is_damaged_where_it_is(todo, tmp_path):
-    records = run_cell(todo[0], Setting("tiny", None))
+    records = run_cell(todo[0], CellContext("tiny", None))
     Store(tmp_path).write(records)
     damaged = tmp_path / "trials" / records[0].trial / "result.json"
     damaged.write_text("{")

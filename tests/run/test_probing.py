@@ -12,7 +12,7 @@ from lagbench.cli import app
 from lagbench.contract import UserError
 from lagbench.run.executors.inline import Inline
 from lagbench.run.probing import probe, restored
-from lagbench.run.runner import Order, Watcher, run
+from lagbench.run.runner import RunConfig, Watcher, run
 from lagbench.run.store import Store
 from lagbench.spec.suite import Selection, cells, load, selected
 from lagbench.tracking import Tracking
@@ -28,7 +28,7 @@ class Recorder(Watcher):
         self.without_weights = count
 
     def finished(self, done):
-        self.trained.append(done.cell.place)
+        self.trained.append(done.cell.cell_id)
 
 
 def suite_of(tiny, changes=(), architectures=("gru", "rnn"), lengths=(8,)):
@@ -37,7 +37,7 @@ def suite_of(tiny, changes=(), architectures=("gru", "rnn"), lengths=(8,)):
 
 def ran(suite, out):
     recorder = Recorder()
-    run(Order(suite=suite, out=out, executor=Inline(), tracking=Tracking("disabled")), recorder)
+    run(RunConfig(suite=suite, out=out, executor=Inline(), tracking=Tracking("disabled")), recorder)
     return recorder
 
 
@@ -191,4 +191,4 @@ def test_the_command_prints_what_was_found_and_why_nothing_was(kept, copy):
     for row in found:
         record = known[row["architecture"], row["seed"]]
         assert row["influence_reach"] == record.influence_reach
-        assert row["refused"] == record.refused_probes
+        assert row["refused"] == record.unsupported_probes

@@ -14,7 +14,7 @@ import pytest
 from lagbench.record import Run, Status
 from lagbench.run.executors.inline import Inline
 from lagbench.run.executors.local import Local
-from lagbench.run.runner import Order, Watcher, rewrite, run, trained
+from lagbench.run.runner import RunConfig, Watcher, rewrite, run, trained
 from lagbench.run.store import Store
 from lagbench.spec.suite import Selection, cells, load, selected
 from lagbench.tracking import Tracking
@@ -36,11 +36,11 @@ class Recorder(Watcher):
         self.events.append(event)
 
     def finished(self, done):
-        self.trained.append(done.cell.place)
+        self.trained.append(done.cell.cell_id)
 
 
 def order(suite, out, **changes):
-    return Order(**{
+    return RunConfig(**{
         "suite": suite, "out": out, "executor": Inline(), "tracking": Tracking("disabled"),
         **changes,
     })  # fmt: skip
@@ -64,8 +64,8 @@ def test_every_trial_is_a_row(finished):
     assert len(rows) == 9 * 4
     assert len(recorder.trained) == 9
     assert isinstance(report, Run)
-    assert set(rows.status) == {"ok", "skipped"}
-    skipped = rows[rows.status == "skipped"]
+    assert set(rows.status) == {"ok", "unsupported"}
+    skipped = rows[rows.status == "unsupported"]
     assert set(zip(skipped.architecture, skipped.task, strict=True)) == {("bilstm", "copy")}
     assert skipped.reason.str.contains("reads ahead").all()
     trained = rows[rows.status == "ok"]
@@ -98,7 +98,7 @@ def test_all_files_are_there(finished):
 
 def test_what_it_tells_while_it_goes_on(finished):
     _, _, _, recorder = finished
-    heard = [event for event in recorder.events if event.place == ("gru", "recall", 8)]
+    heard = [event for event in recorder.events if event.cell_id == ("gru", "recall", 8)]
     assert [len(event.points) for event in heard] == [0, 4, 4]
     assert [next(iter(event.points.values())).step for event in heard[1:]] == [4, 8]
 

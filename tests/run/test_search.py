@@ -20,8 +20,8 @@ from lagbench.record import Status
 from lagbench.run.cell import run_cell
 from lagbench.run.executor import Finished
 from lagbench.run.executors.inline import Inline
-from lagbench.run.failures import Setting, ended
-from lagbench.run.runner import Order
+from lagbench.run.failures import CellContext, ended
+from lagbench.run.runner import RunConfig
 from lagbench.run.space import configured, space
 from lagbench.run.store import Store
 from lagbench.spec.suite import Selection, cells, load, selected
@@ -65,7 +65,7 @@ def pretended(cell):
             "validation_score": score - (one.learning_rate == cell.rates[0]),
             "score": -score,
         })
-        for one in ended(cell, Setting("tiny", None), Status.OK, "")
+        for one in ended(cell, CellContext("tiny", None), Status.OK, "")
     ]  # fmt: skip
 
 
@@ -75,7 +75,7 @@ def suite(tiny):
 
 
 def order(suite, out, executor):
-    return Order(suite, out, executor, Tracking("disabled"))
+    return RunConfig(suite, out, executor, Tracking("disabled"))
 
 
 def searched(suite, out, executor, varied=SMOOTH, most=24, seed=0):
@@ -139,7 +139,13 @@ def test_all_of_a_small_space_is_tried_once(suite, tmp_path):
     assert ranked(found)[0].configuration == {"recipe.weight_decay": "0.01", "recipe.warmup": "300"}
 
 
-ENDS = {0: Status.OK, 1: Status.DIVERGED, 2: Status.SKIPPED, 3: Status.FAILED, 4: Status.TIMEOUT}
+ENDS = {
+    0: Status.OK,
+    1: Status.DIVERGED,
+    2: Status.UNSUPPORTED,
+    3: Status.FAILED,
+    4: Status.TIMEOUT,
+}
 
 
 @dataclass
@@ -184,7 +190,7 @@ def test_what_came_to_nothing_is_a_row_with_its_reason(suite, tmp_path, monkeypa
 def test_values_that_do_not_go_together_are_a_row_too(suite, tmp_path):
     varied = space(suite, "lru", ["least=0.5,0.95", "greatest=0.9,0.99", "recipe.weight_decay=1"])
     found = search(order(suite, tmp_path, Pretending()), varied, 4, 0)
-    assert [one.status for one in found] == [Status.OK, Status.OK, Status.SKIPPED, Status.OK]
+    assert [one.status for one in found] == [Status.OK, Status.OK, Status.UNSUPPORTED, Status.OK]
     assert "must lie in order" in found[2].reason
 
 
@@ -207,12 +213,14 @@ def test_every_score_is_that_of_training_its_configuration_alone(trained):
     base = space(suite, "gru", VARIED).suite
     for one in found:
         if one.configuration["budget.parameters"] == "3":
-            assert one.status is Status.SKIPPED
+            assert one.status is Status.UNSUPPORTED
             assert "no width comes within" in one.reason
             continue
         best = []
         for cell in cells(configured(base, one.configuration)):
-            rows = pd.DataFrame([dict(record) for record in run_cell(cell, Setting("tiny", None))])
+            rows = pd.DataFrame(
+                [dict(record) for record in run_cell(cell, CellContext("tiny", None))]
+            )
             best.append(rows.groupby("learning_rate").validation_score.mean().max())
         assert one.validation_score == pytest.approx(fmean(best))
 

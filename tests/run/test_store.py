@@ -7,7 +7,7 @@ import pytest
 
 from lagbench.contract import UserError
 from lagbench.record import Status
-from lagbench.run.cell import Setting, ended
+from lagbench.run.cell import CellContext, ended
 from lagbench.run.store import Store, write_whole
 from lagbench.spec.suite import cells, load
 
@@ -15,7 +15,7 @@ from lagbench.spec.suite import cells, load
 @pytest.fixture
 def kept(tiny, tmp_path):
     cell = cells(load(str(tiny)))[0]
-    records = ended(cell, Setting("tiny", None), Status.SKIPPED, "a reason")
+    records = ended(cell, CellContext("tiny", None), Status.UNSUPPORTED, "a reason")
     store = Store(tmp_path / "out")
     store.write(records)
     return store, cell, records
@@ -36,7 +36,7 @@ def test_a_cell_is_there_whole_or_not_at_all(kept):
     "spoil",
     [
         lambda text: text[: len(text) // 2],
-        lambda text: text.replace('"format": 1', '"format": 999'),
+        lambda text: text.replace('"format": 2', '"format": 999'),
         lambda text: json.dumps({**json.loads(text), "unheard_of": 1}),
         lambda text: "",
     ],

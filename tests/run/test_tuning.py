@@ -9,17 +9,17 @@ from lagbench.record import Status
 from lagbench.report.tables import derive
 from lagbench.run.cell import job_of, run_cell
 from lagbench.run.executors.inline import Inline
-from lagbench.run.failures import Setting
+from lagbench.run.failures import CellContext
 from lagbench.run.plan import expected
 from lagbench.run.probing import probe
-from lagbench.run.runner import Order, Watcher, run
+from lagbench.run.runner import RunConfig, Watcher, run
 from lagbench.run.store import Store
 from lagbench.spec.suite import Selection, cells, load, selected
 from lagbench.tracking import Tracking
 from lagbench.train.cell import Job, train
 
 TUNED = ("tuning_seeds=2", "seeds=3", "recipe.keep=best")
-SETTING = Setting("tiny", None)
+SETTING = CellContext("tiny", None)
 
 
 def cell_of(tiny, *changes):
@@ -47,7 +47,7 @@ def test_the_rate_is_what_the_seeds_for_tuning_choose_and_fresh_ones_are_tested(
     best = max(means, key=means.__getitem__)
     assert [(r.seed, r.learning_rate) for r in fresh] == [(0, best), (1, best), (2, best)]
     assert all(r.selected and r.score is not None and r.probes for r in fresh)
-    assert not any(r.selected or r.probes or r.refused_probes for r in tuning)
+    assert not any(r.selected or r.probes or r.unsupported_probes for r in tuning)
     assert {r.score for r in tuning} == {r.test_metric for r in tuning} == {None}
     assert [r.trial for r in records] == [cell.trial_key(*pair) for pair in cell.pairs]
 
@@ -84,11 +84,11 @@ def test_points_are_told_for_every_trial_at_its_place(cell):
 
 def test_what_is_refused_is_refused_for_every_trial(tiny):
     records = run_cell(cell_of(tiny, "budget={flops=3}"), SETTING)
-    assert {record.status for record in records} == {Status.SKIPPED}
+    assert {record.status for record in records} == {Status.UNSUPPORTED}
     assert [record.tuning for record in records] == [True] * 4 + [False] * 3
     assert [record.learning_rate for record in records[4:]] == [None] * 3
     tables = derive(records, [])
-    assert tables.summary["skipped"].tolist() == [7]
+    assert tables.summary["unsupported"].tolist() == [7]
     assert len(tables.refusals) == 1
 
 
@@ -129,7 +129,7 @@ def finished(tmp_path_factory):
     tiny = Path(__file__).parents[1] / "suites" / "tiny.toml"
     chosen = Selection(("gru", "rnn"), ("recall",), (8,))
     suite, out = selected(load(str(tiny), TUNED), chosen), tmp_path_factory.mktemp("tuned")
-    order = Order(suite=suite, out=out, executor=Inline(), tracking=Tracking("disabled"))
+    order = RunConfig(suite=suite, out=out, executor=Inline(), tracking=Tracking("disabled"))
     run(order, Watcher())
     return order
 

@@ -13,7 +13,7 @@ PUBLISHED = ("zoology", "mad", "chomsky", "tcn")
 
 @pytest.mark.parametrize("name", built_in())
 def test_a_built_in_suite_refuses_nothing_by_mistake(name):
-    jobs = {cell.place: job_of(cell) for cell in cells(load(name))}
+    jobs = {cell.cell_id: job_of(cell) for cell in cells(load(name))}
     refused = {place: job.reason for place, job in jobs.items() if isinstance(job, Unsupported)}
     assert not [reason for reason in refused.values() if "no width comes within" in reason]
     trains = jobs.keys() - refused.keys()
@@ -29,7 +29,7 @@ def named(name):
 
 @pytest.mark.parametrize("name", ["quick", "long", "modern", *PUBLISHED])
 def test_a_suite_of_one_kind_of_task_refuses_nothing(name):
-    assert not [cell.place for cell in cells(load(name)) if isinstance(job_of(cell), Unsupported)]
+    assert not [cell.cell_id for cell in cells(load(name)) if isinstance(job_of(cell), Unsupported)]
 
 
 def test_the_classroom_has_a_task_of_every_kind():
@@ -65,7 +65,7 @@ def test_a_description_says_what_the_suite_does(name, say):
 
 def test_a_suite_spans_architectures_tasks_and_lengths(tiny):
     suite = load(str(tiny))
-    assert [cell.place for cell in cells(suite)] == [
+    assert [cell.cell_id for cell in cells(suite)] == [
         ("gru", "recall", 4), ("bilstm", "recall", 4), ("bag_of_words", "recall", 4),
         ("gru", "recall", 8), ("bilstm", "recall", 8), ("bag_of_words", "recall", 8),
         ("gru", "copy", 3), ("bilstm", "copy", 3), ("bag_of_words", "copy", 3),

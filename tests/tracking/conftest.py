@@ -6,7 +6,7 @@ import pytest
 import wandb
 
 from lagbench.run.executors.inline import Inline
-from lagbench.run.runner import Order, run
+from lagbench.run.runner import RunConfig, run
 from lagbench.spec.suite import load
 from lagbench.tracking import Tracking
 from tests.tracking.samples import KEY, TINY, Warnings, one_cell
@@ -51,7 +51,7 @@ def tracked(tmp_path_factory):
     watcher = Warnings()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("WANDB_API_KEY", KEY)
-        order = Order(load(TINY), out, Inline(), Tracking("offline", out, "proj"))
+        order = RunConfig(load(TINY), out, Inline(), Tracking("offline", out, "proj"))
         run(order, watcher)
     assert watcher.said == []
     return out

@@ -32,7 +32,7 @@ def test_both_are_saved_and_show_what_runs_have(server):
               for panel in section["panels"]]  # fmt: skip
     drawn = {metric for panel in panels for metric in panel["config"].get("metrics", [])}
     assert {"score/recall", "score/copy", "gradient_half_life", "validation_score",
-            "gradient_norm", "clipped"} <= drawn  # fmt: skip
+            "gradient_norm", "clip_fraction"} <= drawn  # fmt: skip
     assert {panel["viewType"] for panel in panels} == {
         "Run History Line Plot",
         "Bar Chart",

@@ -12,7 +12,7 @@ from lagbench.cli import app
 from lagbench.contract import UserError
 from lagbench.run.agent import agent, narrowed
 from lagbench.run.executors.inline import Inline
-from lagbench.run.runner import Order, run
+from lagbench.run.runner import RunConfig, run
 from lagbench.spec.suite import cells, load
 from lagbench.tracking import Tracking
 from lagbench.tracking.sweep import Choice
@@ -50,7 +50,7 @@ def test_the_file_spans_the_suite(tmp_path):
 def test_a_choice_is_one_cell_with_all_seeds():
     suite = load(TINY)
     (cell,) = cells(narrowed(suite, Choice(CHOSEN)))
-    assert cell.place == ("gru", "recall", 8)
+    assert cell.cell_id == ("gru", "recall", 8)
     assert (cell.seeds, cell.rates) == (suite.seeds, (0.02,))
     assert cell.recipe == suite.recipe
 
@@ -88,7 +88,7 @@ def test_a_server_that_stops_in_mid_run_costs_a_warning(tmp_path, monkeypatch, a
         return run(*arguments)
 
     monkeypatch.setattr("lagbench.run.agent.run", stopping)
-    folder, warning = agent(Order(load(TINY), tmp_path, Inline(), Tracking("disabled")))
+    folder, warning = agent(RunConfig(load(TINY), tmp_path, Inline(), Tracking("disabled")))
     assert set(pd.read_csv(folder / "trials.csv").status) == {"ok"}
     assert warning == "W&B stopped tracking: TimeoutError: Timed out finishing run."
 
@@ -96,7 +96,7 @@ def test_a_server_that_stops_in_mid_run_costs_a_warning(tmp_path, monkeypatch, a
 @UNCLOSED
 def test_an_agent_tells_the_server_what_came_of_it(tmp_path, monkeypatch, asked):
     monkeypatch.setattr("lagbench.run.agent.PATIENCE", 60)
-    folder, warning = agent(Order(load(TINY), tmp_path, Inline(), Tracking("disabled")))
+    folder, warning = agent(RunConfig(load(TINY), tmp_path, Inline(), Tracking("disabled")))
     assert warning is None
     assert folder == tmp_path / "r1"
     rows = pd.read_csv(folder / "trials.csv")
@@ -118,5 +118,5 @@ def test_an_agent_without_a_server_is_a_sentence(tmp_path, monkeypatch, logged_i
     monkeypatch.setenv("WANDB_DIR", str(tmp_path))
     monkeypatch.setenv("WANDB_MODE", "offline")
     with pytest.raises(UserError, match="does not choose"):
-        agent(Order(load(TINY), tmp_path, Inline(), Tracking("disabled")))
+        agent(RunConfig(load(TINY), tmp_path, Inline(), Tracking("disabled")))
     wandb.teardown()

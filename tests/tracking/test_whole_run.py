@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from lagbench.record import Run, Status
-from lagbench.run.cell import Setting, ended
+from lagbench.run.cell import CellContext, ended
 from lagbench.tracking import SuiteRuns, Tracking
 from lagbench.tracking.files import run_files
 from lagbench.tracking.tables import read
@@ -16,7 +16,7 @@ from tests.tracking.reading import Read
 from tests.tracking.samples import KEY
 
 NESTED = ["architecture_fields", "task_fields", "recipe", "budget"]  # flat, in the config
-LISTS = ["refused_probes", "deep_probes"]  # compared with the record itself
+LISTS = ["unsupported_probes", "deep_probes"]  # compared with the record itself
 SPEEDS = [  # measured when all trials have ended: they stand in the runs of the pairs
     *("train_tokens_per_second", "inference_tokens_per_second", "decode_ms_per_token"),
     *("peak_memory_bytes", "flops_per_token", "state_bytes"),
@@ -52,7 +52,7 @@ def test_the_suite_is_a_run_with_its_tables_and_figures(tracked, runs):
     (suite,) = runs["suite"]
     assert (suite.run.run_group, suite.run.display_name) == ("tiny", "tiny")
     assert suite.exits == [0]
-    assert (suite.summary["ok"], suite.summary["skipped"]) == (32, 4)
+    assert (suite.summary["ok"], suite.summary["unsupported"]) == (32, 4)
     for name in ("trials", "summary", "horizons", "refusals"):
         path = suite.file.parent / "files" / suite.summary[f"tables/{name}/path"]
         shown = json.loads(path.read_text())
@@ -105,7 +105,7 @@ def test_no_secret_and_nothing_outside_the_folder(tracked):
 
 
 def test_trials_whose_worker_died_are_tracked_all_the_same(cell, tmp_path):
-    records = ended(cell, Setting("tiny", None), Status.FAILED, "its worker died")
+    records = ended(cell, CellContext("tiny", None), Status.FAILED, "its worker died")
     with SuiteRuns(Tracking("offline", tmp_path), "tiny", 4) as runs:
         runs.ended(cell, records)
         runs.ended(cell, records)  # there now: not once more

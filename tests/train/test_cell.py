@@ -110,7 +110,7 @@ def test_a_rate_that_falls_behind_is_dropped_and_the_others_do_not_notice(job, e
 def point(score):
     return Point(
         step=1, examples=1, train_loss=0, validation_loss=0, validation_metric=0,
-        validation_score=score, gradient_norm=0, clipped=0,
+        validation_score=score, gradient_norm=0, clip_fraction=0,
     )  # fmt: skip
 
 

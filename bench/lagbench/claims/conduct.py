@@ -3,7 +3,7 @@
 Every experiment is a suite of its own, `claims/NAME`, run into a folder of its own, `OUT/NAME`: an
 ordinary run with its own report, which `lagbench run claims/NAME` would do likewise. So two of them
 may try the same architecture on the same task by other recipes, and no table mixes them.
-`OUT/paces.json` holds what was timed.
+`OUT/step_times.json` holds what was timed.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,8 +15,8 @@ from lagbench.claims.evidence import Evidence
 from lagbench.claims.page import write
 from lagbench.contract import UserError
 from lagbench.cost.background import BackgroundLoad
-from lagbench.cost.step_time import Shape, paces
-from lagbench.record import Paces, Record, Run
+from lagbench.cost.step_time import Shape, step_times
+from lagbench.record import Record, Run, StepTimes
 from lagbench.report.wording import duration, number
 from lagbench.run.executor import computing_alone
 from lagbench.run.machine import device_name
@@ -71,12 +71,12 @@ def time_models(claims: Sequence[Claim], out: Path, rounds: int = ROUNDS) -> Non
     The machine should do nothing else meanwhile.
     """
     store = Store(out)
-    if not any(shapes([claim]) for claim in claims) or store.read_paces() is not None:
+    if not any(shapes([claim]) for claim in claims) or store.read_step_times() is not None:
         return
     others = BackgroundLoad()
     with computing_alone():
-        timed = paces(shapes(CLAIMS), rounds, device_name("cpu"))
-    store.write_paces(Paces(paces=tuple(timed), other_cores=others.cores()))
+        timed = step_times(shapes(CLAIMS), rounds, device_name("cpu"))
+    store.write_step_times(StepTimes(step_times=tuple(timed), other_cores=others.cores()))
 
 
 def shapes(claims: Sequence[Claim]) -> list[Shape]:
@@ -93,7 +93,7 @@ def concluded(out: Path, warn: Callable[[str], None] = lambda _: None) -> list[R
     return judged(out, *stored(out, warn))
 
 
-def stored(out: Path, warn: Callable[[str], None] = lambda _: None) -> tuple[Ran, Paces | None]:
+def stored(out: Path, warn: Callable[[str], None] = lambda _: None) -> tuple[Ran, StepTimes | None]:
     """All that is stored of any experiment, and what was timed."""
     ran: Ran = {}
     for name in _names(CLAIMS):
@@ -101,10 +101,10 @@ def stored(out: Path, warn: Callable[[str], None] = lambda _: None) -> tuple[Ran
         run = store.read_run()
         if run is not None:
             ran[name] = run, store.reported(run)[0]
-    return ran, Store(out, warn).read_paces()
+    return ran, Store(out, warn).read_step_times()
 
 
-def judged(out: Path, ran: Ran, timed: Paces | None, linked: bool = True) -> list[Ruling]:
+def judged(out: Path, ran: Ran, timed: StepTimes | None, linked: bool = True) -> list[Ruling]:
     """Judge every claim by these, and write the tables and the page of it.
 
     linked: whether the experiments' own reports lie there.
@@ -115,13 +115,13 @@ def judged(out: Path, ran: Ran, timed: Paces | None, linked: bool = True) -> lis
     return rulings
 
 
-def evidence(ran: Ran, timed: Paces | None) -> Evidence:
+def evidence(ran: Ran, timed: StepTimes | None) -> Evidence:
     """What claims are judged by."""
     records = {name: list(own) for name, (_, own) in ran.items()}
-    return Evidence(records, list(timed.paces) if timed is not None else [])
+    return Evidence(records, list(timed.step_times) if timed is not None else [])
 
 
-def _how(ran: Ran, timed: Paces | None) -> dict[str, str]:
+def _how(ran: Ran, timed: StepTimes | None) -> dict[str, str]:
     """How the experiments were run, for people."""
     runs = [run for run, _ in ran.values()]
     told = {

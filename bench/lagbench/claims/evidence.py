@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from lagbench.cost.step_time import Shape
-from lagbench.record import Pace, Record
+from lagbench.record import Record, StepTime
 
 Values = dict[int, float]
 """By seed, or by round of a timing."""
@@ -15,7 +15,7 @@ class Evidence:
     """The records of every experiment by its name, and how fast models were on this machine."""
 
     records: dict[str, list[Record]]
-    paces: list[Pace]
+    step_times: list[StepTime]
 
     def trials(self, experiment: str, architecture: str, task: str, length: int) -> list[Record]:
         """The scored trials of one cell: those of the rate that validation chose."""
@@ -135,18 +135,18 @@ def parameters_of(shape: Shape) -> Quantity:
     """How many parameters the timed model has, the same in every round."""
 
     def values(evidence: Evidence) -> Values:
-        counts = [one.parameters for one in evidence.paces if shape_of(one) == shape]
+        counts = [one.parameters for one in evidence.step_times if shape_of(one) == shape]
         rounds = _timed(evidence, shape, 1.0)
         return {index: float(count) for count in counts for index in rounds}
 
     return Quantity(f"parameters: {shape.architecture} of width {shape.width}", "", values, shape)
 
 
-def shape_of(pace: Pace) -> Shape:
+def shape_of(step_time: StepTime) -> Shape:
     """What was timed."""
-    return Shape(pace.architecture, pace.length, pace.batch, pace.width)
+    return Shape(step_time.architecture, step_time.length, step_time.batch, step_time.width)
 
 
 def _timed(evidence: Evidence, shape: Shape, unit: float) -> Values:
-    found = [one.seconds_per_token for one in evidence.paces if shape_of(one) == shape]
+    found = [one.seconds_per_token for one in evidence.step_times if shape_of(one) == shape]
     return {index: unit * value for seconds in found for index, value in enumerate(seconds)}

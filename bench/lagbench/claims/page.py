@@ -79,12 +79,12 @@ def part_rows(ruling: Ruling) -> Iterable[dict[str, Any]]:
 
 def source_of(quantity: Quantity) -> str:
     """What measured a quantity: a suite, or the timing."""
-    return f"claims/{quantity.experiment}" if quantity.experiment else "paces.json"
+    return f"claims/{quantity.experiment}" if quantity.experiment else "step_times.json"
 
 
 def report_of(quantity: Quantity) -> str:
     """Where the evidence for a quantity is, from the folder of the claims."""
-    return f"{quantity.experiment}/report.html" if quantity.experiment else "paces.json"
+    return f"{quantity.experiment}/report.html" if quantity.experiment else "step_times.json"
 
 
 def sentence(judged: Judged) -> str:

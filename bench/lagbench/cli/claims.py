@@ -72,7 +72,7 @@ def _run(suite: "Suite", folder: Path, executor: "Executor", wandb: WandbMode) -
     from lagbench.run import runner
     from lagbench.tracking import Tracking
 
-    order = runner.Order(
+    order = runner.RunConfig(
         suite=suite,
         out=folder,
         executor=executor,

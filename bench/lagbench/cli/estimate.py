@@ -12,10 +12,10 @@ from lagbench.cli.app import print_json, print_rows, warn
 
 if TYPE_CHECKING:
     from lagbench.run.estimate import Expected
-    from lagbench.run.runner import Order
+    from lagbench.run.runner import RunConfig
 
 
-def print_plan(order: "Order", as_json: bool) -> None:
+def print_plan(order: "RunConfig", as_json: bool) -> None:
     """Print what the run would do and at most take; trains nothing and writes nothing."""
     import torch
 

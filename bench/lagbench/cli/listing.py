@@ -170,7 +170,7 @@ def _pair(named: Named[Architecture], task: Named[Task]) -> dict[str, Any]:
     return {
         "architecture": named.name,
         "task": task.name,
-        "status": "skipped" if skipped else "ok",
+        "status": "unsupported" if skipped else "ok",
         "plan": None if isinstance(plan, Unsupported) else plan.kind.value,
         "reason": plan.reason if isinstance(plan, Unsupported) else None,
     }

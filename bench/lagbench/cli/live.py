@@ -11,7 +11,7 @@ from rich.text import Text
 from lagbench.record import Record, Status
 from lagbench.report.wording import duration
 from lagbench.run.estimate import foreseen, in_words, outlook
-from lagbench.run.executor import Event, Finished, Place
+from lagbench.run.executor import CellId, Event, Finished
 from lagbench.run.runner import Watcher
 from lagbench.spec.cell import Cell
 
@@ -24,13 +24,13 @@ class LiveTable(Watcher):
 
     def __init__(self, console: Console) -> None:
         self.console = console
-        self.states: dict[Place, Text] = {}
-        self.costs: dict[Place, float] = {}
-        self.shares: dict[Place, float] = {}  # how much of a cell is done
-        self.cells: dict[Place, Cell] = {}
+        self.states: dict[CellId, Text] = {}
+        self.costs: dict[CellId, float] = {}
+        self.shares: dict[CellId, float] = {}  # how much of a cell is done
+        self.cells: dict[CellId, Cell] = {}
         self.warnings: list[str] = []
         self.kept = 0  # cells whose records are in the store
-        self.done: set[Place] = set()
+        self.done: set[CellId] = set()
         self.started = time.monotonic()
         self.phase = ""
         self.live = Live(
@@ -52,10 +52,10 @@ class LiveTable(Watcher):
             first = records[0]
             self.states[first.architecture, first.task, first.length] = _outcome(records)
         for cell in missing:
-            self.states[cell.place] = Text("·", style="dim")
-            self.costs[cell.place] = cell.cost
-            self.shares[cell.place] = 0.0
-            self.cells[cell.place] = cell
+            self.states[cell.cell_id] = Text("·", style="dim")
+            self.costs[cell.cell_id] = cell.cost
+            self.shares[cell.cell_id] = 0.0
+            self.cells[cell.cell_id] = cell
         self.kept = len(present)
         self.phase = f"{len(missing)} cells to train, {len(present)} there already"
         self.console.print(in_words(outlook([*map(foreseen, missing)], len(present))))
@@ -68,27 +68,27 @@ class LiveTable(Watcher):
 
     def heard(self, event: Event) -> None:
         """Show a cell's best score so far; what comes late of a cell that is done is old."""
-        if event.place in self.done:
+        if event.cell_id in self.done:
             return
         if not event.points:
-            self.states[event.place] = Text("▶", style="yellow")
+            self.states[event.cell_id] = Text("▶", style="yellow")
             return
         best = max(point.validation_score for point in event.points.values())
-        self.states[event.place] = Text(f"▶ {best:.2f}", style="yellow")
+        self.states[event.cell_id] = Text(f"▶ {best:.2f}", style="yellow")
         trial, point = next(iter(event.points.items()))
-        self.shares[event.place] = self.cells[event.place].share(trial, point.step)
+        self.shares[event.cell_id] = self.cells[event.cell_id].share(trial, point.step)
 
     def finished(self, done: Finished) -> None:
         """Show what a cell came to."""
-        self.states[done.cell.place] = _outcome(done.records)
-        self.shares[done.cell.place] = 1.0
-        self.done.add(done.cell.place)
+        self.states[done.cell.cell_id] = _outcome(done.records)
+        self.shares[done.cell.cell_id] = 1.0
+        self.done.add(done.cell.cell_id)
         self.kept += 1
         if done.warning is not None:
             self.warned(done.warning)
         if not self.console.is_terminal:
-            architecture, task, length = done.cell.place
-            outcome = self.states[done.cell.place].plain
+            architecture, task, length = done.cell.cell_id
+            outcome = self.states[done.cell.cell_id].plain
             self.console.print(f"{task} {length} {architecture}: {outcome}; {self._time_left()}")
 
     def warned(self, sentence: str) -> None:
@@ -129,4 +129,4 @@ def _outcome(records: Sequence[Record]) -> Text:
     if scores:
         return Text(f"{sum(scores) / len(scores):.2f}", style="green")
     status = records[0].status
-    return Text(status, style="dim" if status is Status.SKIPPED else "red")
+    return Text(status, style="dim" if status is Status.UNSUPPORTED else "red")

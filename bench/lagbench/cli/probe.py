@@ -59,7 +59,7 @@ def _findings(folder: Path) -> list[dict[str, Any]]:
     found = [record for record in records if record.selected and record.score is not None]
     found.sort(key=lambda record: (record.task, record.length, record.architecture, record.seed))
     return [
-        {name: getattr(record, name) for name in shown} | {"refused": record.refused_probes}
+        {name: getattr(record, name) for name in shown} | {"refused": record.unsupported_probes}
         for record in found
     ]
 

@@ -35,7 +35,7 @@ from lagbench.contract import UserError
 if TYPE_CHECKING:
     from lagbench.cli.live import LiveTable
     from lagbench.run.executor import Executor, Limits
-    from lagbench.run.runner import Order
+    from lagbench.run.runner import RunConfig
 
 
 class WandbMode(StrEnum):
@@ -104,7 +104,7 @@ def run(
     Example: lagbench run quick --architecture gru --architecture lstm:layers=2 --length 64
     """
     from lagbench.run.machine import known_device
-    from lagbench.run.runner import Order
+    from lagbench.run.runner import RunConfig
     from lagbench.spec.suite import Selection, load, selected
     from lagbench.tracking.destination import Wish, destination
 
@@ -113,7 +113,7 @@ def run(
         selection = Selection(tuple(architecture), tuple(task), tuple(length), seeds)
         chosen = selected(load(suite, changes), selection)
         folder = out or Path("results") / chosen.name
-        order = Order(
+        order = RunConfig(
             suite=chosen,
             out=folder,
             executor=executor_of(executor, workers, address, cell_gpus),
@@ -130,7 +130,7 @@ def run(
         _carry_out(order, as_json)
 
 
-def _carry_out(order: "Order", as_json: bool) -> None:
+def _carry_out(order: "RunConfig", as_json: bool) -> None:
     """Run it, show how it goes, and print what came out."""
     from lagbench.cli.live import LiveTable
     from lagbench.report.wording import duration

@@ -61,7 +61,7 @@ def search(
     Example: lagbench search quick --architecture gru --task recall --vary layers=1,2 --trials 8
     """
     from lagbench.run.machine import known_device
-    from lagbench.run.runner import Order
+    from lagbench.run.runner import RunConfig
     from lagbench.run.space import space
     from lagbench.spec.suite import Selection, load, selected
     from lagbench.tracking import Tracking
@@ -74,7 +74,7 @@ def search(
         registry.discover(plugin)
         chosen = selected(load(suite, changes), Selection((), tuple(task), tuple(length)))
         varied = space(chosen, architecture, vary)
-        order = Order(
+        order = RunConfig(
             suite=varied.suite,
             out=out or Path("results") / f"{chosen.name}-search",
             executor=executor_of(executor, workers),

@@ -76,13 +76,13 @@ def agent(
     from lagbench.run.agent import agent as train
     from lagbench.run.executors.inline import Inline
     from lagbench.run.machine import known_device
-    from lagbench.run.runner import Order
+    from lagbench.run.runner import RunConfig
     from lagbench.spec.suite import load
     from lagbench.tracking import Tracking
 
     registry.discover(plugin)
     chosen = load(suite, changes)
-    order = Order(
+    order = RunConfig(
         suite=chosen,
         out=out or Path("results") / f"{chosen.name}-sweep",
         executor=Inline(),

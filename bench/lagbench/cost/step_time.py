@@ -12,7 +12,7 @@ from lagbench.cost import timing
 from lagbench.cost.throughput import train_once
 from lagbench.data.streams import generator
 from lagbench.model.assembly import Model, assemble
-from lagbench.record import Pace
+from lagbench.record import StepTime
 from lagbench.spec.pairing import Unsupported, match
 
 PASSES = 5  # of which a round keeps the shortest: whatever else runs can only add to it
@@ -28,7 +28,7 @@ class Shape:
     width: int
 
 
-def paces(shapes: Sequence[Shape], rounds: int, device_name: str) -> list[Pace]:
+def step_times(shapes: Sequence[Shape], rounds: int, device_name: str) -> list[StepTime]:
     """Time a forward and a backward pass of every shape, all in turn in every round.
 
     In turn, so that a machine that slows down slows all of them; one round before is not counted.
@@ -39,7 +39,7 @@ def paces(shapes: Sequence[Shape], rounds: int, device_name: str) -> list[Pace]:
         for subject, own in zip(subjects, seconds, strict=True):
             own.append(min(timing.seconds(partial(train_once, *subject)) for _ in range(PASSES)))
     return [
-        Pace(
+        StepTime(
             architecture=shape.architecture,
             task="recall",
             length=shape.length,

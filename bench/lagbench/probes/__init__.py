@@ -44,7 +44,7 @@ class Probed:
         """The fields of the record of a replica."""
         return {
             "probes": tuple(self.values[replica]),
-            "refused_probes": self.refused,
+            "unsupported_probes": self.refused,
             "attention_maps": self.maps[replica],
             **self.numbers[replica],
         }

@@ -77,7 +77,7 @@ def _judged(folder: Path, experiments: Mapping[str, Published]) -> list[Ruling]:
     """Judge the claims by their experiments, which have no page of their own, and write theirs."""
     ran: conduct.Ran = {name: (one.run, one.records) for name, one in sorted(experiments.items())}
     with accessing(folder):
-        return conduct.judged(folder, ran, Store(folder).read_paces(), linked=False)
+        return conduct.judged(folder, ran, Store(folder).read_step_times(), linked=False)
 
 
 def _speed(folder: Path) -> dict[str, Any]:
@@ -102,9 +102,9 @@ def publish(runs: Sequence[Path], results: Path) -> list[Path]:
     Returns the suites' folders.
     """
     for run in runs:
-        timed = Store(run).read_paces()
+        timed = Store(run).read_step_times()
         if timed is not None:
-            Store(results / CLAIMS).write_paces(timed)
+            Store(results / CLAIMS).write_step_times(timed)
         for part in _parts(run):
             add(part, results)
     return regenerate(results)

@@ -54,7 +54,7 @@ def _scores(published: Published) -> pd.DataFrame:
     """Scores, blocks × architectures; NaN where an architecture cannot run a block."""
     trials = tables.trials(published.records, published.throughputs)
     summary = tables.summary(trials, published.throughputs)
-    tried = summary[summary[Status.SKIPPED] < summary[[*Status]].sum(axis=1)]
+    tried = summary[summary[Status.UNSUPPORTED] < summary[[*Status]].sum(axis=1)]
     scores = tried.assign(score=tried["score"].fillna(NO_SCORE))
     return scores.pivot(index=["task", "length"], columns="architecture", values="score")
 

@@ -108,7 +108,7 @@ def _values(row: Row, place: Place, records: Iterable[Record]) -> list[float]:
     found = (
         _value(row.measure, record)
         for record in records
-        if record.place == (row.architecture, place.task, place.length) and record.selected
+        if record.cell_id == (row.architecture, place.task, place.length) and record.selected
     )
     return [value for value in found if value is not None]
 

@@ -72,8 +72,8 @@ def added(old: Published, new: Published) -> Published:
 
     Raises `UserError` where models of one task and length were not trained alike.
     """
-    places = {record.place for record in new.records}
-    kept = [record for record in old.records if record.place not in places]
+    places = {record.cell_id for record in new.records}
+    kept = [record for record in old.records if record.cell_id not in places]
     cells = {record.cell for record in kept}
     runs = (
         run.model_copy(update={"cells": tuple(key for key in run.cells if key in cells)})
@@ -106,7 +106,9 @@ def _refuse_unlike(records: Iterable[Record]) -> None:
 
 def _lines(published: Published) -> Iterator[_Line]:
     yield from (_Line(run=run) for run in published.runs)
-    by_place = sorted(published.records, key=lambda r: (r.place, r.seed, r.learning_rate, r.trial))
+    by_place = sorted(
+        published.records, key=lambda r: (r.cell_id, r.seed, r.learning_rate, r.trial)
+    )
     yield from (_Line(record=record) for record in by_place)
     speeds = sorted(published.throughputs, key=lambda s: (s.architecture, s.task, s.length))
     yield from (_Line(throughput=speed) for speed in speeds)

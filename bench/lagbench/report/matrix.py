@@ -86,7 +86,7 @@ def _outcome(row: Any, reasons: dict[tuple[Any, ...], tuple[str, str]]) -> dict[
         finding = " ".join([*filter(None, words), counted(int(row.seeds), "seed")])
         return {"label": number(row.score, 2), "state": "scored", "finding": finding}
     status, reason = reasons[row.architecture, row.task, row.length]
-    state = "refused" if status == Status.SKIPPED else status.replace("_", " ")
+    state = "refused" if status == Status.UNSUPPORTED else status.replace("_", " ")
     return {"label": "", "state": state, "finding": f"{state} at {row.length}: {reason}"}
 
 

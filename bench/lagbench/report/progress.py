@@ -24,7 +24,7 @@ SCORE = ["score", "score_low", "score_high"]
 PROGRESS = [*KEY, "seeds", "step", *EFFORTS, *SCORE]
 REACHED = ["task", "length", "effort", "spent", "architecture", "step", *SCORE]
 
-Place = tuple[str, str, int]
+CellId = tuple[str, str, int]
 Row = dict[str, Any]
 
 
@@ -37,9 +37,9 @@ def progress(records: Iterable[Record], throughputs: Iterable[Throughput]) -> pd
     measured, and empty where others computed beside the measurement.
     """
     prices = {(speed.architecture, speed.task, speed.length): speed for speed in throughputs}
-    runs: dict[Place, list[Record]] = {}
+    runs: dict[CellId, list[Record]] = {}
     for record in filter(_counts, records):
-        runs.setdefault(record.place, []).append(record)
+        runs.setdefault(record.cell_id, []).append(record)
     found = [
         dict(zip(KEY, place, strict=True)) | row
         for place, own in runs.items()
@@ -57,7 +57,7 @@ def efforts(table: pd.DataFrame, records: Iterable[Record]) -> pd.DataFrame:
     towards its end, those that are cut short have not come to that.
     """
     planned = {
-        record.place: record.recipe["steps"] * record.recipe["batch_size"]
+        record.cell_id: record.recipe["steps"] * record.recipe["batch_size"]
         for record in filter(_counts, records)
     }
     found = [
@@ -102,9 +102,9 @@ def _prices(speed: Throughput | None) -> tuple[float, float]:
     return flops, nan if speed.alone is False else tokens / speed.train_tokens_per_second
 
 
-def _reached(rows: pd.DataFrame, effort: str, planned: dict[Place, int]) -> Iterator[Row]:
+def _reached(rows: pd.DataFrame, effort: str, planned: dict[CellId, int]) -> Iterator[Row]:
     """A row for each architecture on one task at one length; planned: examples of all steps."""
-    courses: dict[Place, list[Any]] = {}
+    courses: dict[CellId, list[Any]] = {}
     points: list[Any] = list(rows.itertuples(index=False))
     for row in points:
         courses.setdefault((row.architecture, row.task, row.length), []).append(row)

@@ -29,7 +29,7 @@ class Scores:
 
 def scores(summary: pd.DataFrame) -> list[Scores]:
     """The scores of every task; what was refused at every trial stands among the refusals alone."""
-    tried = summary[summary["skipped"] < summary[[*Status]].sum(axis=1)]
+    tried = summary[summary["unsupported"] < summary[[*Status]].sum(axis=1)]
     if len(tried) > series.CROWD:
         tried = series.longest_lengths(tried)
     by_score = tried.sort_values(["score", "architecture"], ascending=[False, True])
@@ -108,7 +108,7 @@ def refusals(tables: Tables) -> pd.DataFrame:
 
 def failures(tables: Tables) -> pd.DataFrame:
     """A row for each way in which an architecture failed on a task at a length."""
-    failed = tables.trials[~tables.trials["status"].isin([Status.OK, Status.SKIPPED])]
+    failed = tables.trials[~tables.trials["status"].isin([Status.OK, Status.UNSUPPORTED])]
     keys = ["architecture", "task", "length", "status", "reason"]
     return _joined(failed, keys, ["seed", "learning_rate"])
 

@@ -172,7 +172,7 @@ def horizons(rows: pd.DataFrame) -> pd.DataFrame:
 
 def refusals(rows: pd.DataFrame) -> pd.DataFrame:
     """A row for each architecture, task and length that cannot be run, and why."""
-    refused = rows[rows["status"] == Status.SKIPPED]
+    refused = rows[rows["status"] == Status.UNSUPPORTED]
     return refused[REFUSALS].drop_duplicates().sort_values(REFUSALS, ignore_index=True)
 
 
@@ -213,7 +213,7 @@ def _horizon(scores: dict[int, list[float]]) -> dict[str, Any]:
 def _scores_by_length(rows: pd.DataFrame) -> dict[tuple[str, str], dict[int, list[float]]]:
     """Scores of the seeds by architecture and task, then by ascending length; empty: no score."""
     found: dict[tuple[str, str], dict[int, list[float]]] = {}
-    tried = rows.loc[rows["status"] != Status.SKIPPED, [*KEY, "selected", "score"]]
+    tried = rows.loc[rows["status"] != Status.UNSUPPORTED, [*KEY, "selected", "score"]]
     for architecture, task, length, selected, score in tried.itertuples(index=False):
         scores = found.setdefault((architecture, task), {}).setdefault(length, [])
         if selected and np.isfinite(score):

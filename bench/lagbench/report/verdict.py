@@ -24,7 +24,7 @@ from lagbench.report.wording import (
 
 _ENDINGS = {
     Status.OK: "finished",
-    Status.SKIPPED: "refused",
+    Status.UNSUPPORTED: "refused",
     Status.DIVERGED: "diverged",
     Status.TIMEOUT: "out of time",
     Status.OUT_OF_MEMORY: "out of memory",

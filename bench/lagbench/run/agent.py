@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from lagbench.run.executor import Event, Finished
-from lagbench.run.runner import Order, Watcher, run
+from lagbench.run.runner import RunConfig, Watcher, run
 from lagbench.spec.suite import Selection, Suite, selected
 from lagbench.tracking.sweep import Choice, SweepRun
 
@@ -26,7 +26,7 @@ class Telling(Watcher):
         self.to.finish(done.records)
 
 
-def agent(order: Order) -> tuple[Path, str | None]:
+def agent(order: RunConfig) -> tuple[Path, str | None]:
     """Train what the sweep's run chooses of the suite; its folder, and W&B's warning if any.
 
     The records are kept in a folder of the run's own, so that many agents may work at once.

@@ -15,7 +15,7 @@ from lagbench.model.width import budget_error, parameter_count, width_for
 from lagbench.probes import probed
 from lagbench.probes.context import Subject
 from lagbench.record import Point, Record, Status
-from lagbench.run.failures import Setting, ended, ending, identity
+from lagbench.run.failures import CellContext, ended, ending, identity
 from lagbench.run.store import Weights
 from lagbench.spec.cell import Cell
 from lagbench.spec.pairing import Unsupported, match
@@ -29,7 +29,7 @@ Keep = Callable[[str, bytes], None]
 
 
 def run_cell(
-    cell: Cell, setting: Setting, watch: Watch = lambda _: None, keep: Keep = lambda *_: None
+    cell: Cell, setting: CellContext, watch: Watch = lambda _: None, keep: Keep = lambda *_: None
 ) -> list[Record]:
     """Match, size, train, score and probe; one record a trial, whatever happens.
 
@@ -40,7 +40,7 @@ def run_cell(
     try:
         job = job_of(cell)
         if isinstance(job, Unsupported):
-            return ended(cell, setting, Status.SKIPPED, job.reason)
+            return ended(cell, setting, Status.UNSUPPORTED, job.reason)
         return _trained(cell, job, setting, watch, keep)
     except CacheError:
         raise  # no fault of the cell's
@@ -77,7 +77,7 @@ class _Stage:
         return sum(curve[-1].step for curve in self.trained.curves)
 
 
-def _stages(cell: Cell, job: Job, setting: Setting, watch: Watch) -> list[_Stage]:
+def _stages(cell: Cell, job: Job, setting: CellContext, watch: Watch) -> list[_Stage]:
     """The stage that is reported and, where seeds are set apart for it, the tuning before."""
 
     def stage(job: Job, first: int, tuning: bool) -> _Stage:
@@ -95,7 +95,7 @@ def _stages(cell: Cell, job: Job, setting: Setting, watch: Watch) -> list[_Stage
     return [tuned, stage(chosen, len(tuned.job.pairs), tuning=False)]
 
 
-def _trained(cell: Cell, job: Job, setting: Setting, watch: Watch, keep: Keep) -> list[Record]:
+def _trained(cell: Cell, job: Job, setting: CellContext, watch: Watch, keep: Keep) -> list[Record]:
     started = time.perf_counter()
     stages = _stages(cell, job, setting, watch)
     results = _tested(stages[-1], sum(stage.updates for stage in stages), setting.cache)
@@ -117,7 +117,7 @@ def _trained(cell: Cell, job: Job, setting: Setting, watch: Watch, keep: Keep) -
             learning_rate=rate,
             tuning=stage.tuning,
             selected=rate == stage.trained.rate and not stage.tuning,
-            way=stage.trained.execution,
+            execution=stage.trained.execution,
             **_course(cell, stage.trained, row),
             **({} if stage.tuning else results.get(row, {})),
         )
@@ -195,6 +195,6 @@ def _course(cell: Cell, trained: Trained, row: int) -> dict[str, Any]:
         "train_loss": curve[-1].train_loss,
         "validation_score": max(point.validation_score for point in curve),
         "gradient_norm": curve[-1].gradient_norm,
-        "clipped": sum(point.clipped for point in curve) / len(curve),
+        "clip_fraction": sum(point.clip_fraction for point in curve) / len(curve),
         "curve": tuple(curve),
     }

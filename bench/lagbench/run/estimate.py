@@ -59,7 +59,7 @@ class Outlook:
 
 def foreseen(cell: Cell) -> Expected:
     """What is known of a cell when no model of it is built: nothing of its width or its time."""
-    at = (*cell.place, len(cell.pairs))
+    at = (*cell.cell_id, len(cell.pairs))
     try:
         plan = match(cell.architecture.value, cell.task.value.signature(cell.length))
     except (Exception, SystemExit) as error:

@@ -12,18 +12,18 @@ from typing import Protocol
 import torch
 
 from lagbench.record import Point, Record, Status
-from lagbench.run.failures import Setting
+from lagbench.run.failures import CellContext
 from lagbench.spec.cell import Cell
 from lagbench.tracking import CellRuns, Tracking
 
-Place = tuple[str, str, int]  # architecture, task, length
+CellId = tuple[str, str, int]  # architecture, task, length
 
 
 @dataclass(frozen=True)
 class Event:
     """A cell that was begun (no points yet) or evaluated."""
 
-    place: Place
+    cell_id: CellId
     points: dict[int, Point] = field(default_factory=dict)  # by trial of the cell
 
 
@@ -51,10 +51,10 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Setup:
+class WorkerConfig:
     """What a worker needs before its first cell; nothing here decides a number."""
 
-    setting: Setting
+    setting: CellContext
     tracking: Tracking
     plugins: tuple[Path, ...] = ()
     limits: Limits = Limits()
@@ -71,7 +71,7 @@ class Executor(Protocol):
         """How many cells it runs at once; 0: it runs them in this process."""
 
     def execute(
-        self, cells: Sequence[Cell], setup: Setup, listen: Listener
+        self, cells: Sequence[Cell], setup: WorkerConfig, listen: Listener
     ) -> Generator[Finished, None, None]:
         """Run cells and yield each when it is done, whatever became of it.
 
@@ -80,16 +80,16 @@ class Executor(Protocol):
         """
 
 
-def work(cell: Cell, setup: Setup, listen: Listener) -> Finished:
+def work(cell: Cell, setup: WorkerConfig, listen: Listener) -> Finished:
     """Run a cell in this process, and track it."""
     from lagbench.run.cell import run_cell  # seconds: not where nothing is trained
 
-    listen(Event(cell.place))
+    listen(Event(cell.cell_id))
     runs = CellRuns(setup.tracking, setup.setting.suite, cell)
 
     def watch(points: dict[int, Point]) -> None:
         runs.log(points)
-        listen(Event(cell.place, points))
+        listen(Event(cell.cell_id, points))
 
     weights: dict[str, bytes] = {}
     records = run_cell(cell, setup.setting, watch, weights.__setitem__)
@@ -97,7 +97,7 @@ def work(cell: Cell, setup: Setup, listen: Listener) -> Finished:
     return Finished(cell, records, weights, runs.warning)
 
 
-def frugal(setup: Setup) -> Setup:
+def frugal(setup: WorkerConfig) -> WorkerConfig:
     """The setup that needs the least memory of those that give the same numbers.
 
     Running replicas in turn would need less still, but rounds otherwise: a trial's numbers would

@@ -19,7 +19,7 @@ LONGEST = 500  # characters of a reason
 
 
 @dataclass(frozen=True)
-class Setting:
+class CellContext:
     """What a cell needs to know of the run that it belongs to, and that decides no number."""
 
     suite: str
@@ -28,7 +28,7 @@ class Setting:
     chunk: int | None = None  # optimiser steps whose batches are held at once; None: the usual
 
 
-def ended(cell: Cell, setting: Setting, status: Status, reason: str) -> list[Record]:
+def ended(cell: Cell, setting: CellContext, status: Status, reason: str) -> list[Record]:
     """The records of a cell whose trials all ended without a result, for the same reason."""
     common = {**identity(cell, setting), "status": status, "reason": reason}
     return [
@@ -43,7 +43,7 @@ def ended(cell: Cell, setting: Setting, status: Status, reason: str) -> list[Rec
     ]
 
 
-def identity(cell: Cell, setting: Setting) -> dict[str, Any]:
+def identity(cell: Cell, setting: CellContext) -> dict[str, Any]:
     """What the records of a cell's trials have in common, whatever came of them."""
     task = cell.task.value
     return {

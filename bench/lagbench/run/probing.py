@@ -108,8 +108,8 @@ def restored(
         raise UserError("its task, its architecture or LagBench has changed since it was trained.")
     order = [record for record in neighbours if record.seed in stored and record.selected]
     models = [_filled(job, record, stored[record.seed].tensors) for record in order]
-    assert records[0].way is not None
-    replicas = replicate(models, Execution(records[0].way), torch.device(device))
+    assert records[0].execution is not None
+    replicas = replicate(models, Execution(records[0].execution), torch.device(device))
     updates = sum(record.steps or 0 for record in neighbours)
     seeds = tuple(record.seed for record in order)
     _, subject = scored(job, seeds, replicas, updates, store.cache, deep)
@@ -148,14 +148,14 @@ def remeasured(
         if value.probe not in again and (value.probe, value.x) not in replaced
     ]
     values = sorted([*kept, *new], key=lambda value: (_rank(value.probe), value.x))
-    refused = {name: why for name, why in record.refused_probes.items() if name not in again}
+    refused = {name: why for name, why in record.unsupported_probes.items() if name not in again}
     refused |= found.refused
     deeply = {name for name in record.deep_probes if name not in again} | (again if deep else set())
     changes: dict[str, Any] = {
         **{name: None for probe in probes for name in probe.numbers},
         **found.numbers[row],
         "probes": tuple(values),
-        "refused_probes": {name: refused[name] for name in _NAMES if name in refused},
+        "unsupported_probes": {name: refused[name] for name in _NAMES if name in refused},
         "attention_maps": found.maps[row] if ATTENTION_MAP.name in again else record.attention_maps,
         "deep_probes": tuple(name for name in _NAMES if name in deeply),
     }

@@ -10,8 +10,8 @@ from pathlib import Path
 from threading import Thread
 
 from lagbench.record import Record, Run, Status
-from lagbench.run.executor import Event, Executor, Finished, Limits, Setup
-from lagbench.run.failures import Setting
+from lagbench.run.executor import Event, Executor, Finished, Limits, WorkerConfig
+from lagbench.run.failures import CellContext
 from lagbench.run.lock import held
 from lagbench.run.machine import commit, device_name, versions
 from lagbench.run.speeds import measure, unmeasured
@@ -25,7 +25,7 @@ FAILURES = (Status.FAILED, Status.TIMEOUT, Status.OUT_OF_MEMORY)
 
 
 @dataclass(frozen=True)
-class Order:
+class RunConfig:
     """What to run, where to, and how; nothing here decides a number."""
 
     suite: Suite
@@ -61,7 +61,7 @@ class Watcher:
         """Something is not as it should be, and the run goes on."""
 
 
-def run(order: Order, watcher: Watcher) -> Run:
+def run(order: RunConfig, watcher: Watcher) -> Run:
     """Train what is missing, measure it, write every table and report; returns how it went.
 
     Killed and started again, it does only what is missing. Raises `UserError`, before anything is
@@ -81,7 +81,7 @@ def rewrite(out: Path, warn: Callable[[str], None] = lambda _: None) -> Run:
 
 
 def trained(
-    order: Order,
+    order: RunConfig,
     missing: list[Cell],
     store: Store,
     watcher: Watcher,
@@ -93,8 +93,8 @@ def trained(
     ahead: what is imported meanwhile. It comes to its end before this thread imports, for two at
     once can each wait for what the other has begun.
     """
-    setting = Setting(order.suite.name, store.cache, order.device)
-    setup = Setup(setting, order.tracking, order.plugins, order.limits)
+    setting = CellContext(order.suite.name, store.cache, order.device)
+    setup = WorkerConfig(setting, order.tracking, order.plugins, order.limits)
     longest_first = sorted(missing, key=lambda cell: cell.cost, reverse=True)
     found = {}
     with closing(order.executor.execute(longest_first, setup, watcher.heard)) as finished:
@@ -120,7 +120,7 @@ def present(
     return {cell: own for cell, own in whole.items() if not (retry_failed and _failed(own))}
 
 
-def _run(order: Order, todo: list[Cell], store: Store, watcher: Watcher) -> Run:
+def _run(order: RunConfig, todo: list[Cell], store: Store, watcher: Watcher) -> Run:
     started = time.monotonic()
     before = store.read_run()
     found = present(todo, store, order.retry_failed, watcher)
@@ -193,7 +193,7 @@ def _report(store: Store, report: Run) -> list[Path]:
         return write_report(store.out, report, *store.reported(report))
 
 
-def _described(order: Order, todo: list[Cell], store: Store, before: Run | None) -> Run:
+def _described(order: RunConfig, todo: list[Cell], store: Store, before: Run | None) -> Run:
     """How the folder came about, cells of earlier runs that these do not replace included."""
     return Run(
         suite=order.suite.name,
@@ -211,9 +211,9 @@ def _described(order: Order, todo: list[Cell], store: Store, before: Run | None)
 
 def _older(todo: list[Cell], store: Store, before: Run | None) -> list[str]:
     """The cells of earlier runs that none of these replaces."""
-    keys, places = {cell.key for cell in todo}, {cell.place for cell in todo}
+    keys, places = {cell.key for cell in todo}, {cell.cell_id for cell in todo}
     if before is None or keys.issuperset(before.cells):
         return []
     records, _ = store.reported(before)
-    older = {record.cell: record.place for record in records}
+    older = {record.cell: record.cell_id for record in records}
     return [key for key in before.cells if key in older and older[key] not in places]

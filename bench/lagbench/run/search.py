@@ -15,7 +15,7 @@ import optuna
 from lagbench.contract import UserError
 from lagbench.record import Record, Status
 from lagbench.run.lock import held
-from lagbench.run.runner import Order, Watcher, present, trained
+from lagbench.run.runner import RunConfig, Watcher, present, trained
 from lagbench.run.space import Configuration, Range, Space, Values, configured
 from lagbench.run.store import Store, write_whole
 from lagbench.spec.cell import Cell
@@ -27,7 +27,7 @@ TABLE = "search.csv"
 
 _STATES = {  # others failed, which says nothing of the configuration
     Status.OK: optuna.trial.TrialState.COMPLETE,
-    Status.SKIPPED: optuna.trial.TrialState.PRUNED,
+    Status.UNSUPPORTED: optuna.trial.TrialState.PRUNED,
     Status.DIVERGED: optuna.trial.TrialState.PRUNED,
 }
 
@@ -55,7 +55,7 @@ class Tried:
 
 
 def search(
-    order: Order,
+    order: RunConfig,
     space: Space,
     most: int,
     seed: int,
@@ -141,7 +141,7 @@ def _planned(space: Space, configuration: Configuration) -> list[Cell] | UserErr
 
 
 def _records(
-    order: Order, planned: Sequence[list[Cell] | UserError], store: Store
+    order: RunConfig, planned: Sequence[list[Cell] | UserError], store: Store
 ) -> dict[Cell, list[Record]]:
     """What came of all cells that are planned: what is there, and what is trained now."""
     lists = [own for own in planned if not isinstance(own, UserError)]
@@ -160,7 +160,7 @@ def _judged(
 ) -> Tried:
     """The mean on validation; or the first of its cells that came to nothing, and why."""
     if isinstance(planned, UserError):
-        return Tried(number, configuration, Status.SKIPPED, reason=str(planned))
+        return Tried(number, configuration, Status.UNSUPPORTED, reason=str(planned))
     scored = [record for cell in planned for record in _scored(found[cell])]
     for one in scored:
         if one.status is not Status.OK:

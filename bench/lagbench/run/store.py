@@ -21,7 +21,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from lagbench.contract import UserError
-from lagbench.record import Paces, Record, Run, Throughput
+from lagbench.record import Record, Run, StepTimes, Throughput
 from lagbench.spec.cell import Cell
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -107,13 +107,13 @@ class Store:
         """Keep how the folder came about."""
         write_whole(self.out / "run.json", run.model_dump_json(indent=1))
 
-    def read_paces(self) -> Paces | None:
+    def read_step_times(self) -> StepTimes | None:
         """What was timed for the claims."""
-        return self._read(self.out / "paces.json", Paces)
+        return self._read(self.out / "step_times.json", StepTimes)
 
-    def write_paces(self, paces: Paces) -> None:
+    def write_step_times(self, step_times: StepTimes) -> None:
         """Keep what was timed for the claims."""
-        write_whole(self.out / "paces.json", paces.model_dump_json(indent=1))
+        write_whole(self.out / "step_times.json", step_times.model_dump_json(indent=1))
 
     def reported(self, run: Run) -> tuple[list[Record], list[Throughput]]:
         """The records and speeds of the cells that a run reports."""

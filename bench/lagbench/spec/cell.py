@@ -37,7 +37,7 @@ class Cell:
     """Seeds that choose the learning rate for the others; none: `seeds` choose it themselves."""
 
     @property
-    def place(self) -> tuple[str, str, int]:
+    def cell_id(self) -> tuple[str, str, int]:
         """Where the cell stands in a table."""
         return self.architecture.name, self.task.name, self.length
 

@@ -178,12 +178,12 @@ def cells(suite: Suite) -> list[Cell]:
                     registry.architecture(name), task, length, suite.seeds,
                     suite.learning_rates, recipe, suite.budget, suite.tuning_seeds,
                 )  # fmt: skip
-                if cell.place in found:
+                if cell.cell_id in found:
                     raise UserError(
-                        f"The suite {suite.name!r} has {cell.place[0]} on {cell.place[1]} "
+                        f"The suite {suite.name!r} has {cell.cell_id[0]} on {cell.cell_id[1]} "
                         f"at length {length} twice."
                     )
-                found[cell.place] = cell
+                found[cell.cell_id] = cell
     return list(found.values())
 
 

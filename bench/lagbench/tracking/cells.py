@@ -13,7 +13,7 @@ from lagbench.tracking.destination import Tracking
 from lagbench.tracking.files import wait_until_ended
 from lagbench.tracking.opening import Guard, Identity, opened, staged_in
 
-ENDED_WELL = (Status.OK, Status.SKIPPED)
+ENDED_WELL = (Status.OK, Status.UNSUPPORTED)
 TOLD_APART = {"curve", "probes", "recipe", "budget", "architecture_fields", "task_fields", "format"}
 
 

@@ -28,7 +28,7 @@ def learning() -> list[Any]:
     curves = {
         "validation_score": "Validation score",
         "gradient_norm": "Gradient norm before clipping",
-        "clipped": "Share of clipped steps",
+        "clip_fraction": "Share of clipped steps",
         "probe/lag_accuracy": "Accuracy by lag",
     }
     axes = {"probe/lag_accuracy": "probe/lag_accuracy/x"}

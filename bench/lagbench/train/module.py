@@ -200,7 +200,7 @@ class CellModule(lightning.LightningModule):
                 validation_metric=evaluation.metric[row].item(),
                 validation_score=self.scale.score(evaluation.metric[row].item()),
                 gradient_norm=norms[row].item() / period,
-                clipped=clipped[row].item() / period,
+                clip_fraction=clipped[row].item() / period,
             )
             for row in range(len(self.replicas))
         ]

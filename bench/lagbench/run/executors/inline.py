@@ -4,7 +4,7 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
 from lagbench.contract import UserError
-from lagbench.run.executor import Finished, Limits, Listener, Setup, computing_alone, work
+from lagbench.run.executor import Finished, Limits, Listener, WorkerConfig, computing_alone, work
 from lagbench.spec.cell import Cell
 
 
@@ -15,7 +15,7 @@ class Inline:
     workers: int = 0
 
     def execute(
-        self, cells: Sequence[Cell], setup: Setup, listen: Listener
+        self, cells: Sequence[Cell], setup: WorkerConfig, listen: Listener
     ) -> Generator[Finished, None, None]:
         """As declared."""
         if setup.limits != Limits():

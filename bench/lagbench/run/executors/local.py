@@ -10,7 +10,7 @@ from threading import Thread
 
 from lagbench.contract import UserError
 from lagbench.record import Status
-from lagbench.run.executor import Finished, Listener, Setup, frugal
+from lagbench.run.executor import Finished, Listener, WorkerConfig, frugal
 from lagbench.run.executors.environment import WORKER_ENVIRONMENT
 from lagbench.run.executors.worker import DiedError, Worker
 from lagbench.run.failures import ended
@@ -26,7 +26,7 @@ class Local:
     workers: int
 
     def execute(
-        self, cells: Sequence[Cell], setup: Setup, listen: Listener
+        self, cells: Sequence[Cell], setup: WorkerConfig, listen: Listener
     ) -> Generator[Finished, None, None]:
         """As declared."""
         for name, value in WORKER_ENVIRONMENT.items():
@@ -57,7 +57,7 @@ class Local:
 class _Slot:
     """A thread that has one worker after another work through the waiting cells."""
 
-    def __init__(self, setup: Setup, listen: Listener, core: int | None) -> None:
+    def __init__(self, setup: WorkerConfig, listen: Listener, core: int | None) -> None:
         self.setup, self.listen, self.core = setup, listen, core
         self.worker: Worker | None = None
         self.closed = Flag()
@@ -101,7 +101,7 @@ class _Slot:
             self._dismiss()
             return _ended(cell, self.setup, Status.FAILED, f"its worker died, twice: {error}")
 
-    def _tried(self, cell: Cell, setup: Setup) -> Finished:
+    def _tried(self, cell: Cell, setup: WorkerConfig) -> Finished:
         try:
             return self._employed().run(cell, setup)
         except TimeoutError:
@@ -126,5 +126,5 @@ class _Slot:
             worker.stop()
 
 
-def _ended(cell: Cell, setup: Setup, status: Status, reason: str) -> Finished:
+def _ended(cell: Cell, setup: WorkerConfig, status: Status, reason: str) -> Finished:
     return Finished(cell, ended(cell, setup.setting, status, reason))

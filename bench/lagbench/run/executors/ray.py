@@ -26,11 +26,11 @@ from lagbench import registry
 from lagbench.contract import UserError
 from lagbench.record import Record, Status
 from lagbench.run.executor import (
+    CellId,
     Event,
     Finished,
     Listener,
-    Place,
-    Setup,
+    WorkerConfig,
     compute_alone,
     frugal,
     work,
@@ -60,7 +60,7 @@ class Cluster:
     workers: int = 0  # as many as the cluster has room for
 
     def execute(
-        self, cells: Sequence[Cell], setup: Setup, listen: Listener
+        self, cells: Sequence[Cell], setup: WorkerConfig, listen: Listener
     ) -> Generator[Finished, None, None]:
         """As declared."""
         if cells:
@@ -69,7 +69,7 @@ class Cluster:
 
 
 @contextmanager
-def connected(address: str, cells: Iterable[Cell], setup: Setup) -> Iterator[None]:
+def connected(address: str, cells: Iterable[Cell], setup: WorkerConfig) -> Iterator[None]:
     """A connection to the cluster, its workers provided with what they need."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     with tempfile.TemporaryDirectory(prefix="lagbench-") as folder:
@@ -109,7 +109,7 @@ def _pack(folder: Path, cells: Iterable[Cell], plugins: Iterable[Path]) -> None:
 class _Errand:
     """Cells that are under way, and what comes back of them."""
 
-    def __init__(self, cluster: Cluster, setup: Setup, listen: Listener) -> None:
+    def __init__(self, cluster: Cluster, setup: WorkerConfig, listen: Listener) -> None:
         self.setup, self.listen = setup, listen
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         self.events = Queue(actor_options={"num_cpus": 0, "scheduling_strategy": here})
@@ -119,8 +119,8 @@ class _Errand:
             memory=setup.limits.memory,
             max_retries=RETRIES,
         )
-        self.begun: dict[Place, float] = {}  # when, by a clock that only goes on
-        self.under_way: dict[Any, tuple[Cell, Setup]] = {}
+        self.begun: dict[CellId, float] = {}  # when, by a clock that only goes on
+        self.under_way: dict[Any, tuple[Cell, WorkerConfig]] = {}
         self.cancelled: set[Any] = set()
 
     def run(self, cells: Sequence[Cell]) -> Generator[Finished, None, None]:
@@ -139,7 +139,7 @@ class _Errand:
                 ray.cancel(reference, force=True)
             self.events.shutdown(force=True)
 
-    def _send(self, cell: Cell, setup: Setup) -> None:
+    def _send(self, cell: Cell, setup: WorkerConfig) -> None:
         away = replace(setup, setting=replace(setup.setting, cache=None), tracking=NOWHERE)
         reference = self.task.remote(_Parcel.of(cell), away, self.events)
         self.under_way[reference] = cell, setup
@@ -173,7 +173,7 @@ class _Errand:
         if limit is None:
             return
         for reference, (cell, _) in self.under_way.items():
-            begun = self.begun.get(cell.place, math.inf)
+            begun = self.begun.get(cell.cell_id, math.inf)
             if reference not in self.cancelled and time.monotonic() - begun > limit:
                 self.cancelled.add(reference)
                 ray.cancel(reference, force=True)
@@ -183,11 +183,11 @@ class _Errand:
             while True:
                 event: Event = self.events.get()
                 if not event.points:
-                    self.begun[event.place] = time.monotonic()
+                    self.begun[event.cell_id] = time.monotonic()
                 self.listen(event)
 
 
-def _tracked(found: Finished, setup: Setup) -> str | None:
+def _tracked(found: Finished, setup: WorkerConfig) -> str | None:
     """Track a cell here, where W&B's files belong; returns what W&B had to say."""
     runs = CellRuns(setup.tracking, setup.setting.suite, found.cell)
     for index, record in enumerate(found.records):
@@ -228,7 +228,9 @@ class _Parcel:
         )
 
 
-def _work(parcel: _Parcel, setup: Setup, events: Queue) -> tuple[list[Record], dict[str, bytes]]:
+def _work(
+    parcel: _Parcel, setup: WorkerConfig, events: Queue
+) -> tuple[list[Record], dict[str, bytes]]:
     """Work on a cell, as a task of Ray's, in the folder that was sent along.
 
     Returns its records and the weights to keep.

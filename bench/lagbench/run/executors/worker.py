@@ -15,7 +15,7 @@ from typing import Any
 from pebble import ProcessExpired, ProcessPool
 
 from lagbench import registry
-from lagbench.run.executor import Event, Finished, Listener, Setup, compute_alone, work
+from lagbench.run.executor import Event, Finished, Listener, WorkerConfig, compute_alone, work
 from lagbench.run.executors import forkserver
 from lagbench.run.executors.forkserver import CONTEXT
 from lagbench.run.memory import limit_memory
@@ -32,7 +32,7 @@ class Worker:
     It is a pool of one, so that what a dying process leaves torn, a pipe or a lock, was its own.
     """
 
-    def __init__(self, setup: Setup, core: int | None, listen: Listener) -> None:
+    def __init__(self, setup: WorkerConfig, core: int | None, listen: Listener) -> None:
         """Start it, and wait until it is ready. Raises `DiedError`.
 
         core: the one that it computes on; None: any. listen: told, in a thread, what it tells.
@@ -44,7 +44,7 @@ class Worker:
         self._pool = ProcessPool(1, context=CONTEXT, initializer=_prepare, initargs=given)
         self._process: int = self._awaited(None, os.getpid)
 
-    def run(self, cell: Cell, setup: Setup) -> Finished:
+    def run(self, cell: Cell, setup: WorkerConfig) -> Finished:
         """Work on a cell. Raises `DiedError`, or `TimeoutError` where it takes too long."""
         found: Finished = self._awaited(setup.limits.seconds, _work, cell, setup)
         return found
@@ -82,7 +82,10 @@ _EVENTS: "Connection[Any, Any]"
 
 
 def _prepare(
-    setup: Setup, core: int | None, events: "Connection[Any, Any]", environment: dict[str, str]
+    setup: WorkerConfig,
+    core: int | None,
+    events: "Connection[Any, Any]",
+    environment: dict[str, str],
 ) -> None:
     """Make a fresh process a worker: one thread, every name known, as much memory as it may have.
 
@@ -109,7 +112,7 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _work(cell: Cell, setup: Setup) -> Finished:
+def _work(cell: Cell, setup: WorkerConfig) -> Finished:
     def tell(event: Event) -> None:
         with suppress(OSError):  # nobody listens any more
             _EVENTS.send(event)

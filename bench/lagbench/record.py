@@ -98,6 +98,7 @@ class Record(_Frozen):
     chance: float
     optimum: float
     execution: str | None = None  # "vmap" or "loop"
+    execution_reason: str | None = None  # why its replicas ran in a loop
     parameters: int | None = None
     width: int | None = None
     budget_error: float | None = None  # (what it has - the budget) / the budget

@@ -131,7 +131,7 @@ def test_answers_before_and_after_belong_together(untrained):
     made = thinned(replace(pool, should=(pool.example % 3).double()), 5)
 
     def answer(batch):
-        return subject.replicas.predict(batch, forced=True)
+        return subject.replicas.predict(batch, teacher_forced=True)
 
     found = moved_by(subject, made, answer, between_logits)
     for row in range(len(made.example)):

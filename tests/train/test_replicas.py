@@ -9,9 +9,10 @@ from torch.nn.utils import clip_grad_norm_
 from lagbench.data.streams import select, stack, training_batches
 from lagbench.model.assembly import assemble
 from lagbench.record import Execution
+from lagbench.train.execution import choose_execution
 from lagbench.train.objective import loss
 from lagbench.train.optimiser import ReplicaAdamW
-from lagbench.train.replicas import choose_execution, keep_scored_steps, replicate
+from lagbench.train.replicas import keep_scored_steps, replicate
 
 STEPS = 50
 CPU = torch.device("cpu")
@@ -187,15 +188,15 @@ def test_restricted_replicas_have_weights_of_their_own(job, execution):
         [initialised(one, seed, torch.float32) for seed, _ in one.pairs], execution, CPU
     )
     batch = select(batches(one)[0], 0)
-    before = replicas.predict(batch, forced=True)
+    before = replicas.predict(batch, teacher_forced=True)
     chosen = replicas.select([3, 1], replicas.flat.detach())
     with torch.no_grad():
         replicas.flat.zero_()
-    torch.testing.assert_close(chosen.predict(batch, forced=True), before[[3, 1]])
+    torch.testing.assert_close(chosen.predict(batch, teacher_forced=True), before[[3, 1]])
 
 
 def test_a_lone_replica_needs_no_stack(job):
-    assert choose_execution(job("gru").plan, 1, 4, CPU) is Execution.LOOP
+    assert choose_execution(job("gru").plan, 8, 1, 4, CPU)[0] is Execution.LOOP
 
 
 @pytest.mark.parametrize("name", ["rnn", "gru", "lstm"])
@@ -204,6 +205,6 @@ def test_the_rule_counts_steps_and_asks_who_runs_them(job, name, compiled, monke
     monkeypatch.setattr("lagbench.layers.recurrent.available", lambda: compiled)
     plan = job(name).plan
     steps = max(plan.signature.steps, plan.signature.target_steps)
-    assert choose_execution(plan, 3, 1, CPU) is Execution.VMAP
-    many = choose_execution(plan, 3, 8192 // steps + 1, CPU)
+    assert choose_execution(plan, 8, 3, 1, CPU)[0] is Execution.VMAP
+    many, _ = choose_execution(plan, 8, 3, 8192 // steps + 1, CPU)
     assert many is (Execution.LOOP if compiled or name == "lstm" else Execution.VMAP)

@@ -9,6 +9,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -35,6 +36,14 @@ def derived_seed(*names: object) -> int:
 def generator(*names: object) -> torch.Generator:
     """A generator on the CPU, seeded from names."""
     return torch.Generator().manual_seed(derived_seed(*names))
+
+
+@contextmanager
+def seeded(device: torch.device, *names: object) -> Iterator[None]:
+    """Seed torch's global generators from names, and restore them at the end."""
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(derived_seed(*names))
+        yield
 
 
 def training_batches(task: Named[Task], length: int, seed: int, size: int) -> Iterator[Batch]:

@@ -11,7 +11,7 @@ from lagbench.data.streams import select, tensors, to_device
 from lagbench.model.assembly import Model
 from lagbench.record import AttentionMap, ProbeValue
 from lagbench.train.cell import Job, initialised
-from lagbench.train.evaluation import unstack
+from lagbench.train.evaluation import in_evaluation, unstack
 from lagbench.train.replicas import Replicas
 
 SHARE = 0.1  # of what training has cost: what all probes together may cost
@@ -52,13 +52,15 @@ class Subject:
     @cached_property
     def models(self) -> list[Model]:
         """Each replica as a model by itself, in double precision: small gradients underflow."""
-        return [model.double().train() for model in unstack(self.replicas)]
+        return [in_evaluation(model.double()) for model in unstack(self.replicas)]
 
     @property
     def untrained(self) -> list[Model]:
         """The same models as they were before training."""
         device = self.replicas.flat.device
-        return [initialised(self.job, seed).to(device).double() for seed in self.seeds]
+        return [
+            in_evaluation(initialised(self.job, seed).to(device).double()) for seed in self.seeds
+        ]
 
     def examples(self, count: int) -> Batch:
         """The first examples of the test split, where the replicas are, in their precision."""

@@ -79,6 +79,11 @@ def lengthened(subject: Subject, plan: Plan) -> Replicas | Refusal:
     shapes = [[p.shape for p in model.parameters()] for model in (models[0], trained.models[0])]
     if shapes[0] != shapes[1]:
         return Refusal("it has a weight for every step, and none for further steps")
+    for model, source in zip(models, trained.models, strict=True):
+        buffers = dict(source.named_buffers())
+        for name, buffer in model.named_buffers():
+            if name in buffers and buffers[name].shape == buffer.shape:
+                buffer.copy_(buffers[name])
     replicas = replicate(models, trained.execution, device)
     with torch.no_grad():
         replicas.flat.copy_(trained.flat)

@@ -49,7 +49,7 @@ def influence(subject: Subject) -> list[Finding] | Refusal:
     device, symbols = subject.replicas.flat.device, _symbols(subject)
 
     def answer(batch: Batch) -> Tensor:
-        return subject.replicas.predict(to_device(batch, device), forced=True)
+        return subject.replicas.predict(to_device(batch, device), teacher_forced=True)
 
     if len(subject.test.source) < 2:
         return ALONE

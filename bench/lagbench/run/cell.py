@@ -118,6 +118,7 @@ def _trained(cell: Cell, job: Job, setting: CellContext, watch: Watch, keep: Kee
             tuning=stage.tuning,
             selected=rate == stage.trained.rate and not stage.tuning,
             execution=stage.trained.execution,
+            execution_reason=stage.trained.execution_reason,
             **_course(cell, stage.trained, row),
             **({} if stage.tuning else results.get(row, {})),
         )
@@ -173,7 +174,8 @@ def _keep(cell: Cell, stage: _Stage, keep: Keep) -> None:
         "tuning_seeds": json.dumps(cell.tuning_seeds),
     }
     for model, row in zip(unstack(stage.trained.winners), stage.trained.selected, strict=True):
-        tensors = {name: weight.detach().cpu().clone() for name, weight in model.named_parameters()}
+        state = model.state_dict()  # parameters, and buffers such as a batch norm's
+        tensors = {name: tensor.cpu().contiguous().clone() for name, tensor in state.items()}
         pair = cell.pairs[stage.first + row]
         keep(cell.trial_key(*pair), Weights(tensors, facts).packed())
 

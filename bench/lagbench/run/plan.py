@@ -19,9 +19,10 @@ from lagbench.run.store import Store
 from lagbench.spec.cell import Cell
 from lagbench.spec.pairing import Unsupported
 from lagbench.train.cell import Job, initialised
+from lagbench.train.execution import choose_execution
 from lagbench.train.module import evaluation_batches
 from lagbench.train.optimiser import ReplicaAdamW
-from lagbench.train.replicas import choose_execution, replicate
+from lagbench.train.replicas import replicate
 
 TIMED = 3  # steps, after one that is not counted
 
@@ -63,7 +64,8 @@ def _built(cell: Cell, found: Expected, device: torch.device) -> Expected:
 def seconds(job: Job, device: torch.device) -> float:
     """About how long the job takes if no rate is dropped and nothing is solved early."""
     recipe = job.recipe
-    execution = choose_execution(job.plan, len(job.pairs), recipe.batch_size, device)
+    count, batch_size = len(job.pairs), recipe.batch_size
+    execution, _ = choose_execution(job.plan, job.width, count, batch_size, device)
     replicas = replicate([initialised(job, seed) for seed, _ in job.pairs], execution, device)
     rates = torch.tensor([rate for _, rate in job.pairs], device=device)
     optimiser = ReplicaAdamW(replicas.flat, rates, recipe.betas, recipe.weight_decay, recipe.clip)
@@ -79,10 +81,9 @@ def seconds(job: Job, device: torch.device) -> float:
     examples = job.task.value.sample(job.length, count, draws, Split.VALIDATION)
     batches = evaluation_batches(examples, len(replicas))
     first = select(batches[0], slice(None))
-    evaluation = _duration(lambda: replicas.predict(first, forced=True), device) * len(batches)
-    return recipe.steps * _duration(step, device) + math.ceil(
-        recipe.steps / recipe.evaluate_every
-    ) * (evaluation)
+    evaluation = _duration(lambda: replicas.predict(first, teacher_forced=True), device)
+    evaluations = len(batches) * math.ceil(recipe.steps / recipe.evaluate_every)
+    return recipe.steps * _duration(step, device) + evaluations * evaluation
 
 
 def _duration(call: Callable[[], object], device: torch.device) -> float:

@@ -12,14 +12,15 @@ from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from torch.utils.data import DataLoader
 
 from lagbench.contract import Batch, Split, Task
-from lagbench.data.streams import derived_seed, fixed_split
+from lagbench.data.streams import fixed_split, seeded
 from lagbench.model.assembly import Model, assemble
 from lagbench.record import Execution, Point
 from lagbench.registry import Named
 from lagbench.spec.pairing import Plan
 from lagbench.spec.recipe import Recipe
+from lagbench.train.execution import choose_execution
 from lagbench.train.module import CHUNK, CellModule, Scale, StepGroups, evaluation_batches
-from lagbench.train.replicas import Replicas, choose_execution, replicate
+from lagbench.train.replicas import Replicas, replicate
 
 logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
 
@@ -61,6 +62,7 @@ class Trained:
     """What training gave, replica by replica in the order of `Job.pairs`."""
 
     execution: Execution
+    execution_reason: str | None  # why the replicas ran in a loop; None: they did not
     curves: list[list[Point]]
     steps: int  # of the cell; a replica whose learning rate was dropped has fewer
     finite: list[bool]  # false: the replica diverged
@@ -84,17 +86,19 @@ def train(
     usual.
     """
     device = device or torch.device("cpu")
-    execution = execution or choose_execution(
-        job.plan, len(job.pairs), job.recipe.batch_size, device
-    )
+    reason = None
+    if execution is None:
+        count, batch_size = len(job.pairs), job.recipe.batch_size
+        execution, reason = choose_execution(job.plan, job.width, count, batch_size, device)
     replicas = replicate([initialised(job, seed) for seed, _ in job.pairs], execution, device)
     module = CellModule(replicas, job.pairs, job.recipe, job.scale, watch).to(device)
-    _fit(module, job, cache, device, chunk or CHUNK)
+    with seeded(device, "training", job.task.name, job.length, *job.seeds):
+        _fit(module, job, cache, device, chunk or CHUNK)
     finite = module.finite
     rate = selected_rate(job.pairs, module.curves, finite)
     selected = [i for i, (_, own) in enumerate(job.pairs) if own == rate]
-    winners = replicas.select(selected, module.best)
-    return Trained(execution, module.curves, module.steps, finite, rate, selected, winners)
+    winners = replicas.select(selected, module.best, module.best_buffers)
+    return Trained(execution, reason, module.curves, module.steps, finite, rate, selected, winners)
 
 
 def selected_rate(
@@ -115,8 +119,7 @@ def selected_rate(
 
 def initialised(job: Job, seed: int) -> Model:
     """The model of a seed: all architectures and rates share the seed of its first weights."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derived_seed("initialisation", seed))
+    with seeded(torch.device("cpu"), "initialisation", seed):
         return assemble(job.plan, job.width, job.recipe.feed)
 
 

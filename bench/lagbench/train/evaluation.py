@@ -5,10 +5,10 @@ from copy import deepcopy
 from typing import cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lagbench.contract import Batch, Metric, Mixer, Tokens, Transducer, UserError
-from lagbench.data.streams import generator, to_device
+from lagbench.data.streams import generator, seeded, to_device
 from lagbench.model.assembly import Model, WritingModel
 from lagbench.model.decoding import closed, decode
 from lagbench.spec.decoding import Decoding
@@ -35,12 +35,13 @@ def evaluate(
     score = ReplicaScore(len(replicas), space, metric).to(device)
     answer = _answering(replicas, decoding)
     answers = []
-    for batch in evaluation_batches(split, len(replicas)):
-        moved = to_device(batch, device)
-        predicted = replicas.predict(moved, forced=isinstance(space, Tokens))
-        answered = answer(moved, predicted)
-        score.update(predicted, moved.target, moved.target_mask, answered)
-        answers.append(answered.cpu())
+    with seeded(device, "evaluation"):
+        for batch in evaluation_batches(split, len(replicas)):
+            moved = to_device(batch, device)
+            predicted = replicas.predict(moved, teacher_forced=isinstance(space, Tokens))
+            answered = answer(moved, predicted)
+            score.update(predicted, moved.target, moved.target_mask, answered)
+            answers.append(answered.cpu())
     return score.evaluation(), torch.cat(answers, dim=1)
 
 
@@ -58,7 +59,9 @@ def _answering(replicas: Replicas, decoding: Decoding) -> Callable[[Batch, Tenso
     if not writes:
         return lambda _, predicted: predicted.argmax(-1)
     if decoding.method == "greedy":
-        return lambda batch, _: closed(replicas.predict(batch, forced=False).argmax(-1), space)
+        return lambda batch, _: closed(
+            replicas.predict(batch, teacher_forced=False).argmax(-1), space
+        )
     models = [(cast(WritingModel, model), generator("decoding")) for model in unstack(replicas)]
 
     def decoded(batch: Batch, _: Tensor) -> Tensor:
@@ -68,9 +71,22 @@ def _answering(replicas: Replicas, decoding: Decoding) -> Callable[[Batch, Tenso
     return decoded
 
 
+def in_evaluation(model: Model) -> Model:
+    """Put a model into evaluation mode, such that gradients can still be taken.
+
+    cuDNN has no backward pass of recurrent layers in evaluation mode; without dropout, they do the
+    same in both modes.
+    """
+    model.eval()
+    for module in model.modules():
+        if isinstance(module, nn.RNNBase):
+            module.train(module.dropout == 0)
+    return model
+
+
 def unstack(replicas: Replicas) -> list[Model]:
     """Each replica as a model that runs by itself; parameters are shared with the replicas."""
-    models = [deepcopy(replicas.models[0]) for _ in range(len(replicas))]
+    models = deepcopy(replicas.models)
     for row, model in enumerate(models):
         replicas.bind_parameters(row, model)
         for module in model.modules():

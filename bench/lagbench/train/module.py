@@ -104,6 +104,7 @@ class CellModule(lightning.LightningModule):
         self.finite = [True] * len(pairs)
         self.curves: list[list[Point]] = [[] for _ in pairs]
         self.best = replicas.flat.detach().clone()
+        self.best_buffers = [replicas.copy_buffers(row) for row in range(len(replicas))]
         self.loss_sum = torch.zeros(len(replicas), device=device)
         self.steps = 0
 
@@ -130,7 +131,7 @@ class CellModule(lightning.LightningModule):
     def validation_step(self, batch: Batch, index: int) -> None:
         """Score all replicas on a batch, teacher forced."""
         self.score.update(
-            self.replicas.predict(batch, forced=True), batch.target, batch.target_mask
+            self.replicas.predict(batch, teacher_forced=True), batch.target, batch.target_mask
         )
 
     def on_validation_epoch_end(self) -> None:
@@ -140,6 +141,7 @@ class CellModule(lightning.LightningModule):
         for row, (replica, point) in enumerate(points.items()):
             if point.validation_score > self.best_score(replica):
                 self.best[replica] = self.replicas.flat.detach()[row]
+                self.best_buffers[replica] = self.replicas.copy_buffers(row)
             self.curves[replica].append(point)
             self.finite[replica] = bool(self.optimiser.finite[row])
         self.score.reset()

@@ -92,7 +92,7 @@ class Tapes:
     ) -> tuple["_Tape | None", Results]:
         """The tape of a pass, or None where it cannot be repeated; and what it returns."""
         recorder = _Recorder(inputs, self.room)
-        before = [vars(module).copy() for module in self.modules]
+        before = [vars(module) | module._buffers for module in self.modules]
         with recorder, _HostReads(recorder):
             results = plain()
         if not (recorder.steady and all(map(_unchanged, self.modules, before))):
@@ -297,7 +297,7 @@ def _retyped(source: Tensor, made: list[Tensor]) -> bool:
 
 def _unchanged(module: nn.Module, before: dict[str, Any]) -> bool:
     """Whether all attributes of a module are the objects that they were."""
-    now = vars(module)
+    now = vars(module) | module._buffers
     return now.keys() == before.keys() and all(now[name] is before[name] for name in now)
 
 

@@ -6,7 +6,7 @@ from math import log
 import pytest
 
 from lagbench.publish import literature
-from lagbench.publish.literature import Comparison, Verdict, against_literature, rows
+from lagbench.publish.literature import Agreement, LiteratureFigure, against_literature, rows
 from lagbench.record import ProbeValue, Status
 from lagbench.spec.suite import cells, load
 
@@ -34,21 +34,21 @@ def test_the_floor_of_copy_memory_is_what_the_symbols_cost():
 @pytest.mark.parametrize(
     ("ours_is", "ours", "verdict"),
     [
-        ("near", 0.9, Verdict.AGREES),
-        ("near", 1.2, Verdict.DIFFERS),
-        ("near", 0.8, Verdict.DIFFERS),
-        ("at_most", -5.0, Verdict.AGREES),
-        ("at_most", 1.05, Verdict.AGREES),
-        ("at_most", 1.2, Verdict.DIFFERS),
-        ("at_least", 5.0, Verdict.AGREES),
-        ("at_least", 0.95, Verdict.AGREES),
-        ("at_least", 0.8, Verdict.DIFFERS),
-        ("near", None, Verdict.NOT_RUN),
+        ("near", 0.9, Agreement.AGREES),
+        ("near", 1.2, Agreement.DIFFERS),
+        ("near", 0.8, Agreement.DIFFERS),
+        ("at_most", -5.0, Agreement.AGREES),
+        ("at_most", 1.05, Agreement.AGREES),
+        ("at_most", 1.2, Agreement.DIFFERS),
+        ("at_least", 5.0, Agreement.AGREES),
+        ("at_least", 0.95, Agreement.AGREES),
+        ("at_least", 0.8, Agreement.DIFFERS),
+        ("near", None, Agreement.NOT_RUN),
     ],
 )
 def test_verdicts(ours_is, ours, verdict):
     row = rows()[0].model_copy(update={"ours_is": ours_is, "figure": 1.0, "tolerance": 0.125})
-    assert Comparison(row, ours, 3).verdict is verdict
+    assert LiteratureFigure(row, ours, 3).verdict is verdict
 
 
 def compared(monkeypatch, published, values, row, name="test_loss"):
@@ -92,4 +92,4 @@ def test_extrapolation_is_that_of_the_length_asked_for(monkeypatch, published):
 def test_what_was_not_run_is_said(published):
     found = against_literature({"tiny": published})
     assert len(found) == len(rows())
-    assert {one.verdict for one in found} == {Verdict.NOT_RUN}
+    assert {one.verdict for one in found} == {Agreement.NOT_RUN}

@@ -24,7 +24,7 @@ def mapped(record, **changes):
 
 
 def test_every_weight_is_drawn_once(record):
-    (figure,) = attention.figures([mapped(record, length=16), record()])
+    (figure,) = attention.attention_figures([mapped(record, length=16), record()])
     rows = figure.specification["datasets"][ROWS]
     assert len(rows) == 4 * 2 * 3
     first = [row for row in rows if row["panel"] == "example 1, layer 1"]
@@ -37,10 +37,10 @@ def test_every_weight_is_drawn_once(record):
 
 def test_the_longest_length_of_each_and_not_too_many(record):
     records = [mapped(record, length=length) for length in (8, 32, 16)]
-    (figure,) = attention.figures(records)
+    (figure,) = attention.attention_figures(records)
     assert "at length 32" in figure.caption
     many = [mapped(record, task=f"task {number}") for number in range(attention.MOST + 5)]
-    drawn = list(attention.figures(many))
+    drawn = list(attention.attention_figures(many))
     assert len(drawn) == attention.MOST == len({figure.name for figure in drawn})
 
 

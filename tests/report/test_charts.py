@@ -9,7 +9,7 @@ import pytest
 import vl_convert
 
 from lagbench.record import Record, Throughput
-from lagbench.report.charts import figures
+from lagbench.report.charts import run_figures
 from lagbench.report.palette import COLOURS, looks
 from lagbench.report.panels import VEGA_LITE, Figure
 from lagbench.report.tables import derive
@@ -30,7 +30,7 @@ def speeds(throughput: Any) -> list[Throughput]:
 
 @pytest.fixture
 def drawn(grid: list[Record], speeds: list[Throughput]) -> list[Figure]:
-    return list(figures(derive(grid, speeds)))
+    return list(run_figures(derive(grid, speeds)))
 
 
 def colours(part: Any) -> list[dict[str, str]]:
@@ -76,7 +76,7 @@ def test_a_legend_names_those_that_are_drawn(record: Any) -> None:
         record(architecture="b", score=0.5),
         record(architecture="c", status="unsupported", selected=False, reason="no"),
     ]
-    score = next(figures(derive(records, [])))
+    score = next(run_figures(derive(records, [])))
     assert [set(scale) for scale in colours(score.specification)] == [{"a", "b"}] * 4
 
 
@@ -105,7 +105,7 @@ def test_charts_hold_no_more_columns_than_they_show_or_filter_by(drawn: list[Fig
 def test_tasks_that_differ_in_signs_alone_have_files_of_their_own(grid: list[Record]) -> None:
     names = {"recall": "copy:gap=1", "adding": "../copy gap=1"}
     records = [record.model_copy(update={"task": names[record.task]}) for record in grid]
-    found = [figure.name for figure in figures(derive(records, []))]
+    found = [figure.name for figure in run_figures(derive(records, []))]
     assert len(set(found)) == len(found) == 14
     assert all(re.fullmatch(r"[a-z0-9_]+", name) for name in found)
 
@@ -113,8 +113,8 @@ def test_tasks_that_differ_in_signs_alone_have_files_of_their_own(grid: list[Rec
 @pytest.mark.parametrize("status", ["failed", "diverged", "unsupported"])
 def test_nothing_is_drawn_without_scores(record: Any, throughput: Any, status: str) -> None:
     records = [record(status=status, selected=False, reason="why")]
-    assert not list(figures(derive(records, [])))
-    assert not list(figures(derive([], [])))
+    assert not list(run_figures(derive(records, [])))
+    assert not list(run_figures(derive([], [])))
 
 
 def test_a_bar_joins_those_whose_ranks_are_not_told_apart(record: Any) -> None:
@@ -124,7 +124,7 @@ def test_a_bar_joins_those_whose_ranks_are_not_told_apart(record: Any) -> None:
         for name, score in (("a", 0.9), ("b", 0.8), ("c", 0.1 if length % 2 else 0.85), ("d", 0.0))
     ]
     tables = derive(records, [])
-    (diagram,) = (figure for figure in figures(tables) if figure.name == "ranks")
+    (diagram,) = (figure for figure in run_figures(tables) if figure.name == "ranks")
     rows = {row["row"]: row for row in diagram.specification["datasets"]["rows"]}
     ranks = dict(zip(tables.ranks["architecture"], tables.ranks["rank"], strict=True))
     assert ranks == {"a": 1.0, "b": 2.5, "c": 2.5, "d": 4.0}

@@ -63,7 +63,7 @@ def test_the_files_of_a_report(tmp_path: Path, run: Run, grid: list[Record]) -> 
     paths = write_report(tmp_path, run, grid, [])
     tables = {
         *("trials", "curves", "probes", "summary", "horizons"),
-        *("comparisons", "ranks", "windows", "progress", "efforts", "refusals"),
+        *("comparisons", "ranks", "lr_windows", "progress", "equal_cost", "unsupported"),
     }
     assert {path.name for path in paths} == {
         *(f"{table}.csv" for table in tables),
@@ -168,7 +168,7 @@ def test_the_same_records_give_the_same_bytes(tmp_path: Path, run: Run, grid: li
 def test_a_crowded_report_says_what_it_leaves_out(
     tmp_path: Path, run: Run, grid: list[Record], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(series, "CROWD", 23)
+    monkeypatch.setattr(series, "MAX_LINES", 23)
     said = "There are 24 combinations of architecture, task and length"
     assert said in written(tmp_path, run, grid).text
     assert said in (tmp_path / "report.md").read_text()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lagbench.record import Point, Status
-from lagbench.report.progress import efforts, progress
+from lagbench.report.progress import equal_cost, progress
 
 STEPS = (10, 20, 30, 40)
 
@@ -81,7 +81,7 @@ def test_a_seed_that_diverged_keeps_its_best_and_one_that_never_was_finite_leave
 
 
 def reached(records, speeds, effort):
-    found = efforts(progress(records, speeds), records)
+    found = equal_cost(progress(records, speeds), records)
     return found[found["effort"] == effort].set_index("architecture")
 
 
@@ -141,4 +141,4 @@ def test_nothing_trained_is_no_row(record):
     refused = [record(status=Status.UNSUPPORTED, selected=False)]
     found = progress(refused, [])
     assert found.empty
-    assert efforts(found, refused).empty
+    assert equal_cost(found, refused).empty

@@ -31,7 +31,7 @@ def test_accuracy_has_a_column_beside_another_metric_alone(record: Any) -> None:
 def test_too_many_scores_leave_the_longest_lengths(
     grid: list[Record], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(series, "CROWD", 23)  # there are 24
+    monkeypatch.setattr(series, "MAX_LINES", 23)  # there are 24
     for task in sections.scores(derive(grid, []).summary):
         assert [[row.length for row in rows] for rows in task.lengths] == [[128] * 3]
 
@@ -57,7 +57,7 @@ def test_equal_refusals_and_failures_share_a_row(record: Any) -> None:
     ]
     silent = record(seed=5, status=Status.TIMEOUT, selected=False)
     found = derive([*refused, *failed, silent], [])
-    (refusal,) = sections.refusals(found).itertuples()
+    (refusal,) = sections.unsupported(found).itertuples()
     assert (refusal.length, refusal.reason) == ("16, 32, 128", "it looks ahead")
     diverged, timeout = sections.failures(found).itertuples()
     assert (diverged.trials, diverged.seed, diverged.learning_rate) == (4, "0, 1", "0.03, 0.1")

@@ -160,7 +160,7 @@ def test_every_sentence_ends_as_one(grid: list[Record]) -> None:
     ("value", "text"), [(1234.5, "1,230"), (0.12345, "0.123"), (120.0, "120"), (float("nan"), "–")]
 )
 def test_figures(value: float, text: str) -> None:
-    assert wording.figures(value) == text
+    assert wording.significant(value) == text
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ def test_size(value: float, text: str) -> None:
     ("bounds", "text"), [((1, 1), "1"), ((9760, 10242), "9,760 to 10,242"), ((), "–")]
 )
 def test_amounts(bounds: tuple[int, ...], text: str) -> None:
-    assert wording.amounts(wording.whole, bounds) == text
+    assert wording.value_range(wording.integer, bounds) == text
 
 
 @pytest.mark.parametrize(
@@ -189,7 +189,7 @@ def test_amounts(bounds: tuple[int, ...], text: str) -> None:
     ],
 )
 def test_listed(items: str, text: str) -> None:
-    assert wording.listed(list(items)) == text
+    assert wording.join_words(list(items)) == text
 
 
 @pytest.mark.parametrize(

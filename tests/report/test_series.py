@@ -48,7 +48,7 @@ def test_long_lines_are_thinned_and_keep_their_mean(record: Any) -> None:
 def test_a_crowd_of_lines_is_drawn_at_the_longest_lengths_alone(
     record: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(series, "CROWD", 5)
+    monkeypatch.setattr(series, "MAX_LINES", 5)
     monkeypatch.setattr(series, "LARGEST", 30)
     records = [
         probed(record, 0, [(lag, 0.5, 1) for lag in range(100)], architecture=name, length=length)

@@ -18,7 +18,7 @@ from lagbench.report.significance import (
     minimum_detectable,
     sign_test,
 )
-from lagbench.report.statistics import bootstrapped, centre
+from lagbench.report.statistics import bootstrap_interval, iqm
 
 COMPARISONS = 200
 SEEDS = 10
@@ -182,8 +182,8 @@ def covered(bounds, truth):
 @pytest.mark.parametrize("count", [10, 20, 40])
 @of_each
 def test_intervals_of_the_interquartile_mean_cover_the_truth(draw, count):
-    truth = centre(draw(np.random.default_rng(0), 10**6))
-    found = bootstrapped([draw(np.random.default_rng(count), DRAWS, count)], centre)
+    truth = iqm(draw(np.random.default_rng(0), 10**6))
+    found = bootstrap_interval([draw(np.random.default_rng(count), DRAWS, count)], iqm)
     assert 0.90 <= covered(found, truth) <= 0.97
 
 
@@ -191,7 +191,7 @@ def test_intervals_of_the_interquartile_mean_cover_the_truth(draw, count):
 def test_they_do_so_over_blocks_of_other_difficulty(draw):
     """As `ranks.csv` has them: seeds of each block are resampled apart."""
     random, ease = np.random.default_rng(11), np.array([[1.0], [0.7], [0.4]])
-    truth = centre((draw(random, 3, 10**6) * ease).ravel())
+    truth = iqm((draw(random, 3, 10**6) * ease).ravel())
     found = [overall(list(draw(random, 3, 10) * ease)) for _ in range(DRAWS)]
     bounds = np.array([(one["score_low"], one["score_high"]) for one in found]).T
     assert 0.90 <= covered(bounds, truth) <= 0.97
@@ -215,7 +215,7 @@ def test_intervals_of_differences_over_lengths_cover_the_truth(draw):
 
 
 def test_the_centre_of_a_symmetric_distribution_is_its_mean():
-    assert centre(np.random.default_rng(5).laplace(0.5, 0.2, 10**6)) == pytest.approx(0.5, abs=1e-3)
+    assert iqm(np.random.default_rng(5).laplace(0.5, 0.2, 10**6)) == pytest.approx(0.5, abs=1e-3)
 
 
 @pytest.mark.parametrize("seeds", [3, 20])

@@ -11,25 +11,25 @@ from scipy import stats
 from lagbench.report.statistics import (
     Censored,
     censored,
-    centre,
-    half_time,
     horizon,
     horizon_interval,
     interval,
+    iqm,
+    median_steps,
 )
 
 
 @pytest.mark.parametrize("count", range(1, 14))
 def test_centre_is_the_trimmed_mean(count: int) -> None:
     values = np.random.default_rng(count).normal(size=(5, count))
-    np.testing.assert_allclose(centre(values), stats.trim_mean(values, 0.25, axis=-1), rtol=1e-14)
-    np.testing.assert_array_equal(centre(values.T, axis=0), centre(values))
+    np.testing.assert_allclose(iqm(values), stats.trim_mean(values, 0.25, axis=-1), rtol=1e-14)
+    np.testing.assert_array_equal(iqm(values.T, axis=0), iqm(values))
 
 
 def test_centre_by_hand() -> None:
-    assert centre([3.0, 1.0, 8.0]) == 4.0  # below four values: the mean
-    assert centre([0.0, 2.0, 4.0, 100.0]) == 3.0
-    assert centre([0.1, 0.1, 0.1]) == 0.1  # where the sum rounds to more than three times 0.1
+    assert iqm([3.0, 1.0, 8.0]) == 4.0  # below four values: the mean
+    assert iqm([0.0, 2.0, 4.0, 100.0]) == 3.0
+    assert iqm([0.1, 0.1, 0.1]) == 0.1  # where the sum rounds to more than three times 0.1
 
 
 def test_interval_of_two_and_of_three_values_is_their_range() -> None:
@@ -48,7 +48,7 @@ def test_no_interval_for_fewer_than_two_values(values: list[float]) -> None:
 
 def test_interval_agrees_with_all_resamples() -> None:
     values = np.array([0.0, 0.1, 0.5, 0.6, 1.0])
-    everything = centre(np.array(list(product(values, repeat=5))))
+    everything = iqm(np.array(list(product(values, repeat=5))))
     exact = np.percentile(everything, [2.5, 97.5])
     np.testing.assert_allclose(interval(values), exact, atol=0.04)
 
@@ -108,8 +108,8 @@ def test_no_horizon_interval_where_a_length_has_one_seed() -> None:
 
 def test_half_time_counts_the_unsolved_as_later_than_any() -> None:
     never = float("nan")
-    assert half_time([300, 100, 200]) == 200
-    assert half_time([100, never]) == 100
-    assert half_time([400, never, 200, never]) == 400
-    assert np.isnan(half_time([never, 100, never]))
-    assert np.isnan(half_time([]))
+    assert median_steps([300, 100, 200]) == 200
+    assert median_steps([100, never]) == 100
+    assert median_steps([400, never, 200, never]) == 400
+    assert np.isnan(median_steps([never, 100, never]))
+    assert np.isnan(median_steps([]))

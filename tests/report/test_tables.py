@@ -16,7 +16,7 @@ from lagbench.report.tables import derive, write_tables
 
 NAMES = [
     *("trials", "curves", "probes", "summary", "horizons"),
-    *("comparisons", "ranks", "windows", "progress", "efforts", "refusals"),
+    *("comparisons", "ranks", "lr_windows", "progress", "equal_cost", "unsupported"),
 ]
 
 
@@ -84,7 +84,7 @@ def test_all_failed(record: Any) -> None:
     assert math.isnan(row["score"])
     assert row["chance"] == 0.125
     assert found.horizons.empty
-    assert found.refusals.empty
+    assert found.unsupported.empty
 
 
 def test_empty_tables_have_the_columns_and_types_of_full_ones(grid: list[Record]) -> None:
@@ -139,7 +139,7 @@ def test_a_refused_length_is_left_out_of_the_horizon(record: Any) -> None:
     ]
     found = derive(records, [])
     assert only(found.horizons)["horizon"] == pytest.approx(32.0)
-    assert only(found.refusals).to_dict() == {
+    assert only(found.unsupported).to_dict() == {
         "architecture": "lstm",
         "task": "recall",
         "length": 32,

@@ -88,8 +88,17 @@ def test_test_is_scored_for_one_rate_only(finished):
 
 def test_all_files_are_there(finished):
     _, out, _, _ = finished
-    names = ("trials", "curves", "probes", "summary", "horizons", "comparisons", "ranks", "windows")
-    for name in (*names, "refusals"):
+    names = (
+        "trials",
+        "curves",
+        "probes",
+        "summary",
+        "horizons",
+        "comparisons",
+        "ranks",
+        "lr_windows",
+    )
+    for name in (*names, "unsupported"):
         assert (out / f"{name}.csv").is_file()
     assert "<svg" in next((out / "figures").glob("*.svg")).read_text()
     assert "recall" in (out / "report.md").read_text()

@@ -89,7 +89,7 @@ def test_what_is_refused_is_refused_for_every_trial(tiny):
     assert [record.learning_rate for record in records[4:]] == [None] * 3
     tables = derive(records, [])
     assert tables.summary["unsupported"].tolist() == [7]
-    assert len(tables.refusals) == 1
+    assert len(tables.unsupported) == 1
 
 
 def test_without_seeds_for_tuning_the_reported_seeds_choose(tiny):

@@ -53,7 +53,7 @@ def test_the_suite_is_a_run_with_its_tables_and_figures(tracked, runs):
     assert (suite.run.run_group, suite.run.display_name) == ("tiny", "tiny")
     assert suite.exits == [0]
     assert (suite.summary["ok"], suite.summary["unsupported"]) == (32, 4)
-    for name in ("trials", "summary", "horizons", "refusals"):
+    for name in ("trials", "summary", "horizons", "unsupported"):
         path = suite.file.parent / "files" / suite.summary[f"tables/{name}/path"]
         shown = json.loads(path.read_text())
         frame = pd.read_csv(tracked / f"{name}.csv")

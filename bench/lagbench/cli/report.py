@@ -38,8 +38,7 @@ def summarise(folder: Path, as_json: bool) -> None:
 
 def show_results(folder: Path, as_json: bool) -> None:
     """Print who reaches how far in a folder of results, from its records."""
-    from lagbench.report.leaderboard import leaderboard
-    from lagbench.report.leaderboard import plain as plain_standing
+    from lagbench.report.leaderboard import leaderboard, row_to_dict
     from lagbench.report.verdict import verdict
     from lagbench.run.results import results
 
@@ -47,7 +46,7 @@ def show_results(folder: Path, as_json: bool) -> None:
     run, tables = found.run, found.tables
     board = leaderboard(tables)
     if as_json:
-        rows = [plain_standing(standing) for standing in board.standings]
+        rows = [row_to_dict(standing) for standing in board.rows]
         print_json({"suite": run.suite, "command": run.command, "leaderboard": rows})
         return
     said = verdict(tables)
@@ -64,10 +63,10 @@ def show_results(folder: Path, as_json: bool) -> None:
 
 def _standings(board: Any, tasks: list[str]) -> list[dict[str, Any]]:
     """Rows of the leaderboard, these tasks alone, what nobody measured left out."""
-    from lagbench.report.wording import amounts, number, reach, size, times, whole
+    from lagbench.report.wording import integer, number, reach, size, times, value_range
 
     found = []
-    for standing in board.standings:
+    for standing in board.rows:
         row: dict[str, Any] = {"architecture": standing.architecture}
         if board.ranked:
             row["rank"] = number(standing.rank.rank, 2) if standing.rank else None
@@ -76,10 +75,10 @@ def _standings(board: Any, tasks: list[str]) -> list[dict[str, Any]]:
             words = [reach(horizon)] if horizon else []
             words += [f"({number(score.score, 2)})"] if score else []
             row[f"{task} ({board.tasks[task]})"] = " ".join(words) or None
-        if board.timed:
+        if board.has_speed:
             speeds = times(standing.training), times(standing.inference)
             row |= dict(zip(("training", "inference"), speeds, strict=True))
-        if board.weighed:
-            row["memory"] = amounts(size, standing.memory)
-        found.append(row | {"parameters": amounts(whole, standing.parameters)})
+        if board.has_memory:
+            row["memory"] = value_range(size, standing.memory)
+        found.append(row | {"parameters": value_range(integer, standing.parameters)})
     return found

@@ -61,7 +61,7 @@ def speed(
     Example: lagbench speed --architecture gru --architecture mamba --length 256 --length 1024
     """
     from lagbench.cost import scaling
-    from lagbench.report.prices import exponent_table, throughput_table, write_prices
+    from lagbench.report.costs import exponent_table, throughput_table, write_costs
     from lagbench.run.machine import known_device
     from lagbench.spec.pairing import Unsupported
 
@@ -76,7 +76,7 @@ def speed(
     orders = {one.name: one.value.cost.compute for one in named if one.value.cost is not None}
     table = throughput_table(found, refused)
     fitted = exponent_table(scaling.exponents(found, orders))
-    write_prices(out, table, fitted)
+    write_costs(out, table, fitted)
     if as_json:
         print_json({"out": str(out), "throughput": plain(table), "exponents": plain(fitted)})
     else:

@@ -10,8 +10,8 @@ from lagbench.claims import conduct
 from lagbench.claims.claim import Ruling
 from lagbench.contract import UserError
 from lagbench.publish import records
-from lagbench.publish.leaderboard import leaderboard
 from lagbench.publish.literature import against_literature
+from lagbench.publish.ranking import rank_architectures
 from lagbench.publish.records import Published
 from lagbench.report.page import markdown, write_report
 from lagbench.run.store import Store, accessing, write_whole
@@ -58,7 +58,7 @@ def regenerate(results: Path) -> list[Path]:
             "rulings": rulings,
             "speed": _speed(results / "speed"),
             "pages": {name: (results / name / "report.html").is_file() for name in suites},
-            "leaderboard": leaderboard(suites),
+            "leaderboard": rank_architectures(suites),
             "comparisons": against_literature(suites),
         },
     )

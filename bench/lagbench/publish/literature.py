@@ -12,23 +12,23 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from lagbench.publish.records import Published
 from lagbench.record import Record
-from lagbench.report.statistics import centre
+from lagbench.report.statistics import iqm
 
 FIGURES = Path(__file__).with_name("literature.toml")
 
 
-class _Frozen(BaseModel):
+class _FrozenRow(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Place(_Frozen):
+class Place(_FrozenRow):
     """A task at a length."""
 
     task: str
     length: int
 
 
-class Row(_Frozen):
+class Row(_FrozenRow):
     """A published figure, and what of ours it is held against; `literature.toml` explains it."""
 
     finding: str
@@ -48,7 +48,7 @@ class Row(_Frozen):
     why: str = ""
 
 
-class Verdict(StrEnum):
+class Agreement(StrEnum):
     """What came of the comparison."""
 
     AGREES = "agrees"
@@ -57,7 +57,7 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True)
-class Comparison:
+class LiteratureFigure:
     """A row with our figure; None: it was not run."""
 
     row: Row
@@ -65,10 +65,10 @@ class Comparison:
     seeds: int
 
     @property
-    def verdict(self) -> Verdict:
+    def verdict(self) -> Agreement:
         """Whether ours is where the literature says, give or take the tolerance."""
         if self.ours is None:
-            return Verdict.NOT_RUN
+            return Agreement.NOT_RUN
         off = self.ours - self.row.figure
         match self.row.ours_is:
             case "near":
@@ -77,10 +77,10 @@ class Comparison:
                 agrees = off <= self.row.tolerance
             case "at_least":
                 agrees = -off <= self.row.tolerance
-        return Verdict.AGREES if agrees else Verdict.DIFFERS
+        return Agreement.AGREES if agrees else Agreement.DIFFERS
 
 
-def against_literature(suites: Mapping[str, Published]) -> list[Comparison]:
+def against_literature(suites: Mapping[str, Published]) -> list[LiteratureFigure]:
     """Every published figure beside ours."""
     return [
         _compared(row, suites[row.suite].records if row.suite in suites else ()) for row in rows()
@@ -94,13 +94,13 @@ def rows() -> tuple[Row, ...]:
     return tuple(Row.model_validate(row) for row in found)
 
 
-def _compared(row: Row, records: Sequence[Record]) -> Comparison:
+def _compared(row: Row, records: Sequence[Record]) -> LiteratureFigure:
     ours = _values(row, Place(task=row.task, length=row.length), records)
     others = ours if row.minus is None else _values(row, row.minus, records)
     if not ours or not others:
-        return Comparison(row, None, 0)
+        return LiteratureFigure(row, None, 0)
     less = 0.0 if row.minus is None else _figure(row, others)
-    return Comparison(row, _figure(row, ours) - less, len(ours))
+    return LiteratureFigure(row, _figure(row, ours) - less, len(ours))
 
 
 def _values(row: Row, place: Place, records: Iterable[Record]) -> list[float]:
@@ -126,5 +126,5 @@ def _value(measure: str, record: Record) -> float | None:
 def _figure(row: Row, values: Sequence[float]) -> float:
     """Over the seeds: their interquartile mean, or the best."""
     if row.of == "mean":
-        return float(centre(values))
+        return float(iqm(values))
     return min(values) if row.measure == "test_loss" else max(values)

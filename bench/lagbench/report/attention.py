@@ -21,7 +21,7 @@ LEAST = 110
 """Pixels of a side."""
 
 
-def figures(records: Sequence[Record]) -> Iterator[Figure]:
+def attention_figures(records: Sequence[Record]) -> Iterator[Figure]:
     """A figure for each architecture on each task, at the longest length that has maps."""
     shown = sorted((r for r in records if r.attention_maps), key=_place)
     longest = [list(own)[-1] for _, own in groupby(shown, key=lambda r: (r.task, r.architecture))]

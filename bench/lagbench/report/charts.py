@@ -14,7 +14,7 @@ Overview = tuple[pd.DataFrame, Callable[[pd.DataFrame, Style], Figure]]
 ByTask = tuple[pd.DataFrame, Callable[[str, str, pd.DataFrame, Style], Figure]]
 
 
-def figures(tables: Tables) -> Iterator[Figure]:
+def run_figures(tables: Tables) -> Iterator[Figure]:
     """All figures, those over all tasks first."""
     style = looks(tables.summary)
     overviews: list[Overview] = [

@@ -3,6 +3,7 @@
 import altair as alt
 import pandas as pd
 
+from lagbench.report.lr_windows import WITHIN
 from lagbench.report.panels import (
     GREY,
     Figure,
@@ -15,7 +16,6 @@ from lagbench.report.panels import (
     score_guides,
     shape,
 )  # fmt: skip
-from lagbench.report.windows import WITHIN
 
 FAINTEST = 1e-12
 """Gradients below this are drawn here."""

@@ -11,7 +11,7 @@ from lagbench.report.tables import Tables
 
 
 @dataclass(frozen=True)
-class Standing:
+class LeaderboardRow:
     """An architecture's row; what is not known of a task is not in a mapping."""
 
     architecture: str
@@ -29,11 +29,11 @@ class Leaderboard:
     """All standings, those that reach furthest first."""
 
     tasks: dict[str, int]  # the longest length at which a task was scored
-    timed: bool  # whether any speed was measured
+    has_speed: bool  # whether any speed was measured
     disturbed: int  # speeds that are left out, as other processes computed meanwhile
-    weighed: bool  # whether any memory was
+    has_memory: bool  # whether any memory was
     ranked: Any  # a row of `ranks`, for what all of them share; None: fewer than two are ranked
-    standings: list[Standing]
+    rows: list[LeaderboardRow]
 
 
 def leaderboard(tables: Tables) -> Leaderboard:
@@ -50,7 +50,7 @@ def leaderboard(tables: Tables) -> Leaderboard:
     ranks = {row.architecture: row for row in tables.ranks.itertuples() if row.blocks}
     ranks = ranks if len(ranks) > 1 else {}
     standings = [
-        Standing(
+        LeaderboardRow(
             architecture=str(name),
             rank=ranks.get(str(name)),
             scores=at_end.get(str(name), {}),
@@ -68,15 +68,15 @@ def leaderboard(tables: Tables) -> Leaderboard:
     tasks = {str(task): int(length) for task, length in longest.items()}
     return Leaderboard(
         tasks=tasks,
-        timed=bool((tables.summary["train_relative"] > 0).any()),
+        has_speed=bool((tables.summary["train_relative"] > 0).any()),
         disturbed=int((~tables.summary["alone"].fillna(True)).sum()),
-        weighed=bool(scored["peak_memory_bytes"].notna().any()),
+        has_memory=bool(scored["peak_memory_bytes"].notna().any()),
         ranked=next(iter(ranks.values()), None),
-        standings=standings,
+        rows=standings,
     )
 
 
-def plain(standing: Standing) -> dict[str, Any]:
+def row_to_dict(standing: LeaderboardRow) -> dict[str, Any]:
     """A standing as data for programs; None: not measured."""
     known = {
         task: {
@@ -129,7 +129,7 @@ def _by_name(frame: pd.DataFrame) -> dict[str, dict[str, Any]]:
     return found
 
 
-def _reach(standing: Standing, ends: pd.DataFrame) -> float:
+def _reach(standing: LeaderboardRow, ends: pd.DataFrame) -> float:
     reached = [
         (standing.horizons[task].horizon if task in standing.horizons else row.shortest)
         / row.longest

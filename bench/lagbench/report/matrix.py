@@ -9,7 +9,7 @@ from lagbench.record import Status
 from lagbench.report.frames import KEY
 from lagbench.report.panels import GREY, Figure, Style, panels
 from lagbench.report.tables import Tables
-from lagbench.report.wording import bounds, counted, number
+from lagbench.report.wording import bounds, number, plural
 
 HATCH = "M-1,-0.33L-0.33,-1M-1,0.33L0.33,-1M-1,1L1,-1M-0.33,1L1,-0.33M0.33,1L1,0.33"
 """Oblique lines across the square in which Vega draws a point."""
@@ -83,7 +83,7 @@ def _outcome(row: Any, reasons: dict[tuple[Any, ...], tuple[str, str]]) -> dict[
     if row.seeds:
         interval = bounds(row.score_low, row.score_high, 3)
         words = [number(row.score), f"({interval})" if interval else "", f"at {row.length},"]
-        finding = " ".join([*filter(None, words), counted(int(row.seeds), "seed")])
+        finding = " ".join([*filter(None, words), plural(int(row.seeds), "seed")])
         return {"label": number(row.score, 2), "state": "scored", "finding": finding}
     status, reason = reasons[row.architecture, row.task, row.length]
     state = "refused" if status == Status.UNSUPPORTED else status.replace("_", " ")

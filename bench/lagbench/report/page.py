@@ -21,7 +21,7 @@ from markupsafe import Markup
 from lagbench.record import Record, Run, Throughput
 from lagbench.report import attention, sections, series, wording
 from lagbench.report.changes import changes, sentence
-from lagbench.report.charts import figures
+from lagbench.report.charts import run_figures
 from lagbench.report.leaderboard import leaderboard
 from lagbench.report.palette import COLOURS, looks
 from lagbench.report.panels import ROWS, VEGA_LITE, Figure
@@ -51,9 +51,9 @@ def write_report(
     cells = set(run.cells)
     reported = [record for record in records if record.cell in cells]
     with ThreadPoolExecutor(1) as aside:
-        vega = aside.submit(_vega)
+        vega = aside.submit(bundled_vega)
         tables = derive(reported, throughputs)
-        drawn = [*figures(tables), *attention.figures(reported)]
+        drawn = [*run_figures(tables), *attention.attention_figures(reported)]
         context = _context(run, reported, tables) | {"figures": drawn}
         paths = write_tables(out, tables)
         write_figures(out / "figures", drawn)
@@ -78,10 +78,10 @@ def _context(run: Run, records: Sequence[Record], tables: Tables) -> dict[str, A
         "board": leaderboard(tables),
         "scores": sections.scores(tables.summary),
         "differences": sections.differences(tables.comparisons),
-        "refusals": sections.refusals(tables),
+        "unsupported": sections.unsupported(tables),
         "failures": sections.failures(tables),
         "most": sections.MOST,
-        "crowd": series.CROWD,
+        "crowd": series.MAX_LINES,
         "cells": len(tables.summary),
         "recipe": sections.settings(records, "recipe"),
         "budget": sections.settings(records, "budget"),
@@ -106,7 +106,7 @@ def markup(template: str, context: dict[str, Any]) -> str:
 
 
 @cache
-def _vega() -> Markup:
+def bundled_vega() -> Markup:
     """The drawing program, as it may stand in a script element.
 
     A process of its own bundles it, for two seconds in which this one would stand still.
@@ -159,15 +159,15 @@ def _environment(autoescape: bool, finalize: Callable[[Any], Any] | None = None)
     environment.filters |= {
         name: getattr(wording, name)
         for name in (
-            *("number", "figures", "whole", "times", "percent", "size"),
+            *("number", "significant", "integer", "times", "percent", "size"),
             *("reach", "reach_bounds", "duration", "detectable"),
         )
     }
     environment.globals |= {
         "bounds": wording.bounds,
-        "amounts": wording.amounts,
+        "value_range": wording.value_range,
         "size": wording.size,
-        "whole": wording.whole,
+        "integer": wording.integer,
         "endings": sections.endings,
     }
     environment.filters["compact"] = _compact

@@ -1,4 +1,4 @@
-"""`progress.csv` and `efforts.csv`: validation scores against what it took to reach them.
+"""`progress.csv` and `equal_cost.csv`: validation scores against what it took to reach them.
 
 All architectures see equally many examples, and these cost each of them other operations and other
 seconds. A budget of seconds would be another width at each measurement; so that trials can be
@@ -15,7 +15,7 @@ import pandas as pd
 
 from lagbench.record import Record, Throughput
 from lagbench.report.frames import KEY, frame
-from lagbench.report.statistics import bootstrapped, centre
+from lagbench.report.statistics import bootstrap_interval, iqm
 
 PASSES = 3
 """Training on an example takes as many operations as so many passes forward."""
@@ -48,7 +48,7 @@ def progress(records: Iterable[Record], throughputs: Iterable[Throughput]) -> pd
     return frame(found, PROGRESS, by=[*KEY, "step"])
 
 
-def efforts(table: pd.DataFrame, records: Iterable[Record]) -> pd.DataFrame:
+def equal_cost(table: pd.DataFrame, records: Iterable[Record]) -> pd.DataFrame:
     """What each architecture had reached when all had spent as much, from `progress`.
 
     A row for each of `EFFORTS`, on each task at each length: `spent` is what the architecture that
@@ -80,9 +80,9 @@ def _progress(runs: Sequence[Record], speed: Throughput | None) -> Iterator[Row]
     scores = np.array([[one.validation_score for one in row] for row in points])
     best = np.fmax.accumulate(scores, axis=0)
     known = np.asarray(np.isfinite(best).all(axis=1))
-    low, high = bootstrapped([best[known]], centre)
+    low, high = bootstrap_interval([best[known]], iqm)
     at = [row[0] for row, whole in zip(points, known, strict=True) if whole]
-    for point, *score in zip(at, centre(best[known]), low, high, strict=True):
+    for point, *score in zip(at, iqm(best[known]), low, high, strict=True):
         yield {
             "seeds": len(runs),
             "step": point.step,

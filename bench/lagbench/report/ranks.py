@@ -16,7 +16,7 @@ from scipy import stats
 
 from lagbench.report.frames import frame, scored
 from lagbench.report.significance import ALPHA
-from lagbench.report.statistics import Floats, bootstrapped, centre
+from lagbench.report.statistics import Floats, bootstrap_interval, iqm
 
 MOST = 0.5
 """An architecture is ranked if it has a score in at least this share of all blocks."""
@@ -46,7 +46,7 @@ def ranks(trials: pd.DataFrame) -> pd.DataFrame:
 
 def _ranked(samples: pd.DataFrame) -> list[dict[str, Any]]:
     """Rows of those ranked; samples: scores of the seeds, blocks × architectures."""
-    scores = samples.map(lambda runs: float(centre(runs)))
+    scores = samples.map(lambda runs: float(iqm(runs)))
     averages = scores.rank(axis=1, ascending=False).mean()
     shared = {
         "blocks": len(samples),
@@ -103,12 +103,12 @@ def cliques(scores: pd.DataFrame) -> dict[str, str]:
 
 
 def overall(runs: list[Floats]) -> dict[str, float]:
-    """The centre of all runs, given block by block, and its interval."""
+    """The iqm of all runs, given block by block, and its interval."""
 
     def statistic(*samples: Floats, axis: int) -> Floats:
-        return centre(np.concatenate(samples, axis=axis), axis)
+        return iqm(np.concatenate(samples, axis=axis), axis)
 
-    low, high = bootstrapped(runs, statistic)
+    low, high = bootstrap_interval(runs, statistic)
     return {
         "score": float(statistic(*runs, axis=-1)),
         "score_low": float(low),

@@ -13,7 +13,7 @@ from lagbench.report.tables import Tables
 from lagbench.report.wording import MISSING
 
 MOST = 200
-"""Rows of refusals, and of failures, that a page shows; the CSV files have all."""
+"""Rows of unsupported, and of failures, that a page shows; the CSV files have all."""
 LONGEST_REASON = 300
 
 
@@ -28,9 +28,9 @@ class Scores:
 
 
 def scores(summary: pd.DataFrame) -> list[Scores]:
-    """The scores of every task; what was refused at every trial stands among the refusals alone."""
+    """The scores of every task, without what is unsupported."""
     tried = summary[summary["unsupported"] < summary[[*Status]].sum(axis=1)]
-    if len(tried) > series.CROWD:
+    if len(tried) > series.MAX_LINES:
         tried = series.longest_lengths(tried)
     by_score = tried.sort_values(["score", "architecture"], ascending=[False, True])
     return [_scores(str(task), own) for task, own in by_score.groupby("task")]
@@ -101,9 +101,9 @@ def endings(row: Any) -> str:
     return f"{counts[Status.OK]} of {total}: {', '.join(others)}" if others else str(total)
 
 
-def refusals(tables: Tables) -> pd.DataFrame:
+def unsupported(tables: Tables) -> pd.DataFrame:
     """A row for each architecture, task and reason, with the lengths it holds for."""
-    return _joined(tables.refusals, ["architecture", "task", "reason"], ["length"])
+    return _joined(tables.unsupported, ["architecture", "task", "reason"], ["length"])
 
 
 def failures(tables: Tables) -> pd.DataFrame:

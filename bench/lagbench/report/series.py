@@ -14,7 +14,7 @@ LARGEST = 8000
 program and the tables, a report of 5,000 trials stays below 3 MB."""
 MOST = 40
 """Points that one line may have."""
-CROWD = 1000
+MAX_LINES = 1000
 """Lines, or rows of scores, above which a page shows each task's longest length alone."""
 
 
@@ -137,7 +137,7 @@ def rates(tables: Tables) -> pd.DataFrame:
         seeds=("seed", "size"),
         selected=("selected", "any"),
     ).reset_index()
-    found = means.merge(tables.windows[[*KEY, "window_low", "window_high"]], on=KEY, how="left")
+    found = means.merge(tables.lr_windows[[*KEY, "window_low", "window_high"]], on=KEY, how="left")
     good = found["learning_rate"].between(found["window_low"], found["window_high"])
     return found.drop(columns=["window_low", "window_high"]).assign(good=good)
 
@@ -180,7 +180,7 @@ def _coarsened(frame: pd.DataFrame, x: str, value: str, weight: str | None) -> p
 
     Every x has a bin of its own while the lines are few and short.
     """
-    if frame.groupby(KEY).ngroups > CROWD:
+    if frame.groupby(KEY).ngroups > MAX_LINES:
         frame = longest_lengths(frame)
     lines = max(1, frame.groupby(KEY).ngroups)
     weights = frame[weight].to_numpy(float) if weight else np.ones(len(frame))

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from lagbench.report.statistics import CONFIDENCE, Floats, bootstrapped
+from lagbench.report.statistics import CONFIDENCE, Floats, bootstrap_interval
 
 ALPHA = 0.05
 """How often equally good architectures are told apart, over one family of comparisons."""
@@ -31,7 +31,7 @@ Pair = tuple[ArrayLike, ArrayLike]
 
 
 @dataclass(frozen=True)
-class Comparison:
+class PairTest:
     """What `a` has before `b`, each `(...)`; NaN: there are too few seeds to say."""
 
     difference: Floats  # mean over pairs
@@ -41,7 +41,7 @@ class Comparison:
     p: Floats
 
 
-def compare(strata: Sequence[Pair]) -> Comparison:
+def compare(strata: Sequence[Pair]) -> PairTest:
     """Compare paired, finite scores of `a` and `b`, at one length or at several.
 
     strata: scores of a `(..., seeds)` and of b `(..., seeds)`, for each length. Seeds are resampled
@@ -52,8 +52,8 @@ def compare(strata: Sequence[Pair]) -> Comparison:
     differences = [a - b for a, b in pairs]
     together = np.concatenate(differences, axis=-1)
     sizes = tuple(each.shape[-1] for each in differences)
-    low, high = bootstrapped(differences, _mean, _expanded(sizes))
-    return Comparison(
+    low, high = bootstrap_interval(differences, _mean, _expanded(sizes))
+    return PairTest(
         difference=together.mean(-1),
         low=low,
         high=high,

@@ -28,7 +28,7 @@ class Censored(StrEnum):
     BELOW = "below"  # the shortest length does not hold
 
 
-def centre(values: ArrayLike, axis: int = -1) -> Floats:
+def iqm(values: ArrayLike, axis: int = -1) -> Floats:
     """Interquartile mean: a quarter of the values, rounded down, is left out at either end.
 
     For fewer than four values nothing is left out, and it is the plain mean.
@@ -42,12 +42,12 @@ def centre(values: ArrayLike, axis: int = -1) -> Floats:
 
 
 def interval(values: ArrayLike) -> tuple[float, float]:
-    """Percentile bootstrap interval of `centre`; NaN for fewer than two values.
+    """Percentile bootstrap interval of `iqm`; NaN for fewer than two values.
 
     Of two or three values it is their range: more than 2.5% of the resamples, one in 27, hold
     nothing but the lowest.
     """
-    low, high = bootstrapped([np.asarray(values, float)], centre)
+    low, high = bootstrap_interval([np.asarray(values, float)], iqm)
     return float(low), float(high)
 
 
@@ -77,7 +77,7 @@ def censored(scores: ArrayLike) -> Censored:
 
 
 def horizon_interval(lengths: ArrayLike, samples: Sequence[ArrayLike]) -> tuple[float, float]:
-    """Percentile bootstrap interval of the horizon of the centres of `samples`.
+    """Percentile bootstrap interval of the horizon of the means of `samples`.
 
     samples: the scores of the seeds at each length. Lengths are resampled apart: a model trained
     at one length and one trained at another share nothing but the number of their seed. Bounds
@@ -85,19 +85,19 @@ def horizon_interval(lengths: ArrayLike, samples: Sequence[ArrayLike]) -> tuple[
     """
 
     def statistic(*scores: Floats, axis: int) -> Floats:
-        return horizon(lengths, np.stack([centre(each, axis) for each in scores], axis=-1))
+        return horizon(lengths, np.stack([iqm(each, axis) for each in scores], axis=-1))
 
-    low, high = bootstrapped([np.asarray(sample, float) for sample in samples], statistic)
+    low, high = bootstrap_interval([np.asarray(sample, float) for sample in samples], statistic)
     return float(low), float(high)
 
 
-def half_time(times: ArrayLike) -> float:
+def median_steps(times: ArrayLike) -> float:
     """When half of the cases were done, NaN standing for never; NaN where half never were."""
     ordered = np.sort(np.asarray(times, float))  # NaN sorts last
     return float(ordered[(len(ordered) - 1) // 2]) if len(ordered) else float("nan")
 
 
-def bootstrapped(
+def bootstrap_interval(
     samples: Sequence[Floats], statistic: Callable[..., Floats], confidence: float = CONFIDENCE
 ) -> tuple[Floats, Floats]:
     """Percentile bootstrap interval `(...)` of a statistic of samples, each resampled apart.

@@ -19,9 +19,9 @@ from lagbench.record import Point, ProbeValue, Record, Run, Status, Throughput
 from lagbench.report import statistics
 from lagbench.report.comparisons import comparisons
 from lagbench.report.frames import KEY, column_types, frame, scored
-from lagbench.report.progress import efforts, progress
+from lagbench.report.lr_windows import lr_windows
+from lagbench.report.progress import equal_cost, progress
 from lagbench.report.ranks import ranks
-from lagbench.report.windows import windows
 
 SPEEDS = [
     *("train_tokens_per_second", "inference_tokens_per_second"),
@@ -49,7 +49,7 @@ HORIZONS = [
     *("architecture", "task", "horizon", "low", "high"),
     *("censored", "seeds", "shortest", "longest"),
 ]
-REFUSALS = [*KEY, "reason"]
+UNSUPPORTED = [*KEY, "reason"]
 
 
 @dataclass(frozen=True)
@@ -63,10 +63,10 @@ class Tables:
     horizons: pd.DataFrame
     comparisons: pd.DataFrame
     ranks: pd.DataFrame
-    windows: pd.DataFrame
+    lr_windows: pd.DataFrame
     progress: pd.DataFrame
-    efforts: pd.DataFrame
-    refusals: pd.DataFrame
+    equal_cost: pd.DataFrame
+    unsupported: pd.DataFrame
 
 
 @dataclass(frozen=True)
@@ -91,10 +91,10 @@ def derive(records: Sequence[Record], throughputs: Sequence[Throughput]) -> Tabl
         horizons=horizons(rows),
         comparisons=comparisons(rows),
         ranks=ranks(rows),
-        windows=windows(rows),
+        lr_windows=lr_windows(rows),
         progress=course,
-        efforts=efforts(course, records),
-        refusals=refusals(rows),
+        equal_cost=equal_cost(course, records),
+        unsupported=unsupported(rows),
     )
 
 
@@ -170,10 +170,10 @@ def horizons(rows: pd.DataFrame) -> pd.DataFrame:
     return frame(found, HORIZONS, by=["architecture", "task"])
 
 
-def refusals(rows: pd.DataFrame) -> pd.DataFrame:
+def unsupported(rows: pd.DataFrame) -> pd.DataFrame:
     """A row for each architecture, task and length that cannot be run, and why."""
     refused = rows[rows["status"] == Status.UNSUPPORTED]
-    return refused[REFUSALS].drop_duplicates().sort_values(REFUSALS, ignore_index=True)
+    return refused[UNSUPPORTED].drop_duplicates().sort_values(UNSUPPORTED, ignore_index=True)
 
 
 def _measures(rows: pd.DataFrame) -> pd.DataFrame:
@@ -182,11 +182,11 @@ def _measures(rows: pd.DataFrame) -> pd.DataFrame:
     measures = groups.agg(
         seeds=("score", "size"),
         learning_rate=("learning_rate", "first"),
-        score=("score", _centre),
-        test_metric=("test_metric", _centre),
-        accuracy=("accuracy", _centre),
+        score=("score", _iqm),
+        test_metric=("test_metric", _iqm),
+        accuracy=("accuracy", _iqm),
         solved=("steps_to_solve", "count"),
-        steps_to_solve=("steps_to_solve", _half_time),
+        steps_to_solve=("steps_to_solve", _median_steps),
     )
     intervals = [statistics.interval(scores) for _, scores in groups["score"]]
     measures["score_low"] = [low for low, _ in intervals]
@@ -197,13 +197,13 @@ def _measures(rows: pd.DataFrame) -> pd.DataFrame:
 def _horizon(scores: dict[int, list[float]]) -> dict[str, Any]:
     """Scores of the seeds by ascending length -> columns of `horizons`."""
     lengths, samples = list(scores), list(scores.values())
-    centres = np.array([statistics.centre(sample) for sample in samples])
+    means = np.array([statistics.iqm(sample) for sample in samples])
     low, high = statistics.horizon_interval(lengths, samples)
     return {
-        "horizon": float(statistics.horizon(lengths, centres)),
+        "horizon": float(statistics.horizon(lengths, means)),
         "low": low,
         "high": high,
-        "censored": statistics.censored(centres),
+        "censored": statistics.censored(means),
         "seeds": min(map(len, samples)),
         "shortest": lengths[0],
         "longest": lengths[-1],
@@ -226,13 +226,13 @@ def _leading(scores: dict[int, list[float]]) -> dict[int, list[float]]:
     return dict(takewhile(lambda item: item[1], scores.items()))
 
 
-def _centre(values: pd.Series) -> float:
+def _iqm(values: pd.Series) -> float:
     measured = values.dropna().to_numpy(float)
-    return float(statistics.centre(measured)) if len(measured) else float("nan")
+    return float(statistics.iqm(measured)) if len(measured) else float("nan")
 
 
-def _half_time(values: pd.Series) -> float:
-    return statistics.half_time(values.to_numpy(float, na_value=np.nan))
+def _median_steps(values: pd.Series) -> float:
+    return statistics.median_steps(values.to_numpy(float, na_value=np.nan))
 
 
 def _speeds(throughputs: Iterable[Throughput]) -> pd.DataFrame:

@@ -7,16 +7,16 @@ from typing import Any
 import pandas as pd
 
 from lagbench.record import Status
-from lagbench.report.order import order
+from lagbench.report.gradient_decay import order
 from lagbench.report.sections import differences
 from lagbench.report.statistics import HOLDS, Censored
 from lagbench.report.tables import Tables
 from lagbench.report.wording import (
     MANY,
     bounds,
-    counted,
-    listed,
+    join_words,
     number,
+    plural,
     reach,
     reach_bounds,
     times,
@@ -33,7 +33,7 @@ _ENDINGS = {
 
 
 @dataclass(frozen=True)
-class Finding:
+class TaskFinding:
     """What was found on one task."""
 
     task: str
@@ -42,26 +42,26 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class RunVerdict:
     """Sentences on the run as a whole, what their words mean, then findings task by task."""
 
     overview: tuple[str, ...]
     terms: tuple[str, ...]
-    findings: tuple[Finding, ...]
+    findings: tuple[TaskFinding, ...]
 
 
-def verdict(tables: Tables) -> Verdict:
+def verdict(tables: Tables) -> RunVerdict:
     """The verdict of a run, whatever became of its trials."""
     tasks = sorted(tables.summary["task"].unique())
     findings = [
-        Finding(
+        TaskFinding(
             task,
             tuple(_on_task(_rows(tables.horizons, task), _rows(tables.summary, task))),
             order(tables.trials[tables.trials["task"] == task], _rows(tables.horizons, task)),
         )
         for task in tasks
     ]
-    return Verdict(tuple(_overview(tables)), tuple(_terms(tables)), tuple(findings))
+    return RunVerdict(tuple(_overview(tables)), tuple(_terms(tables)), tuple(findings))
 
 
 def _overview(tables: Tables) -> Iterator[str]:
@@ -72,9 +72,9 @@ def _overview(tables: Tables) -> Iterator[str]:
     counts = trials["status"].value_counts()
     ends = [f"{counts[status]:,} {word}" for status, word in _ENDINGS.items() if status in counts]
     yield (
-        f"{counted(len(trials), 'trial')} of "
-        f"{counted(trials['architecture'].nunique(), 'architecture')} on "
-        f"{counted(trials['task'].nunique(), 'task')}: {listed(ends)}."
+        f"{plural(len(trials), 'trial')} of "
+        f"{plural(trials['architecture'].nunique(), 'architecture')} on "
+        f"{plural(trials['task'].nunique(), 'task')}: {join_words(ends)}."
     )
     if not len(_seeds(tables)):
         yield "No trial was scored, so there is nothing to compare."
@@ -112,11 +112,11 @@ def _choice(tables: Tables) -> Iterator[str]:
         else:
             nobody.append(_furthest(str(task), horizons))
     if chosen:
-        names = [f"{name} ({listed(tasks)})" for name, tasks in chosen.items()]
+        names = [f"{name} ({join_words(tasks)})" for name, tasks in chosen.items()]
         how = "at the least cost of training" if timed else "with the best score"
-        yield f"To hold up to the longest length {how}: {listed(names)}."
+        yield f"To hold up to the longest length {how}: {join_words(names)}."
     if nobody:
-        yield f"Nobody holds up to the longest length on {listed(nobody)}."
+        yield f"Nobody holds up to the longest length on {join_words(nobody)}."
 
 
 def _furthest(task: str, horizons: list[Any]) -> str:
@@ -133,7 +133,7 @@ def _settled(tables: Tables) -> Iterator[str]:
     settled = sum(one.settled for one in found)
     if found and int(tables.summary["seeds"].max()) > 1:
         yield (
-            f"Of {counted(len(found), 'comparison')} of two architectures on a task, {settled} "
+            f"Of {plural(len(found), 'comparison')} of two architectures on a task, {settled} "
             f"{'is' if settled == 1 else 'are'} settled by these seeds; any other difference may "
             "be luck."
         )
@@ -161,19 +161,21 @@ def _ranking(ranks: pd.DataFrame) -> Iterator[str]:
     near = [row for row in others if row.rank - first.rank <= first.critical_difference]
     names = [f"{row.architecture} ({number(row.rank, 1)})" for row in (first, *others)]
     yield (
-        f"Ranked by score over {counted(int(first.blocks), 'cell')} (a task at a length), on "
-        f"average: {listed(names)}."
+        f"Ranked by score over {plural(int(first.blocks), 'cell')} (a task at a length), on "
+        f"average: {join_words(names)}."
     )
     apart = f"Ranks less than {number(first.critical_difference, 1)} apart may be luck"
-    yield f"{apart}: {_luck(first, near, others)}."
+    yield f"{apart}: {_indistinguishable(first, near, others)}."
 
 
-def _luck(first: Any, near: list[Any], others: list[Any]) -> str:
+def _indistinguishable(first: Any, near: list[Any], others: list[Any]) -> str:
     if not near:
         return f"{first.architecture} is ahead of all others by more"
     if len(near) == len(others):
         return f"nobody is far enough behind {first.architecture}"
-    return f"{listed([row.architecture for row in near])} may be as good as {first.architecture}"
+    return (
+        f"{join_words([row.architecture for row in near])} may be as good as {first.architecture}"
+    )
 
 
 def _on_task(horizons: list[Any], summary: list[Any]) -> Iterator[str]:
@@ -202,7 +204,9 @@ def _holding(rows: list[Any]) -> str:
     ranked = sorted(rows, key=lambda row: (-row.score, row.architecture))
     names = [f"{row.architecture} (score {_with_bounds(row)})" for row in ranked]
     return (
-        f"{listed(names)} {_verb(names, 'hold')}" if names else "no architecture was found to hold"
+        f"{join_words(names)} {_verb(names, 'hold')}"
+        if names
+        else "no architecture was found to hold"
     )
 
 
@@ -219,7 +223,7 @@ def _below(horizons: list[Any]) -> Iterator[str]:
     if below:
         where = f"{shortest.pop()}" if len(shortest) == 1 else "the shortest length"
         names = [row.architecture for row in below]
-        yield f"{listed(names)} {_verb(names, 'do')} not hold even at {where}."
+        yield f"{join_words(names)} {_verb(names, 'do')} not hold even at {where}."
 
 
 def _forgetting(horizons: list[Any]) -> Iterator[str]:
@@ -231,12 +235,12 @@ def _forgetting(horizons: list[Any]) -> Iterator[str]:
         return
     others = [row for row in horizons if row is not found[0]]
     if others and all(row.horizon > found[0].horizon for row in others):
-        then = f", then {listed(reaches[1:])}" if len(found) > 1 else ""
+        then = f", then {join_words(reaches[1:])}" if len(found) > 1 else ""
         yield f"The first to forget is {reaches[0]}{then}."
         if len(found) > 1 and found[1].low <= found[0].high:
             yield "The intervals of the first two overlap: their order is not settled."
     else:
-        yield f"Forgetting sets in for {listed(reaches)}."
+        yield f"Forgetting sets in for {join_words(reaches)}."
     if len(found) > MANY:
         yield f"The last of these to forget is {reaches[-1]}."
 
@@ -251,7 +255,7 @@ def _unknown(horizons: list[Any], longest: int) -> Iterator[str]:
     held = [row for row in horizons if row.censored == Censored.AT_LEAST]
     names = [f"{row.architecture} (to {row.longest})" for row in held if row.longest < longest]
     if names:
-        yield f"{listed(names)} {_verb(names, 'hold')} as far as there are scores."
+        yield f"{join_words(names)} {_verb(names, 'hold')} as far as there are scores."
 
 
 def _price(rows: list[Any], length: int) -> Iterator[str]:
@@ -265,7 +269,7 @@ def _price(rows: list[Any], length: int) -> Iterator[str]:
     if speeds:
         yield (
             f"Training speed at {length} (inference in brackets), the reference model's being 1×: "
-            f"{listed(speeds)}."
+            f"{join_words(speeds)}."
         )
 
 
@@ -278,7 +282,9 @@ def _speed(row: Any) -> float:
 def _unscored(scored: set[str], summary: list[Any]) -> Iterator[str]:
     names = sorted({row.architecture for row in summary if row.seeds == 0} - scored)
     if names:
-        yield f"Without a score at the shortest length: {listed(names)}; the reasons stand below."
+        yield (
+            f"Without a score at the shortest length: {join_words(names)}; the reasons are below."
+        )
 
 
 def _verb(names: list[str], plural: str) -> str:

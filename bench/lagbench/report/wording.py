@@ -18,26 +18,26 @@ def number(value: Any, digits: int = 3) -> str:
     return MISSING if pd.isna(value) else f"{value:z.{digits}f}"
 
 
-def figures(value: Any, digits: int = 3) -> str:
+def significant(value: Any, digits: int = 3) -> str:
     """A number with so many significant figures, thousands set apart."""
     if pd.isna(value):
         return MISSING
     return f"{float(f'{value:.{digits}g}'):,.10g}"
 
 
-def whole(value: Any) -> str:
+def integer(value: Any) -> str:
     """A whole number, thousands set apart."""
     return MISSING if pd.isna(value) else f"{int(value):,}"
 
 
-def amounts(told: Callable[[Any], str], bounds: Sequence[Any]) -> str:
-    """A range in the words of `told`, as in `9,760 to 10,242`; one where both read alike."""
-    return " to ".join(dict.fromkeys(map(told, bounds))) or MISSING
+def value_range(form: Callable[[Any], str], bounds: Sequence[Any]) -> str:
+    """A range in the form, as in `9,760 to 10,242`; one where both read alike."""
+    return " to ".join(dict.fromkeys(map(form, bounds))) or MISSING
 
 
 def times(value: Any) -> str:
     """A ratio, as in `0.45×`."""
-    return MISSING if pd.isna(value) else f"{figures(value, 2)}×"
+    return MISSING if pd.isna(value) else f"{significant(value, 2)}×"
 
 
 def percent(value: Any) -> str:
@@ -50,7 +50,7 @@ def size(value: Any) -> str:
     if pd.isna(value):
         return MISSING
     power = max((each for each in range(5) if value >= 1000**each), default=0)
-    return f"{figures(value / 1000**power)} {('B', 'kB', 'MB', 'GB', 'TB')[power]}"
+    return f"{significant(value / 1000**power)} {('B', 'kB', 'MB', 'GB', 'TB')[power]}"
 
 
 def bounds(low: Any, high: Any, digits: int = 2) -> str:
@@ -66,7 +66,7 @@ def detectable(difference: float) -> str:
 def reach(horizon: Any) -> str:
     """The horizon of a row of `horizons`, as in `≥ 128`, `45` or `< 16`."""
     sign = {Censored.AT_LEAST: "≥ ", Censored.BELOW: "< "}.get(horizon.censored, "")
-    return f"{sign}{figures(horizon.horizon)}"
+    return f"{sign}{significant(horizon.horizon)}"
 
 
 def reach_bounds(horizon: Any) -> str:
@@ -77,19 +77,19 @@ def reach_bounds(horizon: Any) -> str:
     if pd.isna(horizon.low) or horizon.shortest == horizon.longest:
         return ""
     # A bound at either end of the lengths tried lies there or beyond.
-    low = f"≤ {horizon.shortest}" if horizon.low <= horizon.shortest else figures(horizon.low)
-    high = f"≥ {horizon.longest}" if horizon.high >= horizon.longest else figures(horizon.high)
+    low = f"≤ {horizon.shortest}" if horizon.low <= horizon.shortest else significant(horizon.low)
+    high = f"≥ {horizon.longest}" if horizon.high >= horizon.longest else significant(horizon.high)
     if horizon.low >= horizon.longest:
         return high
     return low if horizon.high <= horizon.shortest else f"{low} to {high}"
 
 
-def counted(count: int, noun: str) -> str:
+def plural(count: int, noun: str) -> str:
     """`1 trial`, `2 trials`."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
-def listed(items: Sequence[str]) -> str:
+def join_words(items: Sequence[str]) -> str:
     """`a`, `a and b`, `a, b and c`, `a, b, c, d and 3 more`."""
     shown = list(items[:MANY])
     if len(items) > MANY:

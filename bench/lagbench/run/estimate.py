@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from lagbench.report.wording import counted, duration, figures
+from lagbench.report.wording import duration, plural, significant
 from lagbench.run.failures import ending
 from lagbench.spec.cell import Cell
 from lagbench.spec.pairing import Plan, Unsupported, match
@@ -91,16 +91,16 @@ def outlook(found: Iterable[Expected], present: int = 0) -> Outlook:
 
 def in_words(whole: Outlook, workers: int = 1) -> str:
     """The outlook in one line; a time where cells were timed."""
-    parts = [f"{counted(whole.trains, 'cell')} to train", f"{whole.present} there already"]
+    parts = [f"{plural(whole.trains, 'cell')} to train", f"{whole.present} there already"]
     parts += [f"{count} {word}" for count, word in ((whole.refused, "refused"),
               (whole.fails, "cannot be built")) if count]  # fmt: skip
-    told = f"{', '.join(parts)}; {counted(whole.trials, 'trial')}"
-    told += f" that read at most {figures(whole.tokens)} tokens in training"
+    told = f"{', '.join(parts)}; {plural(whole.trials, 'trial')}"
+    told += f" that read at most {significant(whole.tokens)} tokens in training"
     seconds = whole.seconds(workers)
     if seconds is None or whole.core_seconds is None:
         return told
-    hours = figures(whole.core_seconds / 3600, 2)
-    took = f"{duration(seconds)} with {counted(workers, 'worker')}"
+    hours = significant(whole.core_seconds / 3600, 2)
+    took = f"{duration(seconds)} with {plural(workers, 'worker')}"
     return f"{told}; at most {took}, {hours} core hours"
 
 

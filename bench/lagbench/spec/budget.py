@@ -25,7 +25,7 @@ class Budget(BaseModel):
         if isinstance(fields, dict) and "time" in fields:
             raise ValueError(
                 "time is none, as a width that a stopwatch finds is another the next time; give "
-                f"one of {', '.join(cls.model_fields)}, and efforts.csv will say what each "
+                f"one of {', '.join(cls.model_fields)}, and equal_cost.csv will say what each "
                 "architecture had reached in equal seconds"
             )
         return fields

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from lagbench.publish.leaderboard import leaderboard
+from lagbench.publish.ranking import rank_architectures
 from lagbench.record import Status
 
 BLOCKS = {"a": (0.9, 0.5), "b": (0.9, None), "c": (0.1, 0.7)}  # scores on two tasks
@@ -28,7 +28,7 @@ def suite(published):
 
 
 def test_shares_of_the_others(suite):
-    standings = {one.architecture: one.suites["x"] for one in leaderboard({"x": suite})}
+    standings = {one.architecture: one.suites["x"] for one in rank_architectures({"x": suite})}
     assert set(standings) == {"a", "b", "c"}
     assert standings["a"].ahead == pytest.approx((0.75 + 0.5) / 2)  # ties b, beats c; beats b
     assert standings["b"].ahead == pytest.approx((0.75 + 0.0) / 2)
@@ -40,7 +40,7 @@ def test_shares_of_the_others(suite):
 
 def test_suites_count_alike_and_the_best_come_first(suite):
     first = [record for record in suite.records if record.task == "first"]
-    both = leaderboard({"x": suite, "y": replace(suite, records=tuple(first))})
+    both = rank_architectures({"x": suite, "y": replace(suite, records=tuple(first))})
     assert [one.architecture for one in both] == ["a", "b", "c"]
     assert both[0].ahead == pytest.approx((0.625 + 0.75) / 2)
     assert both[2].ahead == pytest.approx((0.5 + 0.0) / 2)
@@ -48,4 +48,4 @@ def test_suites_count_alike_and_the_best_come_first(suite):
 
 def test_whoever_stands_alone_has_no_place(suite):
     alone = [record for record in suite.records if record.architecture == "a"]
-    assert leaderboard({"x": replace(suite, records=tuple(alone))}) == []
+    assert rank_architectures({"x": replace(suite, records=tuple(alone))}) == []

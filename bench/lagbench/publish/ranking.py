@@ -20,7 +20,7 @@ NO_SCORE = -np.inf  # it was tried, and diverged or ended: behind every score
 
 
 @dataclass(frozen=True)
-class InSuite:
+class SuiteRank:
     """An architecture in one suite."""
 
     ahead: float  # share of the others that it leaves behind
@@ -29,22 +29,22 @@ class InSuite:
 
 
 @dataclass(frozen=True)
-class Standing:
+class OverallRank:
     """An architecture over all suites that it is part of."""
 
     architecture: str
     ahead: float
-    suites: dict[str, InSuite]
+    suites: dict[str, SuiteRank]
 
 
-def leaderboard(suites: Mapping[str, Published]) -> list[Standing]:
+def rank_architectures(suites: Mapping[str, Published]) -> list[OverallRank]:
     """Architectures, the best first."""
-    found: dict[str, dict[str, InSuite]] = {}
+    found: dict[str, dict[str, SuiteRank]] = {}
     for suite, published in suites.items():
         for architecture, own in _in_suite(_scores(published)).items():
             found.setdefault(architecture, {})[suite] = own
     standings = [
-        Standing(name, float(np.mean([one.ahead for one in own.values()])), own)
+        OverallRank(name, float(np.mean([one.ahead for one in own.values()])), own)
         for name, own in found.items()
     ]
     return sorted(standings, key=lambda one: (-one.ahead, one.architecture))
@@ -59,11 +59,11 @@ def _scores(published: Published) -> pd.DataFrame:
     return scores.pivot(index=["task", "length"], columns="architecture", values="score")
 
 
-def _in_suite(scores: pd.DataFrame) -> dict[str, InSuite]:
+def _in_suite(scores: pd.DataFrame) -> dict[str, SuiteRank]:
     ahead = scores.apply(_ahead, axis=1).mean()  # of the blocks that it can run
     means = scores.replace(NO_SCORE, 0.0).mean()
     return {
-        str(name): InSuite(float(ahead[name]), float(means[name]), int(scores[name].count()))
+        str(name): SuiteRank(float(ahead[name]), float(means[name]), int(scores[name].count()))
         for name in scores.columns
         if np.isfinite(ahead[name])
     }

@@ -13,7 +13,7 @@ from lagbench.report.page import write_figures
 from lagbench.report.palette import looks
 from lagbench.report.panels import Figure, Style, colour, dash, guide, length_axis, panels, shape
 
-PRICES = {  # what each panel draws, and the column
+COSTS = {  # what each panel draws, and the column
     "training, tokens/s": "train_tokens_per_second",
     "inference, tokens/s": "inference_tokens_per_second",
     "decoding, ms per token": "decode_ms_per_token",
@@ -21,17 +21,19 @@ PRICES = {  # what each panel draws, and the column
     "forward pass, FLOPs per token": "flops_per_token",
     "state at the end, bytes": "state_bytes",
 }
-Refusal = Mapping[str, str | int]  # architecture, task, length, reason
+UnsupportedCase = Mapping[str, str | int]  # architecture, task, length, reason
 
 
-def throughput_table(found: Sequence[Throughput], refused: Sequence[Refusal]) -> pd.DataFrame:
+def throughput_table(
+    found: Sequence[Throughput], unsupported: Sequence[UnsupportedCase]
+) -> pd.DataFrame:
     """A row a case; of those that were not measured, `reason` says why, and nothing else is said.
 
     `alone` is false where other processes computed meanwhile.
     """
     rows = [one.model_dump(exclude={"format"}) | {"alone": one.alone} for one in found]
     columns = [name for name in Throughput.model_fields if name != "format"]
-    return pd.DataFrame([*rows, *refused], columns=[*columns, "alone", "reason"])
+    return pd.DataFrame([*rows, *unsupported], columns=[*columns, "alone", "reason"])
 
 
 def exponent_table(fitted: Sequence[Exponent]) -> pd.DataFrame:
@@ -39,15 +41,15 @@ def exponent_table(fitted: Sequence[Exponent]) -> pd.DataFrame:
     return pd.DataFrame(map(asdict, fitted), columns=list(Exponent.__dataclass_fields__))
 
 
-def write_prices(out: Path, table: pd.DataFrame, fitted: pd.DataFrame) -> None:
+def write_costs(out: Path, table: pd.DataFrame, fitted: pd.DataFrame) -> None:
     """Write `throughput.csv`, `exponents.csv` and `figures/` into `out`."""
     out.mkdir(parents=True, exist_ok=True)
     table.to_csv(out / "throughput.csv", index=False, lineterminator="\n")
     fitted.to_csv(out / "exponents.csv", index=False, lineterminator="\n")
-    write_figures(out / "figures", figures(table, fitted))
+    write_figures(out / "figures", cost_figures(table, fitted))
 
 
-def figures(table: pd.DataFrame, fitted: pd.DataFrame) -> list[Figure]:
+def cost_figures(table: pd.DataFrame, fitted: pd.DataFrame) -> list[Figure]:
     """Prices against the length, and the exponents, where there are any."""
     prices = _prices(table)
     style = looks(prices.assign(seeds=1))
@@ -64,7 +66,7 @@ def _prices(table: pd.DataFrame) -> pd.DataFrame:
             low=table.get(f"{column}_low", table[column]),
             high=table.get(f"{column}_high", table[column]),
         )
-        for price, column in PRICES.items()
+        for price, column in COSTS.items()
     ]
     prices = pd.concat([part.astype({"value": float}) for part in parts], ignore_index=True)
     return prices[prices["value"] > 0]  # others are not measured, or have no logarithm
@@ -94,7 +96,7 @@ def _price(prices: pd.DataFrame, style: Style) -> Figure:
         "Prices against the length",
         "Medians of untrained models of one width; bars are quartiles of the rounds. Hollow points "
         "were measured while other processes computed, and lie on no line.",
-        panels(prices, layers, "price", list(PRICES), own_y=True),
+        panels(prices, layers, "price", list(COSTS), own_y=True),
     )
 
 

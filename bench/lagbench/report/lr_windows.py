@@ -1,4 +1,4 @@
-"""`windows.csv`: how wide the window of good learning rates is.
+"""`lr_windows.csv`: how wide the window of good learning rates is.
 
 A fixed grid favours architectures that learn at many rates, and the score at the best rate does not
 say so: beside it stand the mean over all rates and the width of the window.
@@ -12,7 +12,7 @@ import pandas as pd
 
 from lagbench.record import Status
 from lagbench.report.frames import KEY, frame
-from lagbench.report.statistics import Censored, centre
+from lagbench.report.statistics import Censored, iqm
 
 WITHIN = 0.9
 """A rate is good if its validation score is at least this share of the best rate's."""
@@ -24,7 +24,7 @@ COLUMNS = [
 ]
 
 
-def windows(trials: pd.DataFrame) -> pd.DataFrame:
+def lr_windows(trials: pd.DataFrame) -> pd.DataFrame:
     """A row for each architecture, task and length whose learning rate was selected, from `trials`.
 
     Each of the `rates` counts with its mean validation score over the seeds that chose (those for
@@ -65,7 +65,7 @@ def _window(rates: pd.DataFrame, best_rate: float) -> dict[str, Any]:
         "rates": len(tried),
         "best_rate": best_rate,
         "best": best,
-        "interquartile_mean": float(centre(scores)),
+        "interquartile_mean": float(iqm(scores)),
         "edge": _edge(place == 0, place == last),
     }
     if best < LEARNED:

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from lagbench.cost.scaling import Exponent
-from lagbench.report.prices import exponent_table, figures, throughput_table, write_prices
+from lagbench.report.costs import cost_figures, exponent_table, throughput_table, write_costs
 
 REFUSED = {"architecture": "bilstm", "task": "copy", "length": 16, "reason": "it reads ahead"}
 FITTED = [
@@ -36,7 +36,7 @@ def test_every_case_has_a_row(table):
 
 
 def test_the_charts_are_valid_and_draw_what_is_known(table):
-    throughput, exponents = figures(table, exponent_table(FITTED))
+    throughput, exponents = cost_figures(table, exponent_table(FITTED))
     for figure in (throughput, exponents):
         alt.Chart.from_dict(figure.specification)
     rows = pd.DataFrame(throughput.specification["datasets"]["rows"])
@@ -46,7 +46,7 @@ def test_the_charts_are_valid_and_draw_what_is_known(table):
 
 
 def test_a_disturbed_cell_lies_on_no_line(table):
-    throughput, _ = figures(table, exponent_table(FITTED))
+    throughput, _ = cost_figures(table, exponent_table(FITTED))
     layers = throughput.specification["spec"]["layer"]
     (line,) = [layer for layer in layers if layer["mark"]["type"] == "line"]
     assert line["transform"] == [{"filter": {"field": "alone", "equal": True}}]
@@ -56,7 +56,7 @@ def test_a_disturbed_cell_lies_on_no_line(table):
 
 def test_the_files_are_the_same_again(table, tmp_path):
     for folder in ("one", "other"):
-        write_prices(tmp_path / folder, table, exponent_table(FITTED))
+        write_costs(tmp_path / folder, table, exponent_table(FITTED))
     names = ["throughput.csv", "exponents.csv", "figures/throughput.svg", "figures/exponents.svg"]
     for name in names:
         one, other = ((tmp_path / folder / name).read_bytes() for folder in ("one", "other"))
@@ -65,6 +65,6 @@ def test_the_files_are_the_same_again(table, tmp_path):
 
 
 def test_without_a_fit_there_is_no_picture_of_it(table, tmp_path):
-    write_prices(tmp_path, table, exponent_table([]))
+    write_costs(tmp_path, table, exponent_table([]))
     assert [path.name for path in (tmp_path / "figures").iterdir()] == ["throughput.svg"]
     assert pd.read_csv(tmp_path / "exponents.csv").empty

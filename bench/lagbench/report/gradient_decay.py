@@ -12,11 +12,11 @@ import numpy as np
 import pandas as pd
 
 from lagbench.report import statistics
-from lagbench.report.wording import MANY, counted, figures, listed, reach, reach_bounds
+from lagbench.report.wording import MANY, join_words, plural, reach, reach_bounds, significant
 
 
 @dataclass(frozen=True)
-class Fading:
+class GradientDecay:
     """How fast an architecture's gradient fades on a task, and how far it remembers there.
 
     rate, low, high: halvings a step, 0 where it does not fade, and their interval over the seeds
@@ -29,11 +29,11 @@ class Fading:
     high: float
     horizon: Any
 
-    def halves_before(self, other: "Fading") -> bool:
+    def halves_before(self, other: "GradientDecay") -> bool:
         """Whether its gradient fades faster, beyond both intervals."""
         return self.low > other.high
 
-    def forgets_before(self, other: "Fading") -> bool:
+    def forgets_before(self, other: "GradientDecay") -> bool:
         """Whether its horizon is shorter, beyond both intervals."""
         return bool(self.horizon.high < other.horizon.low)
 
@@ -51,7 +51,7 @@ def order(trials: pd.DataFrame, horizons: Sequence[Any]) -> str | None:
     Half-lives are those after training at the longest length at which two architectures or more
     have one. None where there is none.
     """
-    length, found = _fadings(trials, {row.architecture: row for row in horizons})
+    length, found = _decays(trials, {row.architecture: row for row in horizons})
     if len(found) < 2:
         return None
     pairs = list(combinations(found, 2))
@@ -70,7 +70,7 @@ def order(trials: pd.DataFrame, horizons: Sequence[Any]) -> str | None:
     return f"{'; '.join(parts)}."
 
 
-def _fadings(trials: pd.DataFrame, horizons: dict[str, Any]) -> tuple[int, list[Fading]]:
+def _decays(trials: pd.DataFrame, horizons: dict[str, Any]) -> tuple[int, list[GradientDecay]]:
     """At which length, and the architectures there, those whose gradients fade fastest first."""
     known = trials[
         trials["selected"]
@@ -85,12 +85,12 @@ def _fadings(trials: pd.DataFrame, horizons: dict[str, Any]) -> tuple[int, list[
     for name, own in known[known["length"] == length].groupby("architecture"):
         rates = 1 / own["gradient_half_life"].to_numpy(float)
         low, high = statistics.interval(rates)
-        centre = float(statistics.centre(rates))
-        found.append(Fading(str(name), centre, low, high, horizons[str(name)]))
+        iqm = float(statistics.iqm(rates))
+        found.append(GradientDecay(str(name), iqm, low, high, horizons[str(name)]))
     return length, sorted(found, key=lambda one: (-one.rate, one.architecture))
 
 
-def _chains(alike: list[tuple[Fading, Fading]]) -> str:
+def _chains(alike: list[tuple[GradientDecay, GradientDecay]]) -> str:
     """`a (…) < b (…) and c (…); b < c`, numbers where a name stands first."""
     told: set[str] = set()
     clauses = []
@@ -98,29 +98,29 @@ def _chains(alike: list[tuple[Fading, Fading]]) -> str:
         own = [pair for pair in alike if pair[0].architecture == first]
         below, *above = [_once(one, told) for one in (own[0][0], *(b for _, b in own[:MANY]))]
         more = [f"{len(own) - MANY} more"] if len(own) > MANY else []
-        clauses.append(f"{below} < {listed(above) if not more else ', '.join([*above, *more])}")
+        clauses.append(f"{below} < {join_words(above) if not more else ', '.join([*above, *more])}")
     shown = clauses[:MANY]
     if len(clauses) > MANY:
-        shown.append(f"and {counted(len(clauses) - MANY, 'architecture')} before others")
+        shown.append(f"and {plural(len(clauses) - MANY, 'architecture')} before others")
     return ", ".join(shown)
 
 
-def _once(one: Fading, told: set[str]) -> str:
+def _once(one: GradientDecay, told: set[str]) -> str:
     if one.architecture in told:
         return one.architecture
     told.add(one.architecture)
     return str(one)
 
 
-def _named(pairs: list[tuple[Fading, Fading]]) -> str:
-    return listed([f"{a.architecture} with {b.architecture}" for a, b in pairs])
+def _named(pairs: list[tuple[GradientDecay, GradientDecay]]) -> str:
+    return join_words([f"{a.architecture} with {b.architecture}" for a, b in pairs])
 
 
-def _span(one: Fading) -> str:
+def _span(one: GradientDecay) -> str:
     """The interval of the half-life; empty where there is none."""
     return "" if np.isnan(one.low) else f"{_steps(one.high, '')} to {_steps(one.low, '')}"
 
 
 def _steps(rate: float, unit: str = " steps") -> str:
     """The half-life of a rate, as in `1.1 steps`; `∞` where nothing fades."""
-    return "∞" if rate <= 0 else f"{figures(1 / rate, 2)}{unit}"
+    return "∞" if rate <= 0 else f"{significant(1 / rate, 2)}{unit}"

@@ -5,8 +5,8 @@ import math
 import pytest
 
 from lagbench.record import Status
+from lagbench.report.lr_windows import lr_windows
 from lagbench.report.tables import trials
-from lagbench.report.windows import windows
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def window(record):
             for rate in scores
             for seed, spread in enumerate((-0.01, 0.01))
         ]  # fmt: skip
-        found = windows(trials(records, []))
+        found = lr_windows(trials(records, []))
         assert len(found) == 1
         return found.iloc[0]
 
@@ -73,7 +73,7 @@ def test_where_nothing_is_learned_there_is_no_window(window):
 
 
 def test_what_was_not_trained_has_no_row(record):
-    assert windows(trials([record(status=Status.UNSUPPORTED, selected=False)], [])).empty
+    assert lr_windows(trials([record(status=Status.UNSUPPORTED, selected=False)], [])).empty
 
 
 def test_where_seeds_tuned_the_rate_theirs_are_the_scores_that_count(record):
@@ -82,6 +82,6 @@ def test_where_seeds_tuned_the_rate_theirs_are_the_scores_that_count(record):
         for rate, score in ((1e-3, 0.2), (1e-2, 0.8), (1e-1, 0.78))
     ]
     fresh = [record(seed=seed, validation_score=0.5, score=0.4) for seed in range(3)]
-    row = windows(trials([*tuning, *fresh], [])).iloc[0]
+    row = lr_windows(trials([*tuning, *fresh], [])).iloc[0]
     assert (row["rates"], row["best_rate"], row["best"]) == (3, 1e-2, 0.8)
     assert (row["window_low"], row["window_high"]) == (1e-2, 1e-1)

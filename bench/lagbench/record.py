@@ -161,7 +161,7 @@ class Throughput(_Frozen):
     other_cores: float | None = None  # how many cores other processes kept busy meanwhile
 
     @property
-    def alone(self) -> bool | None:
+    def undisturbed(self) -> bool | None:
         """Whether other processes kept less than half a core busy meanwhile; None: not known."""
         return None if self.other_cores is None else self.other_cores < MAX_BACKGROUND_CORES
 

@@ -27,7 +27,7 @@ def test_a_pooled_answer_is_not_decoded():
     assert found.state_bytes == 4 * 2 * D
     assert found.train_tokens_per_second_low <= found.train_tokens_per_second
     assert found.train_tokens_per_second <= found.train_tokens_per_second_high
-    assert found.alone is (found.other_cores < 0.5)
+    assert found.undisturbed is (found.other_cores < 0.5)
 
 
 @pytest.mark.parametrize("architecture", ["gru", "transformer_causal", "seq2seq_additive"])

@@ -110,7 +110,7 @@ def test_every_number_of_the_leaderboard_is_one_of_the_tables(page: Page, folder
         for task, length in (("copy", 3), ("recall", 8)):
             at_end = own[(own["task"] == task) & (own["length"] == length)]
             wanted += [told(at_end, score_told), told(reached[reached["task"] == task], reach_told)]
-        undisturbed = own[own["alone"] != False]  # noqa: E712
+        undisturbed = own[own["undisturbed"] != False]  # noqa: E712
         speeds = [undisturbed[f"{work}_relative"].dropna() for work in ("train", "inference")]
         wanted += [f"{rounded(gmean(values))}×" if len(values) else "–" for values in speeds]
         wanted += [

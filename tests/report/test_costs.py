@@ -32,7 +32,7 @@ def test_every_case_has_a_row(table):
     refused = table[table["reason"].notna()]
     assert refused[list(REFUSED)].to_dict("records") == [REFUSED]
     assert refused["train_tokens_per_second"].isna().all()
-    assert table.set_index(["architecture", "length"])["alone"]["rnn"].tolist() == [1, 0, 1]
+    assert table.set_index(["architecture", "length"])["undisturbed"]["rnn"].tolist() == [1, 0, 1]
 
 
 def test_the_charts_are_valid_and_draw_what_is_known(table):
@@ -49,9 +49,9 @@ def test_a_disturbed_cell_lies_on_no_line(table):
     throughput, _ = cost_figures(table, exponent_table(FITTED))
     layers = throughput.specification["spec"]["layer"]
     (line,) = [layer for layer in layers if layer["mark"]["type"] == "line"]
-    assert line["transform"] == [{"filter": {"field": "alone", "equal": True}}]
+    assert line["transform"] == [{"filter": {"field": "undisturbed", "equal": True}}]
     hollow = [layer for layer in layers if layer["mark"].get("filled") is False]
-    assert hollow[0]["transform"] == [{"filter": {"field": "alone", "equal": False}}]
+    assert hollow[0]["transform"] == [{"filter": {"field": "undisturbed", "equal": False}}]
 
 
 def test_the_files_are_the_same_again(table, tmp_path):

@@ -28,7 +28,7 @@ SHOWN = {  # in the table; the file has all
     "peak_memory_bytes": "peak bytes",
     "flops_per_token": "FLOPs/tok",
     "state_bytes": "state bytes",
-    "alone": "alone",
+    "undisturbed": "undisturbed",
 }
 
 

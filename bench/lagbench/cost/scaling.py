@@ -82,7 +82,7 @@ def exponents(found: Iterable[Throughput], orders: Mapping[str, str]) -> list[Ex
 
     orders: what the architectures state of their operations, those that do.
     """
-    counted = [one for one in found if one.length >= LEAST and one.alone]
+    counted = [one for one in found if one.length >= LEAST and one.undisturbed]
     fitted = []
     for (architecture, task), group in groupby(sorted(counted, key=_place), _place):
         members = list(group)

@@ -29,11 +29,11 @@ def throughput_table(
 ) -> pd.DataFrame:
     """A row a case; of those that were not measured, `reason` says why, and nothing else is said.
 
-    `alone` is false where other processes computed meanwhile.
+    `undisturbed` is false where other processes computed meanwhile.
     """
-    rows = [one.model_dump(exclude={"format"}) | {"alone": one.alone} for one in found]
+    rows = [one.model_dump(exclude={"format"}) | {"undisturbed": one.undisturbed} for one in found]
     columns = [name for name in Throughput.model_fields if name != "format"]
-    return pd.DataFrame([*rows, *unsupported], columns=[*columns, "alone", "reason"])
+    return pd.DataFrame([*rows, *unsupported], columns=[*columns, "undisturbed", "reason"])
 
 
 def exponent_table(fitted: Sequence[Exponent]) -> pd.DataFrame:
@@ -60,7 +60,7 @@ def cost_figures(table: pd.DataFrame, fitted: pd.DataFrame) -> list[Figure]:
 def _prices(table: pd.DataFrame) -> pd.DataFrame:
     """A row for each price of each case: `price`, `value` and, where it has them, its quartiles."""
     parts = [
-        table[["architecture", "length", "alone"]].assign(
+        table[["architecture", "length", "undisturbed"]].assign(
             price=price,
             value=table[column],
             low=table.get(f"{column}_low", table[column]),
@@ -80,15 +80,15 @@ def _price(prices: pd.DataFrame, style: Style) -> Figure:
         y=alt.Y("value:Q", title=None, axis=axis, scale=scale),
         color=colour(style),
     )
-    alone = alt.FieldEqualPredicate(field="alone", equal=True)
-    disturbed = alt.FieldEqualPredicate(field="alone", equal=False)
+    undisturbed = alt.FieldEqualPredicate(field="undisturbed", equal=True)
+    disturbed = alt.FieldEqualPredicate(field="undisturbed", equal=False)
     bounds = {"y": alt.Y("low:Q", title=None, axis=axis, scale=scale), "y2": alt.Y2("high")}
     tooltip = [alt.Tooltip("architecture:N"), alt.Tooltip("length:Q"), alt.Tooltip("value:Q")]
     points = base.encode(shape=shape(style), tooltip=tooltip)
     layers = [
         base.mark_rule(opacity=0.6).encode(**bounds),
-        base.mark_line(strokeWidth=2).encode(strokeDash=dash(style)).transform_filter(alone),
-        points.mark_point(size=35, filled=True, opacity=1).transform_filter(alone),
+        base.mark_line(strokeWidth=2).encode(strokeDash=dash(style)).transform_filter(undisturbed),
+        points.mark_point(size=35, filled=True, opacity=1).transform_filter(undisturbed),
         points.mark_point(size=35, filled=False, opacity=1).transform_filter(disturbed),
     ]
     return Figure(

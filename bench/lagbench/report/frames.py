@@ -34,7 +34,7 @@ _TYPES = {
     **column_types(Record, Throughput, Point, ProbeValue),
     **dict.fromkeys(_COUNTS, "Int64"),
     **dict.fromkeys(_TEXTS, "string"),
-    "alone": "boolean",
+    "undisturbed": "boolean",
 }
 
 

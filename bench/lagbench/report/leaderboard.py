@@ -69,7 +69,7 @@ def leaderboard(tables: Tables) -> Leaderboard:
     return Leaderboard(
         tasks=tasks,
         has_speed=bool((tables.summary["train_relative"] > 0).any()),
-        disturbed=int((~tables.summary["alone"].fillna(True)).sum()),
+        disturbed=int((~tables.summary["undisturbed"].fillna(True)).sum()),
         has_memory=bool(scored["peak_memory_bytes"].notna().any()),
         ranked=next(iter(ranks.values()), None),
         rows=standings,

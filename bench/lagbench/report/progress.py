@@ -99,7 +99,7 @@ def _prices(speed: Throughput | None) -> tuple[float, float]:
         return nan, nan
     tokens = speed.tokens_per_example
     flops = nan if speed.flops_per_token is None else PASSES * tokens * speed.flops_per_token
-    return flops, nan if speed.alone is False else tokens / speed.train_tokens_per_second
+    return flops, nan if speed.undisturbed is False else tokens / speed.train_tokens_per_second
 
 
 def _reached(rows: pd.DataFrame, effort: str, planned: dict[CellId, int]) -> Iterator[Row]:

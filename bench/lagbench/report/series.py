@@ -172,7 +172,7 @@ def speeds(summary: pd.DataFrame) -> pd.DataFrame:
 
 def _undisturbed(summary: pd.DataFrame) -> pd.DataFrame:
     """The cells whose speed was not measured while others computed; older records do not say."""
-    return summary[summary["alone"].fillna(True)].drop(columns="alone")
+    return summary[summary["undisturbed"].fillna(True)].drop(columns="undisturbed")
 
 
 def _coarsened(frame: pd.DataFrame, x: str, value: str, weight: str | None) -> pd.DataFrame:

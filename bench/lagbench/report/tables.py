@@ -29,7 +29,7 @@ SPEEDS = [
     *("train_tokens_per_second_low", "train_tokens_per_second_high"),
     *("inference_tokens_per_second_low", "inference_tokens_per_second_high"),
     *("decode_ms_per_token", "decode_ms_per_token_low", "decode_ms_per_token_high"),
-    *("peak_memory_bytes", "flops_per_token", "state_bytes", "alone"),
+    *("peak_memory_bytes", "flops_per_token", "state_bytes", "undisturbed"),
 ]
 COSTS = ["decode_ms_per_token", "peak_memory_bytes", "flops_per_token", "state_bytes"]
 STATUSES = [status.value for status in Status]

@@ -275,7 +275,7 @@ def _price(rows: list[Any], length: int) -> Iterator[str]:
 
 def _speed(row: Any) -> float:
     """Training speed of a row of `summary`; 0: not measured, or while other processes computed."""
-    disturbed = pd.notna(row.alone) and not row.alone
+    disturbed = pd.notna(row.undisturbed) and not row.undisturbed
     return 0.0 if disturbed or not row.train_relative > 0 else float(row.train_relative)
 
 

@@ -22,7 +22,7 @@ def unmeasured(found: Mapping[Cell, Sequence[Record]], store: Store) -> list[Cel
 
 def _measured_alone(cell: Cell, store: Store) -> bool:
     known = store.read_throughput(cell)
-    return known is not None and known.alone is not False
+    return known is not None and known.undisturbed is not False
 
 
 def measure(

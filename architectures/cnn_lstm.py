@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from lagbench.contract import Architecture, Cost, Frames, Mixer, Signature, State, UserError
-from lagbench.layers.lstm import lstm
+from lagbench.kernels.lstm import lstm_scan
 from lagbench.registry import register
 
 
@@ -37,7 +37,7 @@ class CNNLSTMMixer(Mixer):
         B, T = x.shape[:2]
         h, c = (x.new_zeros(B, self.width),) * 2 if state is None else state
         features = self.look(x.flatten(0, 1)).reshape(B, T, -1)
-        outputs, c = lstm(self.project(features), self.recur, h, c)
+        outputs, c = lstm_scan(self.project(features), self.recur, h, c)
         return outputs, (outputs[:, -1], c)
 
 

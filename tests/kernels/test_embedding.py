@@ -1,53 +1,55 @@
-"""Looking up rows of a table against `torch.nn.functional.embedding`, alone and under vmap."""
+"""`kernels.embedding` against `torch.nn.functional.embedding`, by itself and under `vmap`."""
 
 import pytest
 import torch
+from torch import Tensor
 from torch.func import vmap
-from torch.nn.functional import embedding
+from torch.nn import functional as F
 
-from lagbench.kernels.embedding import lookup
+from lagbench.kernels.embedding import embedding
 from lagbench.kernels.library import without_kernels
 
 R, V = 3, 7
 
 
-def numbers(*shape):
-    return torch.randint(V - 1, shape)  # no place has the last row
+def random_indices(*shape: int) -> Tensor:
+    return torch.randint(V - 1, shape)  # the last row is never read
 
 
-@pytest.mark.parametrize("kind", [torch.float32, torch.float64])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("width", [1, 16, 37])
 @pytest.mark.parametrize("shape", [(5,), (4, 9), (0, 3)])
-def test_rows_and_their_gradients(shape, width, kind):
-    table = torch.randn(V, width, dtype=kind, requires_grad=True)
-    rows, weights = numbers(*shape), torch.randn(*shape, width, dtype=kind)
-    found, expected = lookup(table, rows), embedding(rows, table)
-    assert torch.equal(found, expected)
-    (gradient,) = torch.autograd.grad((found * weights).sum(), table)
+def test_rows_and_their_gradients(shape: tuple[int, ...], width: int, dtype: torch.dtype) -> None:
+    table = torch.randn(V, width, dtype=dtype, requires_grad=True)
+    indices, weights = random_indices(*shape), torch.randn(*shape, width, dtype=dtype)
+    actual, expected = embedding(indices, table), F.embedding(indices, table)
+    assert torch.equal(actual, expected)
+    (gradient,) = torch.autograd.grad((actual * weights).sum(), table)
     assert not gradient[-1].any()
     torch.testing.assert_close(gradient, *torch.autograd.grad((expected * weights).sum(), table))
 
 
-@pytest.mark.parametrize("of_table", [0, 1, None])
-@pytest.mark.parametrize("of_rows", [0, 2, None])
-def test_replicas_are_those_alone(of_table, of_rows):
-    if of_table is None and of_rows is None:
+@pytest.mark.parametrize("table_dim", [0, 1, None])
+@pytest.mark.parametrize("indices_dim", [0, 2, None])
+def test_replicas_equal_single_calls(table_dim: int | None, indices_dim: int | None) -> None:
+    if table_dim is None and indices_dim is None:
         pytest.skip("nothing is mapped over")
     table = torch.randn(R, V, 5, dtype=torch.float64)
-    rows = numbers(R, 4, 9)
-    mapped_table = table[0] if of_table is None else table.movedim(0, of_table)
-    mapped_rows = rows[0] if of_rows is None else rows.movedim(0, of_rows)
+    indices = random_indices(R, 4, 9)
+    mapped_table = table[0] if table_dim is None else table.movedim(0, table_dim)
+    mapped_indices = indices[0] if indices_dim is None else indices.movedim(0, indices_dim)
+    mapped = vmap(lambda i, t: embedding(i.mT, t), (indices_dim, table_dim))
     leaf = mapped_table.clone().requires_grad_()
-    found = vmap(lambda t, i: lookup(t, i.mT), (of_table, of_rows))(leaf, mapped_rows)
-    (gradient,) = torch.autograd.grad(found.square().sum(), leaf)
+    actual = mapped(mapped_indices, leaf)
+    (gradient,) = torch.autograd.grad(actual.square().sum(), leaf)
     other = mapped_table.clone().requires_grad_()
     with without_kernels():
-        plain = vmap(lambda t, i: lookup(t, i.mT), (of_table, of_rows))(other, mapped_rows)
-    torch.testing.assert_close(found, plain)
+        plain = mapped(mapped_indices, other)
+    torch.testing.assert_close(actual, plain)
     torch.testing.assert_close(gradient, *torch.autograd.grad(plain.square().sum(), other))
 
 
 @pytest.mark.parametrize("wrong", [V, -1])
-def test_there_is_no_such_row(wrong):
+def test_an_index_without_a_row_raises(wrong: int) -> None:
     with pytest.raises(IndexError):
-        lookup(torch.randn(V, 3), torch.tensor([0, wrong]))
+        embedding(torch.tensor([0, wrong]), torch.randn(V, 3))

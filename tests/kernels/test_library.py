@@ -1,6 +1,7 @@
 """How the library is built, once; what happens where it cannot be; and its numbers' edges."""
 
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -10,7 +11,9 @@ import pytest
 import torch
 
 from lagbench.kernels import library as kernels
-from lagbench.kernels import recurrences
+from lagbench.kernels.gru import gru_scan
+from lagbench.kernels.lstm import lstm_scan
+from lagbench.kernels.rnn import rnn_scan
 
 compiled = pytest.mark.skipif(kernels.library() is None, reason="there is no C++ compiler here")
 
@@ -30,6 +33,14 @@ def compiler(folder: Path, script: str) -> str:
     path.write_text(f"#!/bin/sh\n{script}\n")
     path.chmod(path.stat().st_mode | stat.S_IXUSR)
     return str(path)
+
+
+@pytest.mark.skipif(
+    shutil.which(os.environ.get("CXX", "c++")) is None or os.environ.get(kernels.SWITCH) == "0",
+    reason="there is no C++ compiler here, or it is switched off",
+)
+def test_the_sources_compile() -> None:
+    assert kernels.library() is not None
 
 
 @compiled
@@ -95,23 +106,23 @@ def test_a_cache_that_cannot_be_written_is_done_without(
 
 def test_without_a_library_nothing_is_served(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kernels, "library", lambda: None)
-    assert not kernels.serves(torch.zeros(64), 64)
+    assert not kernels.supported(torch.zeros(64), 64)
 
 
 @compiled
 def test_what_is_served() -> None:
-    assert kernels.serves(torch.zeros(1))
-    assert kernels.serves(torch.zeros(1), 64)
-    assert not kernels.serves(torch.zeros(1), 1)
-    assert not kernels.serves(torch.zeros(1, dtype=torch.float16))
-    assert not kernels.serves(torch.zeros(1, device="meta"))
+    assert kernels.supported(torch.zeros(1))
+    assert kernels.supported(torch.zeros(1), 64)
+    assert not kernels.supported(torch.zeros(1), 1)
+    assert not kernels.supported(torch.zeros(1, dtype=torch.float16))
+    assert not kernels.supported(torch.zeros(1, device="meta"))
 
 
 @compiled
 def test_precisions_are_not_mixed() -> None:
     x, weight, state = torch.zeros(2, 3, 64), torch.zeros(64, 64).double(), torch.zeros(2, 64)
     with pytest.raises(TypeError, match=r"rnn takes one precision"):
-        recurrences.rnn(x, None, weight, state, False)
+        rnn_scan(x, weight, state)
 
 
 def states(x: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -124,10 +135,10 @@ def states(x: torch.Tensor) -> dict[str, torch.Tensor]:
 
     (rnn, *one), (gru, w, h), (lstm, *four) = step(1), step(3), step(4)
     return {
-        "tanh": recurrences.rnn(rnn, None, *one, False),
-        "relu": recurrences.rnn(rnn, None, *one, True),
-        "gru": recurrences.gru(gru, None, w, x.new_zeros(H), h)[0],
-        "lstm": recurrences.lstm(lstm, None, *four, x.new_zeros(2, H), None)[0],
+        "tanh": rnn_scan(rnn, *one),
+        "relu": rnn_scan(rnn, *one, relu=True),
+        "gru": gru_scan(gru, w, x.new_zeros(H), h),
+        "lstm": lstm_scan(lstm, *four, x.new_zeros(2, H))[0],
     }
 
 

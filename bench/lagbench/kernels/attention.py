@@ -10,7 +10,8 @@ import math
 import torch
 from torch import Tensor
 
-from lagbench.kernels.library import lanes, like, operation, run
+from lagbench.kernels.library import empty_like, run, vector_width
+from lagbench.kernels.registration import operation
 
 
 @operation
@@ -30,10 +31,10 @@ def self_attention(
     cosine, sine: of each position, `(T, D / heads)`; None: nothing is rotated. mask: `(…, B, T)`
     bool, false on keys that nobody may see.
     """
-    result = like(x)
+    result = empty_like(x)
     sizes = _sizes(x, batch, heads, causal)
     replicas, _, steps, width, *_ = sizes
-    block = lanes(x) * (1 if steps <= lanes(x) else 2)
+    block = vector_width(x) * (1 if steps <= vector_width(x) else 2)
     padded = math.ceil(steps / block) * block
     kept = x.new_empty(replicas, batch, 4 * width + 2 * heads, padded)
     run("self_attention", sizes, x, *weights, cosine, sine, mask, result, kept)
@@ -54,7 +55,7 @@ def self_attention_backward(
     gradient: Tensor,
 ) -> list[Tensor]:
     """The gradients of `x` and of the weights; kept: what `self_attention` gave for this."""
-    made = [like(each) for each in (x, *weights)]
+    made = [empty_like(each) for each in (x, *weights)]
     given = x, *weights, cosine, sine, mask, kept, gradient
     run("self_attention_backward", _sizes(x, batch, heads, causal), *given, *made)
     return made

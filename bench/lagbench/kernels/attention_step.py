@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from lagbench.kernels.library import like, run
+from lagbench.kernels.library import empty_like, run
 
 
 def attention_step(
@@ -24,7 +24,7 @@ def attention_step(
     key, value: `(B, H, room, d)`, of which the first `steps` are read.
     """
     B, H, room, _ = key.shape
-    result = like(x)
+    result = empty_like(x)
     sizes = B, H, steps, room, x.shape[1], len(weights[2])
     run("attention_step", sizes, x, *weights, cosine, sine, mask, key, value, result)
     return result

@@ -5,7 +5,7 @@
 namespace {
 
 template <class S>
-void lookup_backward(int R, int places, int V, int N, const int64_t* row, const S* gradient, S* to) {
+void embedding_backward(int R, int places, int V, int N, const int64_t* row, const S* gradient, S* to) {
     std::memset(to, 0, sizeof(S) * R * V * N);
     for (int r = 0; r < R; r++, to += static_cast<ptrdiff_t>(V) * N)
         for (int p = 0; p < places; p++, row++, gradient += N)
@@ -19,10 +19,12 @@ void lookup_backward(int R, int places, int V, int N, const int64_t* row, const 
 
 // As the library exports them: sizes R, places, V and N; then tensors.
 #define EXPORT(S)                                                                 \
-    extern "C" void lookup_backward_##S(const int* n, S** p) {                    \
+    extern "C" void embedding_backward_##S(const int* n, S** p) {                    \
         auto row = reinterpret_cast<const int64_t*>(p[0]);                        \
-        lookup_backward<S>(n[0], n[1], n[2], n[3], row, p[1], p[2]);              \
+        embedding_backward<S>(n[0], n[1], n[2], n[3], row, p[1], p[2]);              \
     }
 
 EXPORT(float)
 EXPORT(double)
+
+extern "C" int vector_bytes() { return BYTES; }

@@ -1,7 +1,7 @@
-"""A small C++ library, built once a machine where there is a compiler.
+"""The C++ library of the compiled kernels, built once per machine if there is a compiler.
 
-Everything works without: where nothing is served, the same is done by PyTorch's operations. Both
-round differently, as two processors do; which it was stands among a run's versions.
+Without it, every operation runs in its plain form. The two round differently, as two processors
+do; a run's versions say which it was.
 """
 
 import ctypes
@@ -11,12 +11,11 @@ import platform
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import torch
 from filelock import FileLock
@@ -27,78 +26,71 @@ SWITCH = "LAGBENCH_COMPILED"
 _SOURCES = sorted(p for p in Path(__file__).parent.iterdir() if p.suffix in (".cpp", ".h"))
 _FLAGS = ("-std=c++17", "-O3", "-fno-math-errno", "-ffp-contract=fast", "-shared", "-fPIC")
 _LEVELS = {"AVX2": "-march=x86-64-v3", "AVX512": "-march=x86-64-v4"}
-_OPERATIONS = torch.library.Library("lagbench", "FRAGMENT")  # type: ignore[no-untyped-call]
-_wanted = [True]
+_enabled = [True]
 _PRECISIONS = {torch.float32: "float", torch.float64: "double"}
 
 
 def available() -> bool:
-    """Whether there are compiled kernels, and `without_kernels` does not do without."""
-    return _wanted[-1] and library() is not None
+    """Whether compiled kernels can run, outside `without_kernels`."""
+    return _enabled[-1] and library() is not None
 
 
 @contextmanager
 def without_kernels() -> Iterator[None]:
-    """Inside, nothing is served, as if there were no compiler: to measure what they are worth."""
-    _wanted.append(False)
+    """A context in which every operation runs in its plain form, as if there were no compiler."""
+    _enabled.append(False)
     try:
         yield
     finally:
-        _wanted.pop()
+        _enabled.pop()
 
 
-def serves(x: Tensor, width: int | None = None) -> bool:
-    """Whether compiled kernels take tensors such as `x`.
+def supported(x: Tensor, width: int | None = None) -> bool:
+    """Whether compiled kernels can run on tensors of the device and dtype of `x`.
 
-    width: the shortest row that a kernel goes over by vectors, where it needs one as wide as these.
+    width: the length of the rows, for a kernel that needs at least a vector's width.
     """
     if x.device.type != "cpu" or x.dtype not in _PRECISIONS or not available():
         return False
-    return width is None or width >= lanes(x)
+    return width is None or width >= vector_width(x)
 
 
-def lanes(x: Tensor) -> int:
-    """How many numbers such as those of `x` are in a vector of the kernels."""
+def vector_width(x: Tensor) -> int:
+    """The number of elements of the dtype of `x` in a vector register."""
     return _vector_bytes() // x.element_size()
 
 
-def operation(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Make a function one of PyTorch's operations, which a recorded pass sees and can repeat."""
-    schema = torch.library.infer_schema(function, mutates_args=())
-    name = _OPERATIONS.define(function.__name__ + schema)  # type: ignore[no-untyped-call]
-    _OPERATIONS.impl(name, function, "CPU")  # type: ignore[no-untyped-call]
-    operation: Callable[..., Any] = getattr(torch.ops.lagbench, name).default
-    return operation
-
-
-def like(x: Tensor) -> Tensor:
-    """Uninitialised memory of this shape, and dense, for a kernel to write to."""
+def empty_like(x: Tensor) -> Tensor:
+    """An uninitialised, contiguous tensor of this shape, for a kernel to write to."""
     return torch.empty_like(x, memory_format=torch.contiguous_format)
 
 
 def run(name: str, sizes: Sequence[int], *tensors: Tensor | None) -> None:
-    """Run a kernel on tensors of one precision; the last, which it writes to, have to be dense."""
-    precisions = {each.dtype for each in tensors if each is not None} & _PRECISIONS.keys()
-    if len(precisions) > 1:
-        raise TypeError(f"{name} takes one precision, not {sorted(map(str, precisions))}.")
-    dense = [None if each is None else each.contiguous() for each in tensors]
-    kernel = getattr(library(), f"{name}_{_PRECISIONS[precisions.pop()]}")
-    with torch._C.DisableTorchFunction():  # a recorded pass minds who asks where memory is
-        places = [None if each is None else each.data_ptr() for each in dense]
-    kernel((ctypes.c_int * len(sizes))(*sizes), (ctypes.c_void_p * len(places))(*places))
+    """Call the kernel of this name; the tensors that it writes to must be contiguous.
+
+    All floating-point tensors must have one dtype, float32 or float64; else `TypeError`.
+    """
+    dtypes = {tensor.dtype for tensor in tensors if tensor is not None} & _PRECISIONS.keys()
+    if len(dtypes) > 1:
+        raise TypeError(f"{name} takes one precision, not {sorted(map(str, dtypes))}.")
+    contiguous = [None if tensor is None else tensor.contiguous() for tensor in tensors]
+    kernel = getattr(library(), f"{name}_{_PRECISIONS[dtypes.pop()]}")
+    with torch._C.DisableTorchFunction():  # so that recorders do not take this for a host read
+        pointers = [None if tensor is None else tensor.data_ptr() for tensor in contiguous]
+    kernel((ctypes.c_int * len(sizes))(*sizes), (ctypes.c_void_p * len(pointers))(*pointers))
 
 
 @cache
 def library() -> ctypes.CDLL | None:
-    """The library, built now if this machine has not built it yet; None where that is not possible.
+    """The library, compiled now if this machine has not done so yet; None if that is impossible.
 
-    `LAGBENCH_COMPILED=0` does without it, and `CXX` names another compiler than `c++`.
+    Environment: `LAGBENCH_COMPILED=0` switches it off; `CXX` names another compiler than `c++`.
     """
     compiler = shutil.which(os.environ.get("CXX", "c++"))
     if compiler is None or os.environ.get(SWITCH) == "0":
         return None
     try:
-        return ctypes.CDLL(str(_built(compiler)))
+        return ctypes.CDLL(str(_cached_build(compiler)))
     except (OSError, subprocess.SubprocessError):
         return None
 
@@ -108,13 +100,14 @@ def _vector_bytes() -> int:
     return int(library().vector_bytes())  # type: ignore[union-attr]
 
 
-def _built(compiler: str) -> Path:
-    """The library's file, named after all that it depends on."""
+def _cached_build(compiler: str) -> Path:
+    """The path of the library, named by a hash of the compiler, its options and the sources."""
     level = _LEVELS.get(torch.backends.cpu.get_cpu_capability())
     command = [compiler, *_FLAGS, *([level] if level else [])]
-    sources = [source.read_bytes() for source in _SOURCES]
-    parts = [" ".join([*command, platform.machine()]).encode(), _told(compiler, "--version")]
-    key = hashlib.sha256(b"\0".join([*parts, *sources])).hexdigest()[:20]
+    options = " ".join([*command, platform.machine()]).encode()
+    contents = [source.read_bytes() for source in _SOURCES]
+    version = _run_compiler(compiler, "--version")
+    key = hashlib.sha256(b"\0".join([options, version, *contents])).hexdigest()[:20]
     folder = user_cache_path("lagbench", ensure_exists=True)
     path = folder / f"kernels-{key}.so"
     with FileLock(folder / "kernels.lock"):
@@ -124,21 +117,19 @@ def _built(compiler: str) -> Path:
 
 
 def _build(command: list[str], path: Path) -> None:
-    """Compile every unit, beside the others, and join them."""
+    """Compile the sources in parallel and link them."""
+    units = [source for source in _SOURCES if source.suffix == ".cpp"]
     with tempfile.TemporaryDirectory(dir=path.parent) as folder, ThreadPoolExecutor() as pool:
+        objects = [str(Path(folder) / f"{unit.name}.o") for unit in units]
+        commands = (
+            (*command, "-c", str(unit), "-o", output)
+            for unit, output in zip(units, objects, strict=True)
+        )
+        list(pool.map(lambda arguments: _run_compiler(*arguments), commands))
+        linked = Path(folder) / path.name
+        _run_compiler(*command, *objects, "-o", str(linked))
+        linked.replace(path)
 
-        def compiled(unit: Path) -> str:
-            made = str(Path(folder) / f"{unit.name}.o")
-            _told(*command, "-c", str(unit), "-o", made)
-            return made
 
-        objects = list(pool.map(compiled, (unit for unit in _SOURCES if unit.suffix == ".cpp")))
-        made = Path(folder) / path.name
-        _told(*command, *objects, "-o", str(made))
-        made.replace(path)
-
-
-def _told(*command: str) -> bytes:
-    """What a compiler says."""
-    done = subprocess.run(command, capture_output=True, check=True, timeout=300)  # noqa: S603
-    return done.stdout
+def _run_compiler(*command: str) -> bytes:
+    return subprocess.run(command, capture_output=True, check=True, timeout=300).stdout  # noqa: S603

@@ -6,7 +6,8 @@ and `(…, D)` and `(…, H)` for the rest, with `R` replicas or nothing in plac
 
 from torch import Tensor
 
-from lagbench.kernels.library import like, operation, run
+from lagbench.kernels.library import empty_like, run
+from lagbench.kernels.registration import operation
 
 
 @operation
@@ -15,7 +16,7 @@ def perceptron(x: Tensor, weights: list[Tensor]) -> Tensor:
 
     weights: the norm's scale and shift, and the weight and bias of `enter` and of `leave`.
     """
-    result = like(x)
+    result = empty_like(x)
     run("perceptron", _sizes(x, weights[2]), x, *weights, result)
     return result
 
@@ -23,7 +24,7 @@ def perceptron(x: Tensor, weights: list[Tensor]) -> Tensor:
 @operation
 def perceptron_backward(x: Tensor, weights: list[Tensor], gradient: Tensor) -> list[Tensor]:
     """The gradients of `x` and of the weights."""
-    made = [like(each) for each in (x, *weights)]
+    made = [empty_like(each) for each in (x, *weights)]
     run("perceptron_backward", _sizes(x, weights[2]), x, *weights, gradient, *made)
     return made
 

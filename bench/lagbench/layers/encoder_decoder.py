@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from lagbench.contract import EncoderDecoder
-from lagbench.layers.lstm import lstm
+from lagbench.kernels.lstm import lstm_scan
 from lagbench.layers.padding import last
 from lagbench.layers.recurrent import (
     GRULayer,
@@ -56,7 +56,7 @@ def _read_and_hold(encoder: LSTMLayer, source: Tensor, mask: Tensor) -> tuple[Te
         mask[..., None], encoder.project(source), hold.repeat_interleave(encoder.units)
     )
     zeros = source.new_zeros(source.shape[0], encoder.units)
-    return lstm(gates, encoder.weight_hh, zeros, zeros, encoder.peepholes)
+    return lstm_scan(gates, encoder.weight_hh, zeros, zeros, encoder.peepholes)
 
 
 def shares(scores: Tensor, mask: Tensor | None = None) -> Tensor:

@@ -5,8 +5,8 @@ from typing import Any, cast
 from torch import Tensor, nn
 
 from lagbench.kernels import mlp as compiled
-from lagbench.kernels.autograd import Stackable, differentiable_once
-from lagbench.kernels.library import serves
+from lagbench.kernels.library import supported
+from lagbench.kernels.registration import ReplicatedFunction, differentiable_once
 
 NARROW = 32  # the widest that the kernel takes: beyond, products are all that counts on either
 
@@ -21,7 +21,7 @@ class FeedForward(nn.Sequential):
 
     def forward(self, x: Tensor) -> Tensor:
         """Every step by itself."""
-        if x.shape[-1] > NARROW or not serves(x):
+        if x.shape[-1] > NARROW or not supported(x):
             return x + cast(Tensor, super().forward(x))  # type: ignore[no-untyped-call]
         (result,) = _Perceptron.apply(  # type: ignore[no-untyped-call]
             x.flatten(0, -2), *self.parameters()
@@ -29,7 +29,7 @@ class FeedForward(nn.Sequential):
         return cast(Tensor, result.view(x.shape))
 
 
-class _Perceptron(Stackable):
+class _Perceptron(ReplicatedFunction):
     @staticmethod
     def forward(x: Tensor, *weights: Tensor) -> tuple[Tensor]:
         return (compiled.perceptron(x, list(weights)),)

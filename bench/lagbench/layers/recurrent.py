@@ -17,13 +17,12 @@ import torch
 from torch import Tensor, nn
 
 from lagbench.contract import Mixer, State
-from lagbench.kernels.library import available, serves
-from lagbench.layers.gru import gru
-from lagbench.layers.gru_minimal import gru_minimal
-from lagbench.layers.gru_original import gru_original
-from lagbench.layers.lstm import lstm
-from lagbench.layers.recurrence import at_every_step, projected
-from lagbench.layers.rnn import rnn
+from lagbench.kernels.gru import gru_scan
+from lagbench.kernels.gru_variants import gru_minimal_scan, gru_original_scan
+from lagbench.kernels.library import available, supported
+from lagbench.kernels.lstm import lstm_scan
+from lagbench.kernels.recurrence import project_inputs, project_source
+from lagbench.kernels.rnn import rnn_scan
 
 States = tuple[Tensor, ...]
 
@@ -82,19 +81,19 @@ class RecurrentLayer(Mixer):
     ) -> tuple[Tensor, States]:
         """Outputs and state by our own kernel, from `W x + b` `(B, T, G * H)`.
 
-        source: what `layers.recurrence.projected` makes that of, with the inputs as its table.
+        source: as for `kernels.recurrence.project_source`, with the inputs as its table.
         """
 
     def read_raw(self, embed: nn.Module, source: Tensor, mask: Tensor | None = None) -> Tensor:
         """As declared, both maps joined where our kernel runs and that is less to compute."""
-        ours = self.stacked or serves(self.weight_hh, self.units)
+        ours = self.stacked or supported(self.weight_hh, self.units)
         table = self.table(embed, source) if ours else None
         if table is None:
             return super().read_raw(embed, source, mask)
         return self.run(table, self.beginning(source), source)[0]
 
     def table(self, embed: nn.Module, source: Tensor) -> Tensor | None:
-        """What `projected` makes `W embed(x) + b` of, without vectors for each step.
+        """What `project_source` makes `W embed(x) + b` of, without vectors for each step.
 
         Of symbols that are fewer than the steps, every row of the table is projected; values that
         are narrower than the vectors are multiplied with the product of both weights. None where
@@ -111,7 +110,7 @@ class RecurrentLayer(Mixer):
 
     def project(self, x: Tensor) -> Tensor:
         """`W x + b` `(B, T, G * H)`, time-major in memory as suits the kernels."""
-        return at_every_step(x, self.weight_ih, self.bias)
+        return project_inputs(x, self.weight_ih, self.bias)
 
     def library_runs(self) -> bool:
         """Whether a library runs this layer where it is, rather than our kernel."""
@@ -163,12 +162,12 @@ class RNNLayer(RecurrentLayer):
         self, inputs: Tensor, state: States, source: Tensor | None = None
     ) -> tuple[Tensor, States]:
         """As declared."""
-        outputs = rnn(inputs, self.weight_hh, state[0], self.relu, source)
+        outputs = rnn_scan(inputs, self.weight_hh, state[0], self.relu, source)
         return outputs, (outputs[:, -1],)
 
 
 class GRULayer(RecurrentLayer):
-    """The gated recurrent unit of `layers.gru`, its reset gate after the recurrent product."""
+    """The gated recurrent unit of `kernels.gru`, its reset gate after the recurrent product."""
 
     gates = 3
     compiled = True
@@ -188,12 +187,12 @@ class GRULayer(RecurrentLayer):
         self, inputs: Tensor, state: States, source: Tensor | None = None
     ) -> tuple[Tensor, States]:
         """As declared."""
-        outputs = gru(inputs, self.weight_hh, self.bias_hn, state[0], source)
+        outputs = gru_scan(inputs, self.weight_hh, self.bias_hn, state[0], source)
         return outputs, (outputs[:, -1],)
 
 
 class OriginalGRULayer(RecurrentLayer):
-    """The gated recurrent unit of `layers.gru_original`, its reset gate before the product."""
+    """The gated recurrent unit of `kernels.gru_variants`, its reset gate before the product."""
 
     gates = 3
 
@@ -201,12 +200,12 @@ class OriginalGRULayer(RecurrentLayer):
         self, inputs: Tensor, state: States, source: Tensor | None = None
     ) -> tuple[Tensor, States]:
         """As declared."""
-        outputs = gru_original(projected(inputs, source), self.weight_hh, *state)
+        outputs = gru_original_scan(project_source(inputs, source), self.weight_hh, *state)
         return outputs, (outputs[:, -1],)
 
 
 class MinimalGRULayer(RecurrentLayer):
-    """The gated recurrent unit of `layers.gru_minimal`, without a reset gate."""
+    """The gated recurrent unit of `kernels.gru_variants`, without a reset gate."""
 
     gates = 2
 
@@ -214,12 +213,12 @@ class MinimalGRULayer(RecurrentLayer):
         self, inputs: Tensor, state: States, source: Tensor | None = None
     ) -> tuple[Tensor, States]:
         """As declared."""
-        outputs = gru_minimal(projected(inputs, source), self.weight_hh, *state)
+        outputs = gru_minimal_scan(project_source(inputs, source), self.weight_hh, *state)
         return outputs, (outputs[:, -1],)
 
 
 class LSTMLayer(RecurrentLayer):
-    """The long short-term memory of `layers.lstm`; peepholes begin at 0."""
+    """The long short-term memory of `kernels.lstm`; peepholes begin at 0."""
 
     gates = 4
     carried = 2
@@ -245,7 +244,7 @@ class LSTMLayer(RecurrentLayer):
     ) -> tuple[Tensor, States]:
         """As declared."""
         h, c = state
-        outputs, c = lstm(inputs, self.weight_hh, h, c, self.peepholes, source)
+        outputs, c = lstm_scan(inputs, self.weight_hh, h, c, self.peepholes, source)
         return outputs, (outputs[:, -1], c)
 
     def library_runs(self) -> bool:
@@ -257,4 +256,4 @@ class LSTMLayer(RecurrentLayer):
         if self.stacked or weight.device.type != "cpu" or weight.dtype != torch.float32:
             return False
         available: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
-        return available and not serves(weight, self.units)
+        return available and not supported(weight, self.units)

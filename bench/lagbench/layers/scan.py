@@ -23,9 +23,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
-from lagbench.kernels.autograd import fronted
+from lagbench.kernels.registration import FoldedFunction, differentiable_once
 
 _BUSY = 4096  # elements of one step from which on its work outweighs the call
 
@@ -41,7 +40,8 @@ def scan(a: Tensor, b: Tensor, initial: Tensor | None = None) -> Tensor:
         initial = torch.zeros_like(b[:, 0])
     if b.shape[1] == 1:  # when decoding, the machinery would cost more than the step
         return (a[:, 0] * initial + b[:, 0])[:, None]
-    states: Tensor = _Scan.apply(a, b, initial)  # type: ignore[no-untyped-call]
+    states: Tensor
+    (states,) = _Scan.apply(a, b, initial)  # type: ignore[no-untyped-call]
     return states
 
 
@@ -55,20 +55,20 @@ def scan_loop(a: Tensor, b: Tensor, initial: Tensor | None = None) -> Tensor:
     return torch.stack(states, dim=1)
 
 
-class _Scan(torch.autograd.Function):
+class _Scan(FoldedFunction):
     @staticmethod
-    def forward(a: Tensor, b: Tensor, initial: Tensor) -> Tensor:
+    def forward(a: Tensor, b: Tensor, initial: Tensor) -> tuple[Tensor]:
         states = torch.empty_like(b)
         run(a.expand_as(b), b, initial, states)
-        return states
+        return (states,)
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+    def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: tuple[Tensor]) -> None:
         a, _, initial = inputs
-        ctx.save_for_backward(a, initial, output)
+        ctx.save_for_backward(a, initial, *output)
 
     @staticmethod
-    @once_differentiable
+    @differentiable_once
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         a, initial, states = ctx.saved_tensors
         conjugate = a.conj().resolve_conj().expand_as(states)
@@ -78,15 +78,6 @@ class _Scan(torch.autograd.Function):
         torch.mul(terms[:, 0], initial.conj(), out=factors[:, 0])
         torch.mul(terms[:, 1:], states[:, :-1].conj(), out=factors[:, 1:])
         return factors.sum_to_size(a.shape), terms, conjugate[:, 0] * terms[:, 0]
-
-    @staticmethod
-    def vmap(info: Any, in_dims: tuple[int | None, ...], *inputs: Tensor) -> tuple[Tensor, int]:
-        """`R` replicas of `B` examples are `R * B` examples."""
-        stacked = [fronted(x, dim, info.batch_size) for x, dim in zip(inputs, in_dims, strict=True)]
-        replicas, examples = stacked[1].shape[:2]
-        folded = (x.expand(-1, examples, *x.shape[2:]).flatten(0, 1) for x in stacked)
-        states = _Scan.apply(*folded)  # type: ignore[no-untyped-call]
-        return torch.unflatten(states, 0, (replicas, examples)), 0
 
 
 def run(a: Tensor, b: Tensor, state: Tensor, states: Tensor, backwards: bool = False) -> None:

@@ -15,9 +15,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
-from lagbench.kernels.autograd import fronted
+from lagbench.kernels.registration import FoldedFunction, differentiable_once
 from lagbench.layers.scan import run, run_back, scan_loop
 
 _CACHED = 2**18  # elements of all states of one chunk
@@ -46,7 +45,7 @@ def selective_scan_loop(
     return (states * C[:, :, None]).sum(-1), states[:, -1]
 
 
-class _SelectiveScan(torch.autograd.Function):
+class _SelectiveScan(FoldedFunction):
     """As `selective_scan`, with `A` `(B or 1, E, N)`; and the states before each chunk."""
 
     @staticmethod
@@ -66,7 +65,7 @@ class _SelectiveScan(torch.autograd.Function):
         ctx.save_for_backward(*inputs[:-1], output[2])
 
     @staticmethod
-    @once_differentiable
+    @differentiable_once
     def backward(ctx: Any, *output_gradients: Tensor) -> tuple[Tensor, ...]:
         delta, x, A, B, C, starts = ctx.saved_tensors
         y_gradient, carried, _ = output_gradients
@@ -79,17 +78,6 @@ class _SelectiveScan(torch.autograd.Function):
                 whole[:, now] = part
         dA, ddelta, dx, dB, dC = gradients
         return ddelta, dx, dA, dB, dC, carried
-
-    @staticmethod
-    def vmap(
-        info: Any, in_dims: tuple[int | None, ...], *inputs: Tensor
-    ) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
-        """`R` replicas of `B` examples are `R * B` examples."""
-        stacked = [fronted(x, dim, info.batch_size) for x, dim in zip(inputs, in_dims, strict=True)]
-        replicas, examples = stacked[0].shape[:2]
-        folded = (value.expand(-1, examples, *value.shape[2:]).flatten(0, 1) for value in stacked)
-        outputs = _SelectiveScan.apply(*folded)  # type: ignore[no-untyped-call]
-        return tuple(torch.unflatten(y, 0, (replicas, examples)) for y in outputs), (0, 0, 0)
 
 
 def _chunks(x: Tensor, A: Tensor) -> Iterator[slice]:

@@ -7,8 +7,8 @@ from torch import Tensor
 
 from lagbench.kernels import attention as compiled
 from lagbench.kernels.attention_step import attention_step
-from lagbench.kernels.autograd import differentiable_once, fronted
-from lagbench.kernels.library import serves
+from lagbench.kernels.library import supported
+from lagbench.kernels.registration import differentiable_once, replicas_first
 from lagbench.layers.attention import Cache, Scope, room
 
 NARROW = 128  # the widest that was measured to be faster so
@@ -18,7 +18,7 @@ def attends(x: Tensor, scope: Scope) -> bool:
     """Whether `self_attention` takes these: where its kernel is, and what the scope asks of it."""
     bias = scope.bias
     keys_alone = bias is None or (bias.dtype == torch.bool and bias.shape[1:3] == (1, 1))
-    return keys_alone and x.shape[-1] <= NARROW and serves(x)
+    return keys_alone and x.shape[-1] <= NARROW and supported(x)
 
 
 def decodes(x: Tensor, scope: Scope) -> bool:
@@ -89,13 +89,7 @@ class _SelfAttention(torch.autograd.Function):
         info: Any, in_dims: tuple[int | None, ...], *inputs: Any
     ) -> tuple[tuple[Tensor, Tensor], tuple[int, int]]:
         """Whatever replicas differ in comes to the front; they turn steps by the same angles."""
-        replicas = info.batch_size
-        *weighed, cosine, sine, mask, batch, heads, causal = inputs
-        weighed = [
-            fronted(each, dim, replicas) for each, dim in zip(weighed, in_dims, strict=False)
-        ]
-        mask = None if mask is None else fronted(mask, in_dims[8], replicas)
-        given = *weighed, cosine, sine, mask, batch, heads, causal
+        given = replicas_first(info, in_dims, inputs, shared=(6, 7))
         return _SelfAttention.apply(*given), (0, 0)  # type: ignore[no-untyped-call]
 
 

@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 
 from lagbench.contract import Frames, Reals, Space, Tokens
-from lagbench.kernels.embedding import lookup
+from lagbench.kernels.embedding import embedding
 
 
 class FrameEmbedding(nn.Module):
@@ -24,7 +24,7 @@ class TokenEmbedding(nn.Embedding):
 
     def forward(self, symbols: Tensor) -> Tensor:
         """Look every symbol up."""
-        return lookup(self.weight, symbols)
+        return embedding(symbols, self.weight)
 
 
 def embedder(space: Space, width: int, extra: int = 0) -> nn.Module:

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from lagbench.kernels.adamw import adamw
-from lagbench.kernels.library import serves
+from lagbench.kernels.library import supported
 
 
 class ReplicaAdamW(Optimizer):
@@ -44,7 +44,7 @@ class ReplicaAdamW(Optimizer):
         grad = self.flat.grad
         assert grad is not None
         self.steps += 1
-        update = self._compiled if serves(self.flat) else self._update
+        update = self._compiled if supported(self.flat) else self._update
         update(grad)
 
     def _compiled(self, grad: Tensor) -> None:

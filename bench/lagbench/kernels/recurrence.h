@@ -151,3 +151,20 @@ public:
 
     const S* totals() const { return total.get(); }
 };
+
+static inline Sizes sizes(const int* n) {
+    return {n[0], n[1], n[2], n[3], static_cast<decltype(Sizes::form)>(n[4]), n[5]};
+}
+
+// Export a kernel for both precisions: sizes R, T, B, H, the form of the inputs and the rows of their
+// table, and a choice; then tensors.
+#define EXPORT(name, kernel, ...)                                                               \
+    extern "C" void name##_float(const int* n, float** p) {                                     \
+        typedef float S;                                                                        \
+        (kernel)(sizes(n), __VA_ARGS__);                                                        \
+    }                                                                                           \
+    extern "C" void name##_double(const int* n, double** p) {                                   \
+        typedef double S;                                                                       \
+        (kernel)(sizes(n), __VA_ARGS__);                                                        \
+    }
+#define EITHER(kernel, choice) choice ? kernel<S, true> : kernel<S, false>

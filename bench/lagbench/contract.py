@@ -9,8 +9,9 @@ Shapes: `B` batch, `T` source steps, `U` target steps, `D` width, `V` vocabulary
 Padding, where there is any, stands at the end of a sequence, never before or between.
 """
 
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, ClassVar
@@ -79,12 +80,87 @@ class Split(StrEnum):
     TEST = "test"
 
 
-class Metric(StrEnum):
-    """What a task is scored by, between its chance level and its optimum."""
+@dataclass(frozen=True)
+class Metric:
+    """What a task is scored by: a mean over the targets that count.
 
-    ACCURACY = "accuracy"  # share of counted targets that are right, higher is better
-    MSE = "mse"  # mean squared error over counted targets and their width, lower is better
-    BITS = "bits"  # cross-entropy per counted target in bits, lower is better
+    name: how records call it.
+    optimum: its best value.
+    higher_is_better: whether the optimum is its largest value.
+    contribution: from answers and targets `(…, U)` or `(…, U, W)`, what each target contributes,
+        `(…, U)`, in double precision.
+    constant: from targets of a space and a mask `(B, U)` of those that count, the best answer at
+        each position that does not depend on the source: `(U)`, `(U, W)` or `(U, V)`.
+    target: the space of the targets.
+    log_probabilities: whether answers are log-probabilities in nats `(…, U, V)`, instead of tokens
+        or values.
+    loss_unit: the metric is the training loss divided by this; None: it is another quantity.
+    """
+
+    name: str
+    optimum: float
+    higher_is_better: bool
+    contribution: Callable[[Tensor, Tensor], Tensor]
+    constant: Callable[[Space, Tensor, Tensor], Tensor]
+    target: type[Tokens] | type[Reals] = Tokens
+    log_probabilities: bool = False
+    loss_unit: float | None = None
+
+    ACCURACY: ClassVar["Metric"]  # share of targets that are right
+    MSE: ClassVar["Metric"]  # mean squared error over targets and their width
+    BITS: ClassVar["Metric"]  # cross-entropy in bits
+
+    def __call__(self, answers: Tensor, target: Tensor, target_mask: Tensor | None) -> float:
+        """The metric of answers; NaN where no target counts."""
+        contributions = self.contribution(answers, target)
+        return contributions[slice(None) if target_mask is None else target_mask].mean().item()
+
+
+def _frequencies(space: Space, target: Tensor, mask: Tensor) -> Tensor:
+    """How often each token is the target at a position, `(U, V)`."""
+    assert isinstance(space, Tokens)
+    columns = zip(target.T, mask.T, strict=True)
+    return torch.stack([torch.bincount(c[known], minlength=space.size) for c, known in columns])
+
+
+def _mean_value(_: Space, target: Tensor, mask: Tensor) -> Tensor:
+    weight = mask[..., None].double()
+    return (target * weight).sum(0) / weight.sum(0).clamp(min=1)
+
+
+def _log_frequencies(space: Space, target: Tensor, mask: Tensor) -> Tensor:
+    """Smoothed as by Krichevsky and Trofimov: no token is impossible."""
+    smoothed = _frequencies(space, target, mask) + 0.5
+    return (smoothed / smoothed.sum(1, keepdim=True)).double().log()
+
+
+Metric.ACCURACY = Metric(
+    "accuracy",
+    optimum=1.0,
+    higher_is_better=True,
+    contribution=lambda answers, target: (answers == target).double(),
+    constant=lambda space, target, mask: _frequencies(space, target, mask).argmax(1),
+)
+Metric.MSE = Metric(
+    "mse",
+    optimum=0.0,
+    higher_is_better=False,
+    contribution=lambda answers, target: (answers.double() - target.double()).square().mean(-1),
+    constant=_mean_value,
+    target=Reals,
+    loss_unit=1.0,
+)
+Metric.BITS = Metric(
+    "bits",
+    optimum=0.0,
+    higher_is_better=False,
+    contribution=lambda log_probabilities, target: (
+        -(log_probabilities.double().gather(-1, target[..., None])[..., 0]) / math.log(2)
+    ),
+    constant=_log_frequencies,
+    log_probabilities=True,
+    loss_unit=math.log(2),
+)
 
 
 @dataclass(frozen=True)
@@ -171,7 +247,7 @@ class Task(ABC):
 
     def optimum(self, length: int) -> float:
         """The best metric that can be reached; 1 for accuracy and 0 for errors by default."""
-        return 1.0 if self.metric is Metric.ACCURACY else 0.0
+        return self.metric.optimum
 
     def num_examples(self, length: int, split: Split) -> int | None:
         """How many different examples a split holds; None: as many as are asked for."""

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lagbench import metrics, registry
+from lagbench import registry
 from lagbench.check import AT_A_LENGTH, OF_A_TASK, OF_A_VALUE, Check, NotAsked
 from lagbench.check.task import conforms, possible
 from lagbench.contract import Metric, Split
@@ -40,7 +40,7 @@ def test_any_batch(name: str, data: st.DataObject) -> None:
     batch = task.sample(length, count, torch.Generator().manual_seed(seed), split)
     conforms(batch, task.signature(length), count)
     answers = task.oracle(length, batch.source, batch.source_mask)
-    reached = metrics.metric(task.metric, answers, batch.target, batch.target_mask)
+    reached = task.metric(answers, batch.target, batch.target_mask)
     if task.metric is Metric.ACCURACY and task.optimum(length) == 1:
         assert reached == 1
     if task.metric is Metric.MSE and task.optimum(length) == 0:

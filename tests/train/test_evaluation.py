@@ -7,7 +7,6 @@ import torch
 
 from lagbench.contract import Metric, Split, Tokens, UserError
 from lagbench.data.streams import generator
-from lagbench.metrics import metric
 from lagbench.model.assembly import assemble
 from lagbench.model.decoding import closed, decode
 from lagbench.record import Execution
@@ -58,7 +57,7 @@ def test_written_answers_are_scored(job, execution, name, task, decoding):
     for row, model in enumerate(models(one)):
         symbols = decode(model, *given, decoding, generator("decoding")).symbols
         assert torch.equal(answers[row], symbols)
-        accuracy = metric(Metric.ACCURACY, symbols, split.target, split.target_mask)
+        accuracy = Metric.ACCURACY(symbols, split.target, split.target_mask)
         assert reached.accuracy[row].item() == pytest.approx(accuracy, rel=1e-9)
         assert reached.metric[row] == reached.accuracy[row]
         exact = ((symbols == split.target) | ~counted(split)).all(1).double().mean()
@@ -96,7 +95,7 @@ def test_other_answers_are_the_likeliest_symbols(job, execution, task):
         with torch.no_grad():
             predicted = model(split.source, split.source_mask, None)
         assert torch.equal(answers[row], predicted.argmax(-1))
-        accuracy = metric(Metric.ACCURACY, predicted.argmax(-1), split.target, split.target_mask)
+        accuracy = Metric.ACCURACY(predicted.argmax(-1), split.target, split.target_mask)
         assert reached.metric[row].item() == pytest.approx(accuracy)
 
 
@@ -110,7 +109,7 @@ def test_values_are_scored_as_they_are_written(job, execution, name):
         with torch.no_grad():
             predicted = model(split.source.double(), None, None)
         torch.testing.assert_close(answers[row], predicted)
-        expected = metric(Metric.MSE, predicted, split.target.double(), split.target_mask)
+        expected = Metric.MSE(predicted, split.target.double(), split.target_mask)
         assert reached.metric[row].item() == pytest.approx(expected)
         assert reached.accuracy is None
 

@@ -6,7 +6,6 @@ import torch
 from torch import Tensor
 
 from lagbench.contract import Batch, Metric, Split, Task
-from lagbench.metrics import per_target
 
 EXAMPLES = 2**14  # of a large sample, fewer where one is large itself
 NUMBERS = 2**20  # of a large sample
@@ -47,7 +46,7 @@ class Estimate:
 
 def estimate(kind: Metric, answers: Tensor, target: Tensor, asked: Tensor) -> Estimate:
     """The metric of answers over the targets asked for."""
-    contributions = torch.where(asked, per_target(kind, answers, target), 0.0).sum(1)
+    contributions = torch.where(asked, kind.contribution(answers, target), 0.0).sum(1)
     counts = asked.sum(1).double()
     value = contributions.sum() / counts.sum()
     error = (contributions - value * counts).square().sum().sqrt() / counts.sum()

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from lagbench.check.draws import Estimate, counted, draw, estimate, large
-from lagbench.contract import Batch, Metric, Space, Task, Tokens
+from lagbench.contract import Batch, Metric, Task, Tokens
 
 
 def oracle(task: Task, length: int) -> str:
@@ -36,7 +36,7 @@ def optimum(task: Task, length: int) -> str:
     drawn, stated, chance = large(task, length), task.optimum(length), task.chance(length)
     answers = answered(task, length, drawn.source, drawn.source_mask)
     reached = estimate(task.metric, answers, drawn.target, counted(drawn))
-    if stated == (1 if task.metric is Metric.ACCURACY else 0):
+    if stated == task.metric.optimum:
         exact = abs(reached.value - stated) <= (0 if stated else 1e-9 * chance)
         assert exact, f"The oracle reaches {reached.value:.6g}, not {stated} exactly."
     assert abs(reached.value - stated) <= reached.margin, (
@@ -55,11 +55,11 @@ def chance(task: Task, length: int) -> str:
     asked, half = counted(drawn), drawn.target.shape[0] // 2
     space = task.signature(length).target
     known, unknown = slice(half), slice(half, None)
-    guesses = _constants(task.metric, space, drawn.target[known], asked[known])
+    guesses = task.metric.constant(space, drawn.target[known], asked[known])
     worse = _guessed(task.metric, guesses, drawn.target[unknown], asked[unknown])
-    guesses = _constants(task.metric, space, drawn.target, asked)
+    guesses = task.metric.constant(space, drawn.target, asked)
     better = _guessed(task.metric, guesses, drawn.target, asked)
-    sign = 1 if task.metric is Metric.ACCURACY else -1
+    sign = 1 if task.metric.higher_is_better else -1
     assert sign * (worse.value - stated) <= worse.margin, (
         f"A constant guess reaches {worse.value:.6g} ± {worse.margin:.2g}, better than the stated "
         f"chance of {stated:.6g}."
@@ -92,7 +92,7 @@ def agree(one: Tensor, two: Tensor) -> Tensor:
 def _formed(task: Task, length: int, answers: Tensor, drawn: Batch) -> None:
     """Assert that answers are tokens, values or log-probabilities, as the metric needs them."""
     shape = tuple(drawn.target.shape)
-    if task.metric is Metric.BITS:
+    if task.metric.log_probabilities:
         space = task.signature(length).target
         shape += (space.size,) if isinstance(space, Tokens) else ()
         off = answers.exp().sum(-1).sub(1).abs().max().item()
@@ -104,21 +104,6 @@ def _formed(task: Task, length: int, answers: Tensor, drawn: Batch) -> None:
     assert tuple(answers.shape) == shape, (
         f"The oracle's answers have the shape {tuple(answers.shape)}, not {shape}."
     )
-
-
-def _constants(kind: Metric, space: Space, target: Tensor, asked: Tensor) -> Tensor:
-    """The best answer at each position, as it is given: `(U)`, `(U, W)` or `(U, V)`."""
-    if not isinstance(space, Tokens):
-        weight = asked[..., None].double()
-        return (target * weight).sum(0) / weight.sum(0).clamp(min=1)
-    counts = torch.stack([
-        torch.bincount(column[mask], minlength=space.size)
-        for column, mask in zip(target.T, asked.T, strict=True)
-    ])  # fmt: skip
-    if kind is Metric.ACCURACY:
-        return counts.argmax(1)
-    smoothed = counts + 0.5  # Krichevsky and Trofimov's estimator: no symbol is impossible
-    return (smoothed / smoothed.sum(1, keepdim=True)).double().log()
 
 
 def _guessed(kind: Metric, guesses: Tensor, target: Tensor, asked: Tensor) -> Estimate:

@@ -15,7 +15,6 @@ from lagbench.contract import (
     Alignment,
     Batch,
     Frames,
-    Metric,
     Reals,
     Signature,
     Space,
@@ -72,13 +71,13 @@ def signature(task: Task, length: int) -> str:
     assert not stated.causal or stated.alignment is Alignment.ALIGNED, (
         f"Only aligned tasks are causal, and this one is {stated.alignment}."
     )
-    assert isinstance(stated.target, Tokens) == (task.metric is not Metric.MSE), (
-        f"The metric {task.metric} does not fit targets that are {stated.target}."
+    assert isinstance(stated.target, task.metric.target), (
+        f"The metric {task.metric.name} does not fit targets that are {stated.target}."
     )
     end = stated.target.end if isinstance(stated.target, Tokens) else None
     assert end is None or 0 <= end < stated.target.size, f"Its end {end} is no symbol of its own."  # type: ignore[union-attr]
     chance, optimum = task.chance(length), task.optimum(length)
-    better = optimum > chance if task.metric is Metric.ACCURACY else optimum < chance
+    better = optimum > chance if task.metric.higher_is_better else optimum < chance
     assert better, f"Its optimum {optimum} is no better than its chance {chance}."
     return f"chance {chance:.4g}, optimum {optimum:.4g}"
 

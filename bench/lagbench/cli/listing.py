@@ -149,7 +149,7 @@ def _task(named: Named[Task]) -> dict[str, Any]:
         "name": named.name,
         "alignment": signature.alignment.value,
         "lengths": list(task.lengths),
-        "metric": task.metric.value,
+        "metric": task.metric.name,
         "chance": task.chance(length),
         "optimum": task.optimum(length),
         "description": _documentation(named).partition("\n")[0],

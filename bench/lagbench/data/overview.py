@@ -20,7 +20,7 @@ def overview(named: Named[Task], length: int) -> dict[str, Any]:
         "source": f"{_named(signature.source)}, {most}{signature.steps} steps",
         "target": f"{_named(signature.target)}, {most}{signature.target_steps} steps",
         "alignment": signature.alignment.value,
-        "metric": task.metric.value,
+        "metric": task.metric.name,
         "chance": task.chance(length),
         "optimum": task.optimum(length),
         **{f"{split} examples": size or "any number" for split, size in sizes.items()},

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lagbench.contract import Batch, Metric, Tokens
+from lagbench.contract import Batch, Tokens
 from lagbench.data.streams import generator, select, to_device
 from lagbench.probes.context import DEEPER, Finding, Probe, Refusal, Subject, curve
 from lagbench.probes.lags import answering_steps, chosen_lags, counted_targets, source_lengths
@@ -216,7 +216,7 @@ def _oracle_moved(subject: Subject, made: Exchanges) -> Tensor:
         return task.oracle(length, batch.source, batch.source_mask)[None]
 
     # Log-probabilities are logits.
-    of_symbols = between_logits if task.metric is Metric.BITS else changed
+    of_symbols = between_logits if task.metric.log_probabilities else changed
     return moved_by(subject, made, answer, of_symbols if _symbols(subject) else _scaled(subject))
 
 

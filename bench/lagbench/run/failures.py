@@ -58,7 +58,7 @@ def identity(cell: Cell, setting: CellContext) -> dict[str, Any]:
         "recipe": cell.recipe.model_dump(mode="json"),
         "budget": cell.budget.stated,
         "alignment": task.signature(cell.length).alignment,
-        "metric": task.metric,
+        "metric": task.metric.name,
         "chance": task.chance(cell.length),
         "optimum": task.optimum(cell.length),
         "commit": commit(),

@@ -15,7 +15,6 @@ import torch
 
 from lagbench.contract import Batch, Metric, Task
 from lagbench.data.streams import select, stack, to_device, training_batches
-from lagbench.metrics import score
 from lagbench.record import Point
 from lagbench.registry import Named
 from lagbench.spec.recipe import Recipe
@@ -37,7 +36,7 @@ class Scale:
 
     def score(self, value: float) -> float:
         """0 is chance, 1 is the optimum."""
-        return score(value, self.chance, self.optimum)
+        return (value - self.chance) / (self.optimum - self.chance)
 
 
 class StepGroups:

@@ -1,6 +1,5 @@
 """Loss, and the metric that tasks are scored by, for one model or for `R` stacked replicas."""
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -45,6 +44,7 @@ class ReplicaScore(TorchMetric):
 
     full_state_update = False
     loss_sum: Tensor
+    metric_sum: Tensor
     targets: Tensor
     right: Tensor
     exact: Tensor
@@ -53,7 +53,7 @@ class ReplicaScore(TorchMetric):
     def __init__(self, replicas: int, space: Space, metric: Metric) -> None:
         super().__init__()
         self.space, self.metric = space, metric
-        for name in ("loss_sum", "right", "exact"):
+        for name in ("loss_sum", "metric_sum", "right", "exact"):
             zeros = torch.zeros(replicas, dtype=torch.float64)
             self.add_state(name, zeros, dist_reduce_fx="sum")
         for name in ("targets", "examples"):
@@ -68,29 +68,37 @@ class ReplicaScore(TorchMetric):
     ) -> None:
         """Add a batch: predictions `(R, B, U, …)` against shared targets `(B, U[, W])`.
 
-        answered: the symbols `(R, B, U)` that are right or not; None: the likeliest ones.
+        answered: tokens `(R, B, U)` that are right or not; None: the most probable ones.
         """
-        counted = torch.ones_like(target[..., 0] if target.dim() == 3 else target, dtype=torch.bool)
-        counted = counted if target_mask is None else target_mask
+        mask = target_mask
+        if mask is None:
+            mask = torch.ones(target.shape[:2], dtype=torch.bool, device=target.device)
         shared = target.expand(predicted.shape[0], *target.shape)
         losses = target_losses(predicted, shared, self.space)
-        self.loss_sum += (losses.double() * counted).sum((1, 2))
-        self.targets += counted.sum()
+        self.loss_sum += (losses.double() * mask).sum((1, 2))
+        self.targets += mask.sum()
         self.examples += target.shape[0]
+        answers = predicted
         if isinstance(self.space, Tokens):
-            right = (predicted.argmax(-1) if answered is None else answered) == shared
-            self.right += (right & counted).sum((1, 2))
-            self.exact += (right | ~counted).all(2).sum(1)
+            answers = predicted.argmax(-1) if answered is None else answered
+            right = answers == shared
+            self.right += (right & mask).sum((1, 2))
+            self.exact += (right | ~mask).all(2).sum(1)
+        if self.metric.loss_unit is None:
+            if self.metric.log_probabilities:
+                answers = F.log_softmax(predicted, -1)
+            self.metric_sum += (self.metric.contribution(answers, shared) * mask).sum((1, 2))
 
     def compute(self) -> dict[str, Tensor]:
         """The fields of an `Evaluation` over all batches since the last reset."""
         loss = self.loss_sum / self.targets
+        unit = self.metric.loss_unit
+        metric = self.metric_sum / self.targets if unit is None else loss / unit
+        values = {"loss": loss, "metric": metric}
         if not isinstance(self.space, Tokens):
-            return {"loss": loss, "metric": loss}
-        accuracy = self.right / self.targets
-        metric = accuracy if self.metric is Metric.ACCURACY else loss / math.log(2)
-        exact = self.exact / self.examples
-        return {"loss": loss, "metric": metric, "accuracy": accuracy, "exact_match": exact}
+            return values
+        accuracy, exact = self.right / self.targets, self.exact / self.examples
+        return values | {"accuracy": accuracy, "exact_match": exact}
 
     def evaluation(self) -> Evaluation:
         """What was reached; torchmetrics has squeezed what a single replica reached."""

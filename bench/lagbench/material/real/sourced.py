@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from lagbench.contract import Batch, DisplayNames, Metric, Signature, Split, Task, UserError
+from lagbench.contract import Batch, DisplayNames, Signature, Split, Task, UserError
 from lagbench.material.real.examples import Examples
 from lagbench.material.real.source import Columns, Found, find
 
@@ -110,7 +110,7 @@ class Sourced(Task):
         if not self.source:
             return self.made_oracle(length, source, source_mask)
         counts = _real(self, length).answers(source, source_mask)
-        if self.metric is Metric.BITS:
+        if self.metric.log_probabilities:
             told = counts + ~counts.any(2, keepdim=True)  # padding: any symbol alike
             return (told / told.sum(2, keepdim=True)).log()
         return counts.argmax(2)

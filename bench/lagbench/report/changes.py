@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lagbench.report.frames import scored
+from lagbench.report.columns import scored
 from lagbench.report.sections import settings
 from lagbench.report.series import speeds
 from lagbench.report.significance import ALPHA, compare, holm, minimum_detectable

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lagbench.report.frames import frame, scored
+from lagbench.report.columns import frame, scored
 from lagbench.report.significance import ALPHA, compare, holm, minimum_detectable
 from lagbench.report.statistics import Floats
 

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from lagbench.record import Status
-from lagbench.report.frames import KEY, frame
+from lagbench.report.columns import KEY, frame
 from lagbench.report.statistics import Censored, iqm
 
 WITHIN = 0.9

@@ -6,7 +6,7 @@ import altair as alt
 import pandas as pd
 
 from lagbench.record import Status
-from lagbench.report.frames import KEY
+from lagbench.report.columns import KEY
 from lagbench.report.panels import GREY, Figure, Style, panels
 from lagbench.report.tables import Tables
 from lagbench.report.wording import bounds, number, plural

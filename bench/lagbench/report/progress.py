@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from lagbench.record import Record, Throughput
-from lagbench.report.frames import KEY, frame
+from lagbench.report.columns import KEY, frame
 from lagbench.report.statistics import bootstrap_interval, iqm
 
 PASSES = 3

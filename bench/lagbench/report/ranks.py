@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from lagbench.report.frames import frame, scored
+from lagbench.report.columns import frame, scored
 from lagbench.report.significance import ALPHA
 from lagbench.report.statistics import Floats, bootstrap_interval, iqm
 

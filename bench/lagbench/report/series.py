@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pandas as pd
 
-from lagbench.report.frames import KEY
+from lagbench.report.columns import KEY
 from lagbench.report.tables import Tables
 from lagbench.report.wording import reach, reach_bounds
 

@@ -4,10 +4,8 @@ Rows are sorted and columns stand in a fixed order, so that the same records giv
 An empty cell means: not measured.
 """
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
-from functools import reduce
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -16,35 +14,15 @@ import numpy as np
 import pandas as pd
 
 from lagbench.record import Point, ProbeValue, Record, Run, Status, Throughput
-from lagbench.report import statistics
+from lagbench.report import columns, statistics
+from lagbench.report.columns import KEY, frame
 from lagbench.report.comparisons import comparisons
-from lagbench.report.frames import KEY, column_types, frame, scored
 from lagbench.report.lr_windows import lr_windows
 from lagbench.report.progress import equal_cost, progress
 from lagbench.report.ranks import ranks
 
-SPEEDS = [
-    *("train_tokens_per_second", "inference_tokens_per_second"),
-    *("train_relative", "inference_relative", "tokens_per_example"),
-    *("train_tokens_per_second_low", "train_tokens_per_second_high"),
-    *("inference_tokens_per_second_low", "inference_tokens_per_second_high"),
-    *("decode_ms_per_token", "decode_ms_per_token_low", "decode_ms_per_token_high"),
-    *("peak_memory_bytes", "flops_per_token", "state_bytes", "undisturbed"),
-]
-COSTS = ["decode_ms_per_token", "peak_memory_bytes", "flops_per_token", "state_bytes"]
-STATUSES = [status.value for status in Status]
-MEASURES = [name for name in column_types(Record) if name != "format"]
-TRIALS = [*MEASURES, *SPEEDS[:2], *COSTS]
 CURVES = ["suite", "trial", *KEY, "seed", "learning_rate", "selected", *Point.model_fields]
 PROBES = ["trial", *KEY, "seed", *ProbeValue.model_fields]
-SUMMARY = [
-    *KEY,
-    *("seeds", "learning_rate", "score", "score_low", "score_high"),
-    *("metric", "test_metric", "accuracy", "chance", "optimum"),
-    *("parameters", "width", "budget_error", "solved", "steps_to_solve"),
-    *SPEEDS,
-    *STATUSES,
-]
 HORIZONS = [
     *("architecture", "task", "horizon", "low", "high"),
     *("censored", "seeds", "shortest", "longest"),
@@ -109,11 +87,14 @@ def write_tables(out: Path, tables: Tables) -> list[Path]:
 
 def trials(records: Iterable[Record], throughputs: Iterable[Throughput]) -> pd.DataFrame:
     """A row for each trial, whatever became of it."""
-    rows = [{column: _flat(getattr(record, column)) for column in MEASURES} for record in records]
-    joined = frame(rows, MEASURES, by=[*KEY, "seed", "learning_rate", "trial"]).merge(
-        _speeds(throughputs), on=KEY, how="left", validate="many_to_one"
+    known = columns.trial_columns()
+    recorded = [column for column in known if column.source != "throughput"]
+    names = [column.name for column in recorded]
+    rows = [{column.name: column.value(record) for column in recorded} for record in records]
+    costs = columns.speeds(throughputs, [c.name for c in known if c.source == "throughput"])
+    return frame(rows, names, by=[*KEY, "seed", "learning_rate", "trial"]).merge(
+        costs, on=KEY, how="left", validate="many_to_one"
     )
-    return joined[TRIALS]
 
 
 def curves(records: Iterable[Record]) -> pd.DataFrame:
@@ -138,22 +119,16 @@ def probes(records: Iterable[Record]) -> pd.DataFrame:
 
 
 def summary(rows: pd.DataFrame, throughputs: Iterable[Throughput]) -> pd.DataFrame:
-    """A row for each architecture, task and length of `trials`.
+    """A row for each architecture, task and length of `trials`, by the columns' aggregates.
 
-    Measures are interquartile means (below four seeds: means) over the `seeds` that were scored
-    at the selected learning rate, `solved` of which solved the task; `steps_to_solve` is the number
+    Scores are interquartile means (below four seeds: means) over the `seeds` that were scored at
+    the selected learning rate, `solved` of which solved the task; `steps_to_solve` is the number
     of steps by which half of them had. The statuses count all trials, selected or not.
     """
-    groups = rows.groupby(KEY)
-    statuses = rows.groupby([*KEY, "status"]).size().unstack(fill_value=0)
-    parts = [
-        groups[["metric", "chance", "optimum", "parameters", "width", "budget_error"]].first(),
-        statuses.reindex(columns=STATUSES, fill_value=0),
-        _measures(rows),
-        _speeds(throughputs).set_index(KEY),
-    ]
-    joined = reduce(pd.DataFrame.join, parts).reset_index()
-    return frame(joined.fillna({"seeds": 0, "solved": 0}), SUMMARY, by=KEY)
+    measured = [c.name for c in columns.summary_columns() if c.source == "throughput"]
+    costs = columns.speeds(throughputs, measured).set_index(KEY)
+    joined = columns.aggregated(rows).join(costs).reset_index()
+    return frame(joined, columns.summary_names(), by=KEY)
 
 
 def horizons(rows: pd.DataFrame) -> pd.DataFrame:
@@ -174,24 +149,6 @@ def unsupported(rows: pd.DataFrame) -> pd.DataFrame:
     """A row for each architecture, task and length that cannot be run, and why."""
     refused = rows[rows["status"] == Status.UNSUPPORTED]
     return refused[UNSUPPORTED].drop_duplicates().sort_values(UNSUPPORTED, ignore_index=True)
-
-
-def _measures(rows: pd.DataFrame) -> pd.DataFrame:
-    """What was reached over the seeds, indexed by `KEY`."""
-    groups = scored(rows).groupby(KEY)
-    measures = groups.agg(
-        seeds=("score", "size"),
-        learning_rate=("learning_rate", "first"),
-        score=("score", _iqm),
-        test_metric=("test_metric", _iqm),
-        accuracy=("accuracy", _iqm),
-        solved=("steps_to_solve", "count"),
-        steps_to_solve=("steps_to_solve", _median_steps),
-    )
-    intervals = [statistics.interval(scores) for _, scores in groups["score"]]
-    measures["score_low"] = [low for low, _ in intervals]
-    measures["score_high"] = [high for _, high in intervals]
-    return measures
 
 
 def _horizon(scores: dict[int, list[float]]) -> dict[str, Any]:
@@ -224,26 +181,6 @@ def _scores_by_length(rows: pd.DataFrame) -> dict[tuple[str, str], dict[int, lis
 def _leading(scores: dict[int, list[float]]) -> dict[int, list[float]]:
     """The lengths before the first that was tried in vain."""
     return dict(takewhile(lambda item: item[1], scores.items()))
-
-
-def _iqm(values: pd.Series) -> float:
-    measured = values.dropna().to_numpy(float)
-    return float(statistics.iqm(measured)) if len(measured) else float("nan")
-
-
-def _median_steps(values: pd.Series) -> float:
-    return statistics.median_steps(values.to_numpy(float, na_value=np.nan))
-
-
-def _speeds(throughputs: Iterable[Throughput]) -> pd.DataFrame:
-    columns = [*KEY, *SPEEDS]
-    rows = [{column: getattr(speed, column) for column in columns} for speed in throughputs]
-    return frame(rows, columns, by=KEY)
-
-
-def _flat(value: Any) -> Any:
-    """What has parts, like a recipe, as JSON."""
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | tuple) else value
 
 
 def _key(record: Record, *more: str) -> dict[str, Any]:

@@ -13,6 +13,11 @@ MANY = 4
 """A sentence names this many and counts the rest."""
 
 
+def text(value: Any) -> str:
+    """Any value as it is."""
+    return MISSING if pd.isna(value) else str(value)
+
+
 def number(value: Any, digits: int = 3) -> str:
     """A number with so many decimals; what rounds to zero has no sign."""
     return MISSING if pd.isna(value) else f"{value:z.{digits}f}"

@@ -18,6 +18,7 @@ RANKS = (  # a package may import what stands above it, and itself
     "lagbench.registry",
     "lagbench",
     "lagbench.record",
+    "lagbench.device",
     "lagbench.secrets",
     "lagbench.spec",
     "lagbench.data",

@@ -13,9 +13,10 @@ from rich.console import Console
 
 from lagbench import registry
 from lagbench.cli.display import rows
+from lagbench.device import device_name
 from lagbench.run.executor import compute_alone
 from lagbench.run.executors.environment import WORKER_ENVIRONMENT
-from lagbench.run.machine import commit, device_name
+from lagbench.run.machine import commit
 from tests.benchmarks import (
     decoding,
     engine,

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import median
 
-from lagbench.cost.timing import seconds
+from lagbench.device import CPU, seconds
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def compare(comparison: Comparison, rounds: int, peak: float) -> Ratio:
     ratios, times = [], []
     for index in range(rounds + 1):
         calls = [comparison.ours, comparison.theirs]
-        took = [seconds(call) for call in (calls if index % 2 else calls[::-1])]
+        took = [seconds(call, CPU) for call in (calls if index % 2 else calls[::-1])]
         ours, theirs = took if index % 2 else took[::-1]
         times.append(ours)
         ours /= comparison.repeats

@@ -48,14 +48,14 @@ def test_an_exact_power_is_found_without_doubt(order):
     assert (training.work, inference.work) == ("training", "inference")
 
 
-def test_short_lengths_and_cells_beside_others_do_not_count():
+def test_short_lengths_and_cells_beside_others_do_not_count() -> None:
     right = power(1.0, [256, 512, 1024])
     wrong = [timed(16, 1e3), timed(2048, 1e3, cores=0.9), timed(4096, 1e-9, cores=2.0)]
     assert exponents([*right, *wrong], {}) == exponents(right, {})
     assert exponents([*right[:2], *wrong], {}) == []
 
 
-def test_architectures_and_tasks_are_fitted_apart():
+def test_architectures_and_tasks_are_fitted_apart() -> None:
     mixed = [
         one
         for pair in zip(
@@ -71,7 +71,7 @@ def test_architectures_and_tasks_are_fitted_apart():
     assert found["lstm", "copy"].order == "T²"
 
 
-def test_the_interval_holds_the_truth_as_often_as_it_says():
+def test_the_interval_holds_the_truth_as_often_as_it_says() -> None:
     chance, steps = np.random.default_rng(0), [256, 512, 1024, 2048, 4096]
     held = 0
     for _ in range(1000):
@@ -81,18 +81,18 @@ def test_the_interval_holds_the_truth_as_often_as_it_says():
     assert stats.binomtest(held, 1000, 0.95).pvalue > 1e-3
 
 
-def test_each_is_measured_on_the_first_task_that_it_can_run():
+def test_each_is_measured_on_the_first_task_that_it_can_run() -> None:
     assert {case.task.name for case in chosen("gru", [16, 32])} == {"selective_copy"}
     (bidirectional,) = chosen("bilstm", [16])
     assert bidirectional.task.name == "recall"
     assert not isinstance(bidirectional.job, Unsupported)
 
 
-def test_lengths_come_in_order_and_once():
+def test_lengths_come_in_order_and_once() -> None:
     assert [case.length for case in chosen("gru", [64, 16, 64])] == [16, 64]
 
 
-def test_what_cannot_be_measured_has_a_reason():
+def test_what_cannot_be_measured_has_a_reason() -> None:
     (frames,) = chosen("conv_lstm", [16])
     assert isinstance(frames.job, Unsupported)
     assert "reads frames" in frames.job.reason
@@ -101,6 +101,6 @@ def test_what_cannot_be_measured_has_a_reason():
     assert "multiple" in odd.job.reason
 
 
-def test_an_impossible_length_is_refused():
+def test_an_impossible_length_is_refused() -> None:
     with pytest.raises(UserError, match="not 0"):
         chosen("gru", [0])

@@ -1,10 +1,16 @@
 """What is measured of a model, where it does not depend on the machine."""
 
 import pytest
+import torch
+from torch import Tensor, nn
 
 from lagbench import registry
+from lagbench.contract import Batch
 from lagbench.cost.throughput import throughput
+from lagbench.cost.timing import Timing
+from lagbench.device import CPU
 from lagbench.model.state import state_at_end
+from lagbench.record import Throughput
 from lagbench.spec.pairing import Plan, match
 from lagbench.spec.recipe import Recipe
 from lagbench.train.cell import Job
@@ -12,15 +18,15 @@ from lagbench.train.cell import Job
 D = 8
 
 
-def measured(architecture, task, length):
+def measured(architecture: str, task: str, length: int, device: torch.device = CPU) -> Throughput:
     named = registry.task(task)
     plan = match(registry.architecture(architecture).value, named.value.signature(length))
     assert isinstance(plan, Plan)
     job = Job(plan, D, named, length, (0,), (1e-3,), Recipe(batch_size=4))
-    return throughput(job, (architecture, task), "cpu")
+    return throughput(job, (architecture, task), device)
 
 
-def test_a_pooled_answer_is_not_decoded():
+def test_a_pooled_answer_is_not_decoded() -> None:
     found = measured("lstm", "recall", 12)
     assert found.decode_ms_per_token is None
     assert found.tokens_per_example == 12
@@ -31,19 +37,19 @@ def test_a_pooled_answer_is_not_decoded():
 
 
 @pytest.mark.parametrize("architecture", ["gru", "transformer_causal", "seq2seq_additive"])
-def test_a_written_answer_is_decoded(architecture):
+def test_a_written_answer_is_decoded(architecture: str) -> None:
     found = measured(architecture, "copy", 3)
     assert 0 < found.decode_ms_per_token_low <= found.decode_ms_per_token
     assert found.decode_ms_per_token <= found.decode_ms_per_token_high
 
 
-def test_counts_are_the_same_again():
+def test_counts_are_the_same_again() -> None:
     one, other = (measured("gru", "adding", 20) for _ in range(2))
     for name in ("peak_memory_bytes", "flops_per_token", "state_bytes"):
         assert getattr(one, name) == getattr(other, name) > 0
 
 
-def test_a_cache_grows_with_what_was_read_and_a_recurrent_state_does_not():
+def test_a_cache_grows_with_what_was_read_and_a_recurrent_state_does_not() -> None:
     sizes = {}
     for name in ("gru", "transformer_causal"):
         for length in (10, 20):
@@ -55,7 +61,53 @@ def test_a_cache_grows_with_what_was_read_and_a_recurrent_state_does_not():
     assert sizes["transformer_causal", 20] == 2 * sizes["transformer_causal", 10]
 
 
-def test_nothing_is_kept_where_all_is_read_at_once():
+def test_nothing_is_kept_where_all_is_read_at_once() -> None:
     plan = match(registry.architecture("bilstm").value, registry.task("recall").value.signature(10))
     assert isinstance(plan, Plan)
     assert state_at_end(plan, D) is None
+
+
+def test_model_reference_and_batch_are_on_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No GPU is needed to see where everything is put."""
+    card, used = torch.device("cuda", 1), []
+    module = "lagbench.cost.throughput"
+
+    def use(kind: str, device: torch.device) -> None:
+        used.append((kind, device))
+
+    def to(self: nn.Module, device: torch.device) -> nn.Module:
+        use(type(self).__name__, device)
+        return self
+
+    def to_device(batch: Batch, device: torch.device) -> Batch:
+        use("batch", device)
+        return batch
+
+    def randn(*shape: int, device: torch.device | None = None) -> Tensor:
+        if device is not None:
+            use("reference's input", device)
+        return torch.zeros(shape)
+
+    def time(calls: list[object], device: torch.device) -> list[Timing]:
+        use("clock", device)
+        return [Timing(1.0, 1.0, 1.0)] * len(calls)
+
+    def peak_memory(call: object, resident: list[Tensor], device: torch.device) -> int:
+        use("memory", device)
+        return 1
+
+    monkeypatch.setattr(nn.Module, "to", to)
+    monkeypatch.setattr(torch, "randn", randn)
+    monkeypatch.setattr(f"{module}.to_device", to_device)
+    monkeypatch.setattr(f"{module}.time_interleaved", time)
+    monkeypatch.setattr(f"{module}.peak_memory", peak_memory)
+    monkeypatch.setattr(f"{module}.device_name", lambda device: f"the name of {device}")
+    assert measured("gru", "recall", 6, card).device == "the name of cuda:1"
+    assert used == [
+        ("PooledModel", card),
+        ("batch", card),
+        ("LSTM", card),
+        ("reference's input", card),
+        ("clock", card),
+        ("memory", card),
+    ]

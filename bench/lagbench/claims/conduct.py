@@ -14,12 +14,11 @@ from lagbench.claims.claim import Claim, Ruling, ruling
 from lagbench.claims.evidence import Evidence
 from lagbench.claims.page import write
 from lagbench.contract import UserError
-from lagbench.cost.background import BackgroundLoad
 from lagbench.cost.step_time import Shape, step_times
+from lagbench.cost.timing import BackgroundLoad
 from lagbench.record import Record, Run, StepTimes
 from lagbench.report.wording import duration, number
 from lagbench.run.executor import computing_alone
-from lagbench.run.machine import device_name
 from lagbench.run.store import Store
 from lagbench.spec.suite import Selection, Suite, cells, load, selected
 
@@ -75,7 +74,7 @@ def time_models(claims: Sequence[Claim], out: Path, rounds: int = ROUNDS) -> Non
         return
     others = BackgroundLoad()
     with computing_alone():
-        timed = step_times(shapes(CLAIMS), rounds, device_name("cpu"))
+        timed = step_times(shapes(CLAIMS), rounds)
     store.write_step_times(StepTimes(step_times=tuple(timed), other_cores=others.cores()))
 
 

@@ -133,13 +133,13 @@ def _architecture(named: Named[Architecture]) -> dict[str, Any]:
 
 def _size_and_cost(value: Architecture) -> tuple[dict[str, Any], dict[str, str]]:
     """As plain data, and in words."""
-    from lagbench.cost.facts import facts, wording
+    from lagbench.cost.size import describe, model_size
     from lagbench.spec.suite import Suite
 
     tasks = (Named(*item) for item in registry.tasks().items())
-    size = facts(value, tasks, Suite.model_fields["budget"].default)
+    size = model_size(value, tasks, Suite.model_fields["budget"].default)
     plain = {"size": size and asdict(size), "cost": value.cost and asdict(value.cost)}
-    return plain, wording(size, value.cost)
+    return plain, describe(size, value.cost)
 
 
 def _task(named: Named[Task]) -> dict[str, Any]:

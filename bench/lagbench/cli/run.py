@@ -103,7 +103,7 @@ def run(
 
     Example: lagbench run quick --architecture gru --architecture lstm:layers=2 --length 64
     """
-    from lagbench.run.machine import known_device
+    from lagbench.device import validate_device
     from lagbench.run.runner import RunConfig
     from lagbench.spec.suite import Selection, load, selected
     from lagbench.tracking.destination import Wish, destination
@@ -119,7 +119,7 @@ def run(
             executor=executor_of(executor, workers, address, cell_gpus),
             tracking=destination(Wish(wandb, project, entity), chosen.wandb, folder),
             plugins=tuple(plugin),
-            device=known_device(device),
+            device=validate_device(device),
             command=("lagbench", *sys.argv[1:]),
             limits=_limits(executor, cell_timeout, cell_memory),
             retry_failed=retry_failed,

@@ -60,7 +60,7 @@ def search(
 
     Example: lagbench search quick --architecture gru --task recall --vary layers=1,2 --trials 8
     """
-    from lagbench.run.machine import known_device
+    from lagbench.device import validate_device
     from lagbench.run.runner import RunConfig
     from lagbench.run.space import space
     from lagbench.spec.suite import Selection, load, selected
@@ -80,7 +80,7 @@ def search(
             executor=executor_of(executor, workers),
             tracking=Tracking("disabled"),
             plugins=tuple(plugin),
-            device=known_device(device),
+            device=validate_device(device),
             command=("lagbench", *sys.argv[1:]),
             retry_failed=retry_failed,
         )

@@ -61,8 +61,8 @@ def speed(
     Example: lagbench speed --architecture gru --architecture mamba --length 256 --length 1024
     """
     from lagbench.cost import scaling
+    from lagbench.device import validate_device
     from lagbench.report.costs import exponent_table, throughput_table, write_costs
-    from lagbench.run.machine import known_device
     from lagbench.spec.pairing import Unsupported
 
     registry.discover(plugin)
@@ -72,7 +72,7 @@ def speed(
     reasons = [case.job.reason for case in chosen if isinstance(case.job, Unsupported)]
     if len(reasons) == len(chosen):
         raise UserError(f"None of this can be measured: {reasons[0]}.")
-    found, refused, status = _measured(chosen, known_device(device))
+    found, refused, status = _measured(chosen, validate_device(device))
     orders = {one.name: one.value.cost.compute for one in named if one.value.cost is not None}
     table = throughput_table(found, refused)
     fitted = exponent_table(scaling.exponents(found, orders))
@@ -120,15 +120,14 @@ def _measured(
 
 def _outcome(case: "Case", device: str) -> "Throughput | str":
     """What a case costs, or why that is not known."""
-    from lagbench.cost.scaling import measured
+    from lagbench.cost.scaling import measure
     from lagbench.run.failures import ending
-    from lagbench.run.machine import device_name
     from lagbench.spec.pairing import Unsupported
 
     if isinstance(case.job, Unsupported):
         return case.job.reason
     try:
-        return measured(case, device, device_name(device))
+        return measure(case, device)
     except (Exception, SystemExit) as error:
         return ending(error)[1]
 

@@ -73,9 +73,9 @@ def agent(
 
     Example: lagbench agent quick
     """
+    from lagbench.device import validate_device
     from lagbench.run.agent import agent as train
     from lagbench.run.executors.inline import Inline
-    from lagbench.run.machine import known_device
     from lagbench.run.runner import RunConfig
     from lagbench.spec.suite import load
     from lagbench.tracking import Tracking
@@ -88,7 +88,7 @@ def agent(
         executor=Inline(),
         tracking=Tracking("disabled"),
         plugins=tuple(plugin),
-        device=known_device(device),
+        device=validate_device(device),
         command=("lagbench", *sys.argv[1:]),
     )
     folder, warning = train(order)

@@ -1,4 +1,4 @@
-"""Pace: how long a training step takes for each token that it reads."""
+"""How long a training step takes for each token that it reads."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,19 +8,19 @@ import torch
 
 from lagbench import registry
 from lagbench.contract import Batch, Split, UserError
-from lagbench.cost import timing
 from lagbench.cost.throughput import train_once
 from lagbench.data.streams import generator
+from lagbench.device import CPU, device_name, seconds
 from lagbench.model.assembly import Model, assemble
 from lagbench.record import StepTime
 from lagbench.spec.pairing import Unsupported, match
 
-PASSES = 5  # of which a round keeps the shortest: whatever else runs can only add to it
+PASSES = 5  # in a round, of which the shortest counts: other processes can only add to it
 
 
 @dataclass(frozen=True)
 class Shape:
-    """What is timed: an architecture at a width, on a batch of `recall`."""
+    """An architecture at a width, on a batch of `recall`."""
 
     architecture: str
     length: int
@@ -28,16 +28,17 @@ class Shape:
     width: int
 
 
-def step_times(shapes: Sequence[Shape], rounds: int, device_name: str) -> list[StepTime]:
-    """Time a forward and a backward pass of every shape, all in turn in every round.
+def step_times(shapes: Sequence[Shape], rounds: int) -> list[StepTime]:
+    """Time a forward and a backward pass of every shape on the CPU, interleaved in every round.
 
-    In turn, so that a machine that slows down slows all of them; one round before is not counted.
+    One round before the others is not kept.
     """
-    subjects = [_subject(shape) for shape in shapes]
-    seconds: list[list[float]] = [[] for _ in shapes]
+    models = [_model_and_batch(shape) for shape in shapes]
+    times: list[list[float]] = [[] for _ in shapes]
     for _ in range(rounds + 1):
-        for subject, own in zip(subjects, seconds, strict=True):
-            own.append(min(timing.seconds(partial(train_once, *subject)) for _ in range(PASSES)))
+        for model, column in zip(models, times, strict=True):
+            call = partial(train_once, *model)
+            column.append(min(seconds(call, CPU) for _ in range(PASSES)))
     return [
         StepTime(
             architecture=shape.architecture,
@@ -46,16 +47,15 @@ def step_times(shapes: Sequence[Shape], rounds: int, device_name: str) -> list[S
             batch=shape.batch,
             width=shape.width,
             parameters=sum(p.numel() for p in model.parameters()),
-            seconds_per_token=tuple(one / (shape.length * shape.batch) for one in own[1:]),
+            seconds_per_token=tuple(time / (shape.length * shape.batch) for time in column[1:]),
             torch=torch.__version__,
-            device=device_name,
+            device=device_name(CPU),
         )
-        for shape, (model, _), own in zip(shapes, subjects, seconds, strict=True)
+        for shape, (model, _), column in zip(shapes, models, times, strict=True)
     ]
 
 
-def _subject(shape: Shape) -> tuple[Model, Batch]:
-    """A fresh model and a batch for it."""
+def _model_and_batch(shape: Shape) -> tuple[Model, Batch]:
     task = registry.task("recall").value
     plan = match(registry.architecture(shape.architecture).value, task.signature(shape.length))
     if isinstance(plan, Unsupported):

@@ -7,7 +7,7 @@ from pathlib import Path
 import altair as alt
 import pandas as pd
 
-from lagbench.cost.scaling import LEAST, Exponent
+from lagbench.cost.scaling import MIN_LENGTH, Exponent
 from lagbench.record import Throughput
 from lagbench.report.page import write_figures
 from lagbench.report.palette import looks
@@ -115,7 +115,7 @@ def _exponents(fitted: pd.DataFrame, style: Style) -> Figure:
     return Figure(
         "exponents",
         "How the time of a pass grows",
-        f"Fitted from length {LEAST} on, with 95% intervals; in brackets the order of the "
+        f"Fitted from length {MIN_LENGTH} on, with 95% intervals; in brackets the order of the "
         "operations that the architecture states.",
         panels(fitted.assign(name=names), layers, "work", ["training", "inference"], alt.Step(22)),
     )

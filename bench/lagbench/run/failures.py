@@ -7,8 +7,9 @@ from typing import Any
 
 import torch
 
+from lagbench.device import device_name
 from lagbench.record import Record, Status
-from lagbench.run.machine import commit, device_name
+from lagbench.run.machine import commit
 from lagbench.secrets import redacted
 from lagbench.spec.cell import Cell
 

@@ -6,9 +6,6 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
-import torch
-
-from lagbench.contract import UserError
 from lagbench.kernels.library import library
 
 LIBRARIES = ("torch", "pytorch-lightning", "torchmetrics", "datasets", "wandb", "pandas", "numpy")
@@ -21,28 +18,6 @@ def commit() -> str | None:
     if _git(root, "rev-parse", "--show-toplevel") != str(root.resolve()):
         return None
     return _git(root, "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*")
-
-
-@cache
-def device_name(device: str) -> str:
-    """What computes: the processor's or the accelerator's own name."""
-    if device != "cpu":
-        return torch.cuda.get_device_name(device)
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.processor() or platform.machine())
-
-
-def known_device(device: str) -> str:
-    """The device, if this machine can compute on it; `UserError` otherwise."""
-    cards = [f"cuda:{index}" for index in range(torch.cuda.device_count())]
-    known = ["cpu", *(["cuda"] if cards else []), *cards]
-    if device not in known:
-        raise UserError(f"There is no device {device!r} here; there are: {', '.join(known)}.")
-    return device
 
 
 def versions() -> dict[str, str]:

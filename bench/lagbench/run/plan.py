@@ -8,8 +8,8 @@ from statistics import median
 import torch
 
 from lagbench.contract import Split
-from lagbench.cost import timing
 from lagbench.data.streams import generator, select, stack, training_batches
+from lagbench.device import seconds as call_seconds
 from lagbench.model.width import parameter_count
 from lagbench.run.cell import job_of
 from lagbench.run.estimate import Expected, Outcome, foreseen
@@ -89,4 +89,4 @@ def seconds(job: Job, device: torch.device) -> float:
 def _duration(call: Callable[[], object], device: torch.device) -> float:
     """The median seconds of a call."""
     call()
-    return median(timing.seconds(call, device) for _ in range(TIMED))
+    return median(call_seconds(call, device) for _ in range(TIMED))

@@ -9,11 +9,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from threading import Thread
 
+from lagbench.device import device_name
 from lagbench.record import Record, Run, Status
 from lagbench.run.executor import Event, Executor, Finished, Limits, WorkerConfig
 from lagbench.run.failures import CellContext
 from lagbench.run.lock import held
-from lagbench.run.machine import commit, device_name, versions
+from lagbench.run.machine import commit, versions
 from lagbench.run.speeds import measure, unmeasured
 from lagbench.run.store import Store, accessing
 from lagbench.spec.cell import Cell

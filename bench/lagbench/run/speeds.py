@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping, Sequence
 from lagbench.record import Record, Status
 from lagbench.run.executor import computing_alone
 from lagbench.run.failures import ending
-from lagbench.run.machine import device_name
 from lagbench.run.store import Store
 from lagbench.spec.cell import Cell
 
@@ -37,6 +36,8 @@ def measure(
     tell: told how many of how many are done. warn: told of a model that cannot be measured, which
     is tried again the next time.
     """
+    import torch
+
     from lagbench.cost.throughput import throughput
     from lagbench.run.cell import job_of  # seconds: not where nothing is measured
     from lagbench.spec.pairing import Unsupported
@@ -48,7 +49,7 @@ def measure(
             try:
                 job = job_of(cell)
                 assert not isinstance(job, Unsupported)
-                found = throughput(job, names, device_name(device))
+                found = throughput(job, names, torch.device(device))
             except (Exception, SystemExit) as error:
                 warn(f"The speed of {' on '.join(names)} is not known: {ending(error)[1]}.")
             else:

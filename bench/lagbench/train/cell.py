@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 
 from lagbench.contract import Batch, Split, Task
 from lagbench.data.streams import fixed_split, seeded
+from lagbench.device import CPU, trainer_options
 from lagbench.model.assembly import Model, assemble
 from lagbench.record import Execution, Point
 from lagbench.registry import Named
@@ -85,7 +86,7 @@ def train(
     rule choose. chunk: optimiser steps in a Lightning step, which changes speed alone; None: the
     usual.
     """
-    device = device or torch.device("cpu")
+    device = device or CPU
     reason = None
     if execution is None:
         count, batch_size = len(job.pairs), job.recipe.batch_size
@@ -119,7 +120,7 @@ def selected_rate(
 
 def initialised(job: Job, seed: int) -> Model:
     """The model of a seed: all architectures and rates share the seed of its first weights."""
-    with seeded(torch.device("cpu"), "initialisation", seed):
+    with seeded(CPU, "initialisation", seed):
         return assemble(job.plan, job.width, job.recipe.feed)
 
 
@@ -132,8 +133,7 @@ def _fit(
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="pytorch_lightning")
         trainer = lightning.Trainer(
-            accelerator="cpu" if device.type == "cpu" else "gpu",
-            devices=1 if device.index is None else [device.index],
+            **trainer_options(device),
             max_epochs=1,
             val_check_interval=chunks.in_period,
             num_sanity_val_steps=0,

@@ -16,7 +16,7 @@ from lagbench.contract import (
     Signature,
     Tokens,
 )
-from lagbench.cost.facts import facts, wording
+from lagbench.cost.size import describe, model_size
 from lagbench.model.state import Size, StateSize, state_size
 from lagbench.model.width import parameter_count
 from lagbench.spec.budget import Budget
@@ -55,16 +55,16 @@ def test_a_state_of_constant_size(name, numbers):
     assert state_of(name) == StateSize(floats(numbers), NOTHING, None)
 
 
-def test_a_bag_is_constant_whatever_it_counts_with():
+def test_a_bag_is_constant_whatever_it_counts_with() -> None:
     assert state_of("bag_of_words") == StateSize(Size(D + 1, 4 * D + 8), NOTHING, None)
 
 
-def test_a_causal_transformer_keeps_keys_and_values():
+def test_a_causal_transformer_keeps_keys_and_values() -> None:
     a_step = floats(3 * 2 * D)
     assert state_of("transformer_causal:layers=3") == StateSize(a_step, a_step, None)
 
 
-def test_a_table_of_positions_that_ends_before_we_do():
+def test_a_table_of_positions_that_ends_before_we_do() -> None:
     a_step = floats(2 * 2 * D)
     name = "transformer_causal:positions=learned,table=17"
     assert state_of(name) == StateSize(a_step, a_step, None)
@@ -81,7 +81,7 @@ def test_what_an_encoder_decoder_keeps(cell):
     assert state_of(f"seq2seq_dot:cell={cell}") == attending
 
 
-def test_an_encoder_decoder_transformer_keeps_both_sides():
+def test_an_encoder_decoder_transformer_keeps_both_sides() -> None:
     a_step = floats(2 * 2 * D)
     expected = StateSize(Size(2 * a_step.numbers, 2 * a_step.bytes), a_step, a_step)
     assert state_of("transformer_seq2seq") == expected
@@ -92,7 +92,7 @@ def test_what_reads_ahead_has_no_state(name):
     assert state_of(name, alignment=Alignment.POOLED) is None
 
 
-def test_raw_sources():
+def test_raw_sources() -> None:
     symbols = state_of("ngram:n=3", Tokens(5), Alignment.POOLED)
     assert symbols == StateSize(Size(2 + D + 1, 2 * 8 + 4 * D + 8), NOTHING, None)
     images = state_of("cnn_lstm", Frames(1, 8, 8), Alignment.POOLED)
@@ -100,9 +100,9 @@ def test_raw_sources():
 
 
 @pytest.mark.parametrize("name", registry.architectures())
-def test_every_architecture_of_ours_has_facts(name):
+def test_every_architecture_of_ours_has_a_size(name):
     value = registry.architectures()[name]
-    found = facts(value, named_tasks(), Budget(parameters=10_000))
+    found = model_size(value, named_tasks(), Budget(parameters=10_000))
     assert found is not None
     assert abs(found.parameters - 10_000) <= 1000
     task = registry.tasks()[found.task]
@@ -110,7 +110,7 @@ def test_every_architecture_of_ours_has_facts(name):
     assert isinstance(plan, Plan)
     assert (plan.kind, task.lengths[0]) == (found.plan, found.length)
     assert parameter_count(plan, found.width) == found.parameters
-    told = wording(found, value.cost)
+    told = describe(found, value.cost)
     assert list(told) == ["parameters", "state", "compute", "path", "sequential"]
     assert all(told.values())
 
@@ -129,25 +129,25 @@ class Wide(Architecture):
         return core
 
 
-def test_no_task_fits_the_budget():
-    assert facts(Wide(), named_tasks(), Budget(parameters=10_000)) is None
-    assert facts(Wide(), [], Budget(width=8)) is None
-    assert wording(None, None) == {
+def test_no_task_fits_the_budget() -> None:
+    assert model_size(Wide(), named_tasks(), Budget(parameters=10_000)) is None
+    assert model_size(Wide(), [], Budget(width=8)) is None
+    assert describe(None, None) == {
         "parameters": "none: no task that it can run fits the budget"
     }  # fmt: skip
 
 
-def test_the_first_task_that_can_be_run_is_taken():
+def test_the_first_task_that_can_be_run_is_taken() -> None:
     tasks = [registry.task(name) for name in ("running_parity", "copy", "parity", "recall")]
-    found = facts(registry.architecture("bigru").value, tasks, Budget(width=6))
+    found = model_size(registry.architecture("bigru").value, tasks, Budget(width=6))
     assert (found.task, found.plan, found.width) == ("parity", PlanKind.POOL, 6)
     assert found.budget is None
 
 
-def test_wording():
+def test_wording() -> None:
     tasks = [registry.task("copy")]
     value = registry.architecture("transformer_seq2seq").value
-    told = wording(facts(value, tasks, Budget(width=8)), Cost("T²", "1", "log T"))
+    told = describe(model_size(value, tasks, Budget(width=8)), Cost("T²", "1", "log T"))
     assert told["parameters"].endswith(" at width 8, on copy at length 16")
     assert told["state"] == (
         "64 numbers (256 bytes) an example after one step; grows by 32 numbers (128 bytes) a "
@@ -155,6 +155,6 @@ def test_wording():
     )
     assert told["compute"].startswith("of order T²:")
     assert told["sequential"].startswith("of order log T:")
-    told = wording(facts(registry.architecture("gru").value, tasks, Budget(width=8)), None)
+    told = describe(model_size(registry.architecture("gru").value, tasks, Budget(width=8)), None)
     assert told["state"] == "8 numbers (32 bytes) an example, after any number of steps"
     assert "compute" not in told

@@ -5,7 +5,7 @@ import time
 import psutil
 import pytest
 
-from lagbench.cost.background import BackgroundLoad
+from lagbench.cost.timing import BackgroundLoad
 
 
 @pytest.fixture

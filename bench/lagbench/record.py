@@ -27,6 +27,11 @@ class Status(StrEnum):
     OUT_OF_MEMORY = "out_of_memory"
     FAILED = "failed"
 
+    @classmethod
+    def failures(cls) -> tuple["Status", ...]:
+        """The statuses of trials that may be tried again."""
+        return cls.FAILED, cls.TIMEOUT, cls.OUT_OF_MEMORY
+
 
 class Execution(StrEnum):
     """How the replicas of a cell run."""
@@ -200,6 +205,6 @@ class Run(_Frozen):
     versions: dict[str, str]
     commit: str | None
     machine: str
-    workers: int
+    workers: int | None  # None: as many as a cluster had room for
     reported: bool = False  # its tables and reports are written, and say all of this
     cells: tuple[Key, ...]  # the cells to report: the latest of each architecture, task and length

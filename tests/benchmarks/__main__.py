@@ -14,8 +14,8 @@ from rich.console import Console
 from lagbench import registry
 from lagbench.cli.display import rows
 from lagbench.device import device_name
-from lagbench.run.executor import compute_alone
-from lagbench.run.executors.environment import WORKER_ENVIRONMENT
+from lagbench.run.executor import configure_single_thread
+from lagbench.run.executors.forkserver import WORKER_ENVIRONMENT
 from lagbench.run.machine import commit
 from tests.benchmarks import (
     decoding,
@@ -43,7 +43,7 @@ def main(
 
     Example: nox -s speed -- --only lstm
     """
-    compute_alone()
+    configure_single_thread()
     registry.discover()
     fastest = peak()
     typer.echo(f"one large matrix product: {fastest / 1e9:.1f} GFLOP/s")

@@ -21,8 +21,8 @@ from torchmetrics.classification import MulticlassAccuracy
 from lagbench import registry
 from lagbench.contract import Split, Tokens
 from lagbench.data.streams import generator
-from lagbench.run.executor import compute_alone
-from lagbench.run.executors.environment import WORKER_ENVIRONMENT
+from lagbench.run.executor import configure_single_thread
+from lagbench.run.executors.forkserver import WORKER_ENVIRONMENT
 from lagbench.train.cell import Job
 
 logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
@@ -130,7 +130,7 @@ _prepared: tuple[str, Job, TensorDataset, TensorDataset]
 
 def _prepare(architecture: str, job: Job, validation: int) -> None:
     global _prepared  # a process has this one
-    compute_alone()
+    configure_single_thread()
     registry.discover()
     count = job.recipe.steps * job.recipe.batch_size
     training = examples(job, count, Split.TRAIN)

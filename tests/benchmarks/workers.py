@@ -5,7 +5,7 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
 from lagbench import registry
-from lagbench.run.executor import compute_alone
+from lagbench.run.executor import configure_single_thread
 from lagbench.train.cell import train
 from tests.benchmarks.comparison import Comparison
 from tests.benchmarks.engine import small_job
@@ -40,7 +40,7 @@ def _all_cells(pool: ProcessPoolExecutor) -> Callable[[], None]:
 
 
 def _prepare() -> None:
-    compute_alone()
+    configure_single_thread()
     registry.discover()
 
 

@@ -23,7 +23,8 @@ from lagbench import registry
 from lagbench.cli import main
 from lagbench.record import Throughput
 from lagbench.run import runner
-from lagbench.run.executors.inline import Inline
+from lagbench.run.config import RunConfig
+from lagbench.run.executors.local import Inline
 from lagbench.run.store import Store
 from lagbench.spec.cell import Cell
 from lagbench.spec.suite import Selection, load, selected
@@ -225,7 +226,7 @@ def run_once(out: Path) -> Path:
     chosen = load(str(suite), ["recipe.steps=20", "seeds=1"])
     chosen = selected(chosen, Selection(("gru", "rnn"), ("recall",), (4,)))
     with patch.object(runner, "measure", _made_up):
-        runner.run(runner.RunConfig(chosen, out, Inline(), Tracking("disabled")), runner.Watcher())
+        runner.run(RunConfig(chosen, out, Inline(), Tracking("disabled")), runner.Watcher())
     return out
 
 

@@ -12,9 +12,10 @@ import pytest
 
 from lagbench.contract import UserError
 from lagbench.record import Record
-from lagbench.run.executors.inline import Inline
-from lagbench.run.lock import held
-from lagbench.run.runner import RunConfig, Watcher, run
+from lagbench.run.config import RunConfig
+from lagbench.run.executors.local import Inline
+from lagbench.run.runner import Watcher, run
+from lagbench.run.store import run_lock
 from lagbench.spec.suite import Selection, load, selected
 from lagbench.tracking import Tracking
 
@@ -92,18 +93,18 @@ def test_a_folder_that_became_read_only_is_one_sentence(tiny, small_disk):
 
 
 def test_a_folder_is_held_by_one_run(tiny, tmp_path):
-    with held(tmp_path / "out"):
+    with run_lock(tmp_path / "out"):
         holder = re.escape(f"is in use by process {os.getpid()} on ")
         with pytest.raises(UserError, match=holder):
             run(order(tiny, tmp_path / "out"), Watcher())
-    with held(tmp_path / "out"):
+    with run_lock(tmp_path / "out"):
         pass
 
 
 def test_a_holder_that_is_killed_frees_its_folder(tmp_path):
     program = (
-        "import sys; from pathlib import Path; from lagbench.run.lock import held\n"
-        "with held(Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
+        "import sys; from pathlib import Path; from lagbench.run.store import run_lock\n"
+        "with run_lock(Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
     )
     holder = subprocess.Popen(
         [sys.executable, "-c", program, tmp_path],
@@ -113,11 +114,11 @@ def test_a_holder_that_is_killed_frees_its_folder(tmp_path):
         stdout=subprocess.PIPE,
     )
     assert holder.stdout.readline() == b"held\n"
-    with pytest.raises(UserError, match=f"process {holder.pid} "), held(tmp_path):
+    with pytest.raises(UserError, match=f"process {holder.pid} "), run_lock(tmp_path):
         pass
     holder.send_signal(signal.SIGKILL)
     holder.communicate()
-    with held(tmp_path):
+    with run_lock(tmp_path):
         pass
 
 

@@ -6,8 +6,9 @@ import pandas as pd
 import psutil
 import pytest
 
-from lagbench.run.executors.inline import Inline
-from lagbench.run.runner import RunConfig, Watcher, run
+from lagbench.run.config import RunConfig
+from lagbench.run.executors.local import Inline
+from lagbench.run.runner import Watcher, run
 from lagbench.spec.suite import Selection, load, selected
 from lagbench.tracking import Tracking
 from tests.faults.command import ROOT, Command, wait

@@ -7,7 +7,7 @@ import shutil
 import psutil
 import pytest
 
-from lagbench.run.failures import ending
+from lagbench.run.failures import describe_failure
 from lagbench.run.runner import rewrite
 from tests.faults.command import ROOT, Command
 from tests.faults.inputs import run_once
@@ -99,7 +99,9 @@ def test_a_key_that_is_a_path_is_set_aside(finished, tmp_path, key):
 def test_an_error_that_holds_a_secret_is_told_without_it(monkeypatch):
     for name, value in SECRETS.items():
         monkeypatch.setenv(name, value)
-    told = "".join(ending(RuntimeError(f"401 for {value}!"))[1] for value in SECRETS.values())
+    told = "".join(
+        describe_failure(RuntimeError(f"401 for {value}!"))[1] for value in SECRETS.values()
+    )
     assert told.count("RuntimeError: 401 for ***!") == len(SECRETS)
 
 

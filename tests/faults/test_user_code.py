@@ -8,9 +8,8 @@ from lagbench import registry
 from lagbench.contract import UserError
 from lagbench.record import Status
 from lagbench.run.cell import run_cell
-from lagbench.run.executor import Limits, WorkerConfig
+from lagbench.run.config import Limits, WorkerConfig
 from lagbench.run.executors.local import Local
-from lagbench.run.failures import CellContext
 from lagbench.spec.suite import Selection, cells, load, selected
 from lagbench.tracking import Tracking
 
@@ -40,7 +39,7 @@ def cell(odd, tiny, tmp_path):
     ],
 )
 def test_what_goes_wrong_is_a_status_and_a_reason_of_one_line(cell, how, status, reason):
-    records = run_cell(cell(how), CellContext("tiny", None))
+    records = run_cell(cell(how), WorkerConfig("tiny"))
     assert {record.status for record in records} == {status}
     for record in records:
         assert reason in (record.reason or "")
@@ -59,7 +58,7 @@ def test_workers_are_limited_replaced_and_tried_twice(cell, odd):
         "grows": (Status.OUT_OF_MEMORY, "out of memory: it asked for another 256 MiB"),
     }
     setup = WorkerConfig(
-        CellContext("tiny", None), Tracking("disabled"), (odd,), Limits(seconds=60, memory=2**31)
+        WorkerConfig("tiny"), Tracking("disabled"), (odd,), Limits(seconds=60, memory=2**31)
     )
     found = {
         done.cell.architecture.fields["how"]: done.records

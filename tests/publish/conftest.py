@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from lagbench.publish.records import Published
-from lagbench.run.executors.inline import Inline
-from lagbench.run.runner import RunConfig, Watcher, run
+from lagbench.run.config import RunConfig
+from lagbench.run.executors.local import Inline
+from lagbench.run.runner import Watcher, run
 from lagbench.run.store import Store
 from lagbench.spec.suite import Selection, load, selected
 from lagbench.tracking import Tracking

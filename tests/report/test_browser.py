@@ -10,8 +10,9 @@ from scipy.stats import gmean
 
 from lagbench.record import Record, Run
 from lagbench.report.page import write_report
-from lagbench.run.executors.inline import Inline
-from lagbench.run.runner import RunConfig, Watcher, run
+from lagbench.run.config import RunConfig
+from lagbench.run.executors.local import Inline
+from lagbench.run.runner import Watcher, run
 from lagbench.spec.suite import load
 from lagbench.tracking import Tracking
 from tests.report.browser import DRAWN, Page, chromium, executable

@@ -7,11 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from lagbench.run.executor import WorkerConfig
+from lagbench.run.config import WorkerConfig
 from lagbench.run.executors import forkserver
-from lagbench.run.executors.worker import Worker
-from lagbench.run.failures import CellContext
-from lagbench.tracking import Tracking
+from lagbench.run.executors.local import Worker
 
 ROOT = Path(__file__).parents[2]
 forks = pytest.mark.skipif(not forkserver.FORKS, reason="workers are not forked here")
@@ -23,7 +21,7 @@ def employ():
     workers = []
 
     def start():
-        setup = WorkerConfig(CellContext("one", None), Tracking("disabled"))
+        setup = WorkerConfig("one")
         workers.append(Worker(setup, None, lambda _: None))
         return workers[-1]
 
@@ -34,7 +32,7 @@ def employ():
 
 def asked(worker, call, *given):
     """What a call comes to in a worker."""
-    return worker._awaited(None, call, *given)
+    return worker._call(None, call, *given)
 
 
 @forks

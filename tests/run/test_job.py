@@ -3,7 +3,7 @@
 import pytest
 
 from lagbench import registry
-from lagbench.run.cell import job_of
+from lagbench.run.cell import make_job
 from lagbench.spec.budget import Budget
 from lagbench.spec.cell import Cell
 from lagbench.spec.decoding import Decoding
@@ -26,12 +26,12 @@ BEAM = Decoding(method="beam")
     [("seq2seq", "adding", Decoding()), ("gru", "adding", BEAM), ("seq2seq", "copy", BEAM)],
 )
 def test_what_can_be_trained_is_a_job(architecture, task, decoding):
-    assert isinstance(job_of(cell(architecture, task, decoding)), Job)
+    assert isinstance(make_job(cell(architecture, task, decoding)), Job)
 
 
 def test_values_that_would_have_to_be_searched_for_are_a_reason():
     reason = "it writes values, which are fed back as they are, and not by beam"
-    assert job_of(cell("seq2seq", "adding", BEAM)) == Unsupported(reason)
+    assert make_job(cell("seq2seq", "adding", BEAM)) == Unsupported(reason)
 
 
 @pytest.mark.parametrize(
@@ -44,6 +44,6 @@ def test_values_that_would_have_to_be_searched_for_are_a_reason():
     ],
 )
 def test_a_budget_that_cannot_be_met_is_a_reason_and_no_other_size(architecture, budget, reason):
-    found = job_of(cell(architecture, "recall", **budget))
+    found = make_job(cell(architecture, "recall", **budget))
     assert isinstance(found, Unsupported)
     assert reason in found.reason

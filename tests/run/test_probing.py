@@ -10,9 +10,10 @@ from typer.testing import CliRunner
 
 from lagbench.cli import app
 from lagbench.contract import UserError
-from lagbench.run.executors.inline import Inline
-from lagbench.run.probing import probe, restored
-from lagbench.run.runner import RunConfig, Watcher, run
+from lagbench.run.config import RunConfig
+from lagbench.run.executors.local import Inline
+from lagbench.run.probing import probe, restore_models
+from lagbench.run.runner import Watcher, run
 from lagbench.run.store import Store
 from lagbench.spec.suite import Selection, cells, load, selected
 from lagbench.tracking import Tracking
@@ -24,7 +25,7 @@ class Recorder(Watcher):
     def __init__(self):
         self.trained, self.without_weights = [], 0
 
-    def weightless(self, count):
+    def missing_weights(self, count):
         self.without_weights = count
 
     def finished(self, done):
@@ -100,10 +101,10 @@ def test_a_folder_without_weights_is_trained_again_to_keep_them_and_then_no_more
     assert (len(third.trained), third.without_weights) == (1, 1)
 
 
-def test_what_is_restored_is_what_was_tested(kept):
+def test_what_is_restore_models_is_what_was_tested(kept):
     _, out = kept
     own = [record for record in records(out).values() if record.architecture == "gru"]
-    subject, order = restored([r for r in own if r.score is not None], Store(out))
+    subject, order = restore_models([r for r in own if r.score is not None], Store(out))
     assert [record.seed for record in order] == [0, 1]
     right = (subject.answers == subject.test.target).double().mean((1, 2))
     assert right.tolist() == [record.accuracy for record in order]
@@ -175,7 +176,7 @@ def test_what_cannot_be_probed_is_a_sentence(kept, copy, tiny, tmp_path):
 
 
 def test_a_cell_that_is_not_what_it_was_is_refused(copy, monkeypatch):
-    monkeypatch.setattr("lagbench.spec.cell.SCHEME", 999)
+    monkeypatch.setattr("lagbench.spec.cell.ENGINE_VERSION", 999)
     for cell in probe(copy):
         assert "has changed since it was trained" in cell.reason
 

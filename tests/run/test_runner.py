@@ -12,9 +12,9 @@ import pandas as pd
 import pytest
 
 from lagbench.record import Run, Status
-from lagbench.run.executors.inline import Inline
-from lagbench.run.executors.local import Local
-from lagbench.run.runner import RunConfig, Watcher, rewrite, run, trained
+from lagbench.run.config import RunConfig
+from lagbench.run.executors.local import Inline, Local
+from lagbench.run.runner import Watcher, rewrite, run, train_cells
 from lagbench.run.store import Store
 from lagbench.spec.suite import Selection, cells, load, selected
 from lagbench.tracking import Tracking
@@ -32,7 +32,7 @@ class Recorder(Watcher):
     def planned(self, missing, present):
         self.present = present
 
-    def heard(self, event):
+    def on_event(self, event):
         self.events.append(event)
 
     def finished(self, done):
@@ -161,7 +161,7 @@ def test_two_threads_never_import_at_once(tmp_path, tiny):
             importing.append(ahead.is_alive())
 
     ahead.start()
-    trained(order(suite, tmp_path), cells(suite), Store(tmp_path), Recorder(), Runs(), ahead)
+    train_cells(order(suite, tmp_path), cells(suite), Store(tmp_path), Recorder(), Runs(), ahead)
     assert importing == [False]
 
 

@@ -18,10 +18,10 @@ from lagbench.cli import app, main
 from lagbench.contract import UserError
 from lagbench.record import Status
 from lagbench.run.cell import run_cell
+from lagbench.run.config import RunConfig, WorkerConfig
 from lagbench.run.executor import Finished
-from lagbench.run.executors.inline import Inline
-from lagbench.run.failures import CellContext, ended
-from lagbench.run.runner import RunConfig
+from lagbench.run.executors.local import Inline
+from lagbench.run.failures import failed_records
 from lagbench.run.space import configured, space
 from lagbench.run.store import Store
 from lagbench.spec.suite import Selection, cells, load, selected
@@ -65,7 +65,7 @@ def pretended(cell):
             "validation_score": score - (one.learning_rate == cell.rates[0]),
             "score": -score,
         })
-        for one in ended(cell, CellContext("tiny", None), Status.OK, "")
+        for one in failed_records(cell, WorkerConfig("tiny"), Status.OK, "")
     ]  # fmt: skip
 
 
@@ -218,9 +218,7 @@ def test_every_score_is_that_of_training_its_configuration_alone(trained):
             continue
         best = []
         for cell in cells(configured(base, one.configuration)):
-            rows = pd.DataFrame(
-                [dict(record) for record in run_cell(cell, CellContext("tiny", None))]
-            )
+            rows = pd.DataFrame([dict(record) for record in run_cell(cell, WorkerConfig("tiny"))])
             best.append(rows.groupby("learning_rate").validation_score.mean().max())
         assert one.validation_score == pytest.approx(fmean(best))
 

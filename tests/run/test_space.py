@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from lagbench import registry
 from lagbench.contract import UserError
-from lagbench.run.cell import job_of
+from lagbench.run.cell import make_job
 from lagbench.run.space import Range, Values, configured, settings, space
 from lagbench.spec.suite import Selection, cells, load, selected
 
@@ -43,7 +43,7 @@ def test_a_configuration_is_what_the_same_options_of_a_run_give(tiny, suite):
     found = cells(configured(base, configuration))
     assert found == cells(selected(load(str(tiny), changes), asked))
     assert [cell.key for cell in found] != [cell.key for cell in cells(base)]
-    assert job_of(found[0]).recipe.weight_decay == 0.01
+    assert make_job(found[0]).recipe.weight_decay == 0.01
 
 
 def test_a_grid_has_every_configuration_once_if_they_are_few_enough(suite):

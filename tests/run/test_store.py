@@ -7,15 +7,16 @@ import pytest
 
 from lagbench.contract import UserError
 from lagbench.record import Status
-from lagbench.run.cell import CellContext, ended
-from lagbench.run.store import Store, write_whole
+from lagbench.run.config import WorkerConfig
+from lagbench.run.failures import failed_records
+from lagbench.run.store import Store, atomic_write
 from lagbench.spec.suite import cells, load
 
 
 @pytest.fixture
 def kept(tiny, tmp_path):
     cell = cells(load(str(tiny)))[0]
-    records = ended(cell, CellContext("tiny", None), Status.UNSUPPORTED, "a reason")
+    records = failed_records(cell, WorkerConfig("tiny"), Status.UNSUPPORTED, "a reason")
     store = Store(tmp_path / "out")
     store.write(records)
     return store, cell, records
@@ -76,16 +77,16 @@ def test_a_record_in_the_place_of_another_is_set_aside(kept):
 
 def test_nothing_partial_is_left_where_writing_fails(tmp_path):
     with pytest.raises(TypeError):
-        write_whole(tmp_path / "file", 3)
+        atomic_write(tmp_path / "file", 3)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_written_files_are_for_everyone_to_read(tmp_path):
-    write_whole(tmp_path / "file", "text")
+    atomic_write(tmp_path / "file", "text")
     assert stat.S_IMODE((tmp_path / "file").stat().st_mode) & 0o444
 
 
 def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot be written"):
-        write_whole(tmp_path / "file" / "below", "text")
+        atomic_write(tmp_path / "file" / "below", "text")

@@ -7,19 +7,19 @@ import pytest
 from lagbench.contract import Split, UserError
 from lagbench.record import Status
 from lagbench.report.tables import derive
-from lagbench.run.cell import job_of, run_cell
-from lagbench.run.executors.inline import Inline
-from lagbench.run.failures import CellContext
-from lagbench.run.plan import expected
+from lagbench.run.cell import make_job, run_cell
+from lagbench.run.config import RunConfig, WorkerConfig
+from lagbench.run.estimate import estimate_cells
+from lagbench.run.executors.local import Inline
 from lagbench.run.probing import probe
-from lagbench.run.runner import RunConfig, Watcher, run
+from lagbench.run.runner import Watcher, run
 from lagbench.run.store import Store
 from lagbench.spec.suite import Selection, cells, load, selected
 from lagbench.tracking import Tracking
 from lagbench.train.cell import Job, train
 
 TUNED = ("tuning_seeds=2", "seeds=3", "recipe.keep=best")
-SETTING = CellContext("tiny", None)
+SETTING = WorkerConfig("tiny")
 
 
 def cell_of(tiny, *changes):
@@ -54,7 +54,7 @@ def test_the_rate_is_what_the_seeds_for_tuning_choose_and_fresh_ones_are_tested(
 
 def test_both_stages_are_those_of_training_apart(cell):
     records = run_cell(cell, SETTING)
-    job = job_of(cell)
+    job = make_job(cell)
     assert isinstance(job, Job)
     tuned = train(replace(job, seeds=cell.tuning_seeds))
     fresh = train(replace(job, rates=(tuned.rate,)))
@@ -172,6 +172,6 @@ def test_kept_weights_are_of_fresh_seeds_and_probed_to_the_same_bits(finished):
 
 
 def test_a_plan_knows_both_stages(cell, tmp_path):
-    (found,) = expected([cell], Store(tmp_path))
+    (found,) = estimate_cells([cell], Store(tmp_path))
     assert found.trials == 7
     assert found.seconds > 0

@@ -4,7 +4,7 @@ import pytest
 
 from lagbench import registry
 from lagbench.contract import Alignment, UserError
-from lagbench.run.cell import job_of
+from lagbench.run.cell import make_job
 from lagbench.spec.pairing import Unsupported
 from lagbench.spec.suite import Selection, built_in, cells, load, selected
 
@@ -13,7 +13,7 @@ PUBLISHED = ("zoology", "mad", "chomsky", "tcn")
 
 @pytest.mark.parametrize("name", built_in())
 def test_a_built_in_suite_refuses_nothing_by_mistake(name):
-    jobs = {cell.cell_id: job_of(cell) for cell in cells(load(name))}
+    jobs = {cell.cell_id: make_job(cell) for cell in cells(load(name))}
     refused = {place: job.reason for place, job in jobs.items() if isinstance(job, Unsupported)}
     assert not [reason for reason in refused.values() if "no width comes within" in reason]
     trains = jobs.keys() - refused.keys()
@@ -29,7 +29,9 @@ def named(name):
 
 @pytest.mark.parametrize("name", ["quick", "long", "modern", *PUBLISHED])
 def test_a_suite_of_one_kind_of_task_refuses_nothing(name):
-    assert not [cell.cell_id for cell in cells(load(name)) if isinstance(job_of(cell), Unsupported)]
+    assert not [
+        cell.cell_id for cell in cells(load(name)) if isinstance(make_job(cell), Unsupported)
+    ]
 
 
 def test_the_classroom_has_a_task_of_every_kind():

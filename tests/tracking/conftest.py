@@ -5,8 +5,9 @@ import os
 import pytest
 import wandb
 
-from lagbench.run.executors.inline import Inline
-from lagbench.run.runner import RunConfig, run
+from lagbench.run.config import RunConfig
+from lagbench.run.executors.local import Inline
+from lagbench.run.runner import run
 from lagbench.spec.suite import load
 from lagbench.tracking import Tracking
 from tests.tracking.samples import KEY, TINY, Warnings, one_cell

@@ -10,7 +10,9 @@ from dataclasses import replace
 import pytest
 
 from lagbench.record import Point, Status
-from lagbench.run.cell import CellContext, ended, run_cell
+from lagbench.run.cell import run_cell
+from lagbench.run.config import WorkerConfig
+from lagbench.run.failures import failed_records
 from lagbench.tracking import CellRuns, Tracking
 from lagbench.tracking.files import run_files
 from tests.tracking.reading import Read
@@ -27,7 +29,7 @@ def trained(tmp_path_factory):
     cell = one_cell()
     folder = tmp_path_factory.mktemp("a b")
     runs = CellRuns(Tracking("offline", folder, "proj"), "tiny", cell)
-    records = run_cell(cell, CellContext("tiny", None), runs.log)
+    records = run_cell(cell, WorkerConfig("tiny"), runs.log)
     runs.finish(records)
     assert runs.warning is None
     return cell, records, read(folder), folder
@@ -109,7 +111,7 @@ def test_another_reader_reads_the_same(trained):
 @pytest.mark.parametrize("status", [Status.FAILED, Status.DIVERGED, Status.OUT_OF_MEMORY])
 def test_what_went_wrong_ends_as_failed_with_its_reason(cell, tmp_path, status):
     runs = CellRuns(Tracking("offline", tmp_path), "tiny", cell)
-    runs.finish(ended(cell, CellContext("tiny", None), status, "it broke"))
+    runs.finish(failed_records(cell, WorkerConfig("tiny"), status, "it broke"))
     found = read(tmp_path)
     assert len(found) == 4
     for one in found.values():
@@ -120,7 +122,7 @@ def test_what_went_wrong_ends_as_failed_with_its_reason(cell, tmp_path, status):
 
 def test_a_refusal_ends_well(cell, tmp_path):
     runs = CellRuns(Tracking("offline", tmp_path), "tiny", cell)
-    runs.finish(ended(cell, CellContext("tiny", None), Status.UNSUPPORTED, "it reads ahead"))
+    runs.finish(failed_records(cell, WorkerConfig("tiny"), Status.UNSUPPORTED, "it reads ahead"))
     assert [one.exits for one in read(tmp_path).values()] == [[0]] * 4
 
 
@@ -130,7 +132,7 @@ def test_runs_that_are_logged_in_turn_do_not_mix(tmp_path, cell):
     for step in range(1, 6):
         order = range(9) if step % 2 else reversed(range(9))
         runs.log({place: point(step, 100 * place + step) for place in order})
-    runs.finish(ended(nine, CellContext("tiny", None), Status.UNSUPPORTED, "enough"))
+    runs.finish(failed_records(nine, WorkerConfig("tiny"), Status.UNSUPPORTED, "enough"))
     assert runs.warning is None
     found = read(tmp_path)
     for place, (seed, rate) in enumerate(nine.pairs):
@@ -145,7 +147,7 @@ def test_two_hundred_runs_in_one_process(tmp_path, cell):
     many = replace(cell, seeds=tuple(range(200)), rates=(1e-3,))
     runs = CellRuns(Tracking("offline", tmp_path), "tiny", many)
     runs.log({place: point(1, place) for place in range(200)})
-    runs.finish(ended(many, CellContext("tiny", None), Status.UNSUPPORTED, "enough"))
+    runs.finish(failed_records(many, WorkerConfig("tiny"), Status.UNSUPPORTED, "enough"))
     assert runs.warning is None
     found = read(tmp_path)
     assert len(found) == 200
@@ -157,7 +159,7 @@ def test_two_hundred_runs_in_one_process(tmp_path, cell):
 def test_numbers_that_are_not_finite_are_kept(cell, tmp_path):
     runs = CellRuns(Tracking("offline", tmp_path), "tiny", cell)
     runs.log({0: point(1, math.inf), 1: point(1, math.nan)})
-    runs.finish(ended(cell, CellContext("tiny", None), Status.DIVERGED, "it left the numbers"))
+    runs.finish(failed_records(cell, WorkerConfig("tiny"), Status.DIVERGED, "it left the numbers"))
     assert runs.warning is None
     found = read(tmp_path)
     keys = [cell.trial_key(*pair) for pair in cell.pairs]
@@ -186,7 +188,7 @@ def test_wandb_down_is_a_warning_and_no_result_is_lost(cell, tmp_path, monkeypat
     if where == "log":
         for run in runs.runs:
             monkeypatch.setattr(run, "log", down)
-    records = run_cell(cell, CellContext("tiny", None), runs.log)
+    records = run_cell(cell, WorkerConfig("tiny"), runs.log)
     runs.finish(records)
     assert {record.status for record in records} == {Status.OK}
     assert runs.warning == "W&B stopped tracking: ConnectionResetError: the service is gone"

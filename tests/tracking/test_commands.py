@@ -10,7 +10,8 @@ from typer.testing import CliRunner
 from lagbench.cli import app
 from lagbench.contract import UserError
 from lagbench.record import Status
-from lagbench.run.cell import CellContext, ended
+from lagbench.run.config import WorkerConfig
+from lagbench.run.failures import failed_records
 from lagbench.tracking import CellRuns, Tracking
 from lagbench.tracking.files import run_files, run_id
 from tests.tracking.samples import TINY, one_cell
@@ -32,7 +33,7 @@ def server(monkeypatch, logged_in):
 def four(tmp_path):
     cell = one_cell()
     runs = CellRuns(Tracking("offline", tmp_path, "proj"), "tiny", cell)
-    runs.finish(ended(cell, CellContext("tiny", None), Status.UNSUPPORTED, "enough"))
+    runs.finish(failed_records(cell, WorkerConfig("tiny"), Status.UNSUPPORTED, "enough"))
     return tmp_path
 
 

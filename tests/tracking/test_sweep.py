@@ -11,8 +11,9 @@ from typer.testing import CliRunner
 from lagbench.cli import app
 from lagbench.contract import UserError
 from lagbench.run.agent import agent, narrowed
-from lagbench.run.executors.inline import Inline
-from lagbench.run.runner import RunConfig, run
+from lagbench.run.config import RunConfig
+from lagbench.run.executors.local import Inline
+from lagbench.run.runner import run
 from lagbench.spec.suite import cells, load
 from lagbench.tracking import Tracking
 from lagbench.tracking.sweep import Choice

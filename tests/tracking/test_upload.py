@@ -12,9 +12,10 @@ import pandas as pd
 import pytest
 
 from lagbench.record import Status
-from lagbench.run.cell import CellContext, ended
-from lagbench.run.executors.inline import Inline
-from lagbench.run.runner import RunConfig, run
+from lagbench.run.config import RunConfig, WorkerConfig
+from lagbench.run.executors.local import Inline
+from lagbench.run.failures import failed_records
+from lagbench.run.runner import run
 from lagbench.spec.suite import load, selected
 from lagbench.tracking import CellRuns, SuiteRuns, Tracking
 from lagbench.tracking.background import Background
@@ -47,7 +48,7 @@ def serve(monkeypatch, logged_in):
 def four(cell, tmp_path):
     """A folder with four runs, none uploaded."""
     runs = CellRuns(Tracking("offline", tmp_path, "proj"), "tiny", cell)
-    runs.finish(ended(cell, CellContext("tiny", None), Status.FAILED, "it broke"))
+    runs.finish(failed_records(cell, WorkerConfig("tiny"), Status.FAILED, "it broke"))
     return tmp_path
 
 
@@ -90,7 +91,7 @@ def test_a_run_that_goes_on_is_left_alone(four, cell, serve):
     going_on = CellRuns(Tracking("offline", four, "proj"), "tiny", cell)
     done = sync(four, LONG)
     assert (len(done.places), done.unfinished, done.left) == (4, 4, ())
-    going_on.finish(ended(cell, CellContext("tiny", None), Status.UNSUPPORTED, "enough"))
+    going_on.finish(failed_records(cell, WorkerConfig("tiny"), Status.UNSUPPORTED, "enough"))
     done = sync(four, LONG)
     assert (len(done.places), done.before, done.unfinished) == (4, 4, 0)
 
@@ -148,7 +149,7 @@ def test_without_a_key_it_says_so(four, serve, monkeypatch):
 def test_uploads_beside_training_arrive(four, cell, serve):
     stub = serve()
     with SuiteRuns(Tracking("online", four, "proj"), "tiny", LONG) as runs:
-        runs.ended(cell, ended(cell, CellContext("tiny", None), Status.FAILED, "it broke"))
+        runs.ended(cell, failed_records(cell, WorkerConfig("tiny"), Status.FAILED, "it broke"))
         runs.settle()
     assert runs.warnings == []
     assert {id_ for id_, _ in stub.arrived.streams} == {run_id(file) for file in run_files(four)}
@@ -158,7 +159,7 @@ def test_online_without_a_key_is_one_warning(tmp_path, cell, monkeypatch, serve)
     stub = serve()
     monkeypatch.delenv("WANDB_API_KEY")
     with SuiteRuns(Tracking("online", tmp_path, "proj"), "tiny", LONG) as runs:
-        runs.ended(cell, ended(cell, CellContext("tiny", None), Status.FAILED, "it broke"))
+        runs.ended(cell, failed_records(cell, WorkerConfig("tiny"), Status.FAILED, "it broke"))
         runs.settle()
     (warning,) = runs.warnings
     assert warning.startswith("4 of 4 W&B runs were not uploaded: No API key configured")
@@ -186,7 +187,7 @@ def test_a_run_against_a_server_that_hangs_is_whole_and_warns(tmp_path, serve):
 def test_offline_reaches_no_server(tmp_path, cell, serve):
     stub = serve()
     runs = CellRuns(Tracking("offline", tmp_path), "tiny", cell)
-    runs.finish(ended(cell, CellContext("tiny", None), Status.UNSUPPORTED, "enough"))
+    runs.finish(failed_records(cell, WorkerConfig("tiny"), Status.UNSUPPORTED, "enough"))
     assert not stub.reached.is_set()
 
 

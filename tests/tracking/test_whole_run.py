@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 from lagbench.record import Run, Status
-from lagbench.run.cell import CellContext, ended
+from lagbench.run.config import WorkerConfig
+from lagbench.run.failures import failed_records
 from lagbench.tracking import SuiteRuns, Tracking
 from lagbench.tracking.files import run_files
 from lagbench.tracking.tables import read
@@ -105,7 +106,7 @@ def test_no_secret_and_nothing_outside_the_folder(tracked):
 
 
 def test_trials_whose_worker_died_are_tracked_all_the_same(cell, tmp_path):
-    records = ended(cell, CellContext("tiny", None), Status.FAILED, "its worker died")
+    records = failed_records(cell, WorkerConfig("tiny"), Status.FAILED, "its worker died")
     with SuiteRuns(Tracking("offline", tmp_path), "tiny", 4) as runs:
         runs.ended(cell, records)
         runs.ended(cell, records)  # there now: not once more

@@ -18,7 +18,7 @@ from lagbench.cost.step_time import Shape, step_times
 from lagbench.cost.timing import BackgroundLoad
 from lagbench.record import Record, Run, StepTimes
 from lagbench.report.wording import duration, number
-from lagbench.run.executor import computing_alone
+from lagbench.run.executor import single_thread
 from lagbench.run.store import Store
 from lagbench.spec.suite import Selection, Suite, cells, load, selected
 
@@ -73,7 +73,7 @@ def time_models(claims: Sequence[Claim], out: Path, rounds: int = ROUNDS) -> Non
     if not any(shapes([claim]) for claim in claims) or store.read_step_times() is not None:
         return
     others = BackgroundLoad()
-    with computing_alone():
+    with single_thread():
         timed = step_times(shapes(CLAIMS), rounds)
     store.write_step_times(StepTimes(step_times=tuple(timed), other_cores=others.cores()))
 

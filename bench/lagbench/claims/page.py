@@ -14,7 +14,7 @@ from lagbench.claims.claim import CONFIDENCE, Judged, Ruling, Verdict
 from lagbench.claims.evidence import Quantity
 from lagbench.report import page
 from lagbench.report.wording import bounds, number
-from lagbench.run.store import write_whole
+from lagbench.run.store import atomic_write
 
 CLAIMS = (
     "claim", "statement", "verdict", "part", "effect", "low", "high", "threshold", "seeds",
@@ -49,7 +49,7 @@ def write(
     if linked:
         texts["report.html"] = page.markup("claims.html.j2", context)
     for name, text in texts.items():
-        write_whole(out / name, text)
+        atomic_write(out / name, text)
     return [out / name for name in texts]
 
 

@@ -70,9 +70,10 @@ def _run(suite: "Suite", folder: Path, executor: "Executor", wandb: WandbMode) -
     """Run one experiment, or go on with it."""
     from lagbench.cli.live import LiveTable
     from lagbench.run import runner
+    from lagbench.run.config import RunConfig
     from lagbench.tracking import Tracking
 
-    order = runner.RunConfig(
+    order = RunConfig(
         suite=suite,
         out=folder,
         executor=executor,
@@ -104,14 +105,13 @@ def _tell(rulings: list["Ruling"], folder: Path, as_json: bool) -> None:
 def _plan(suites: list["Suite"], out: Path) -> list[dict[str, Any]]:
     """What each experiment would train, and how long it takes at most; the sum comes last."""
     from lagbench.claims import conduct
-    from lagbench.run.estimate import Outcome
-    from lagbench.run.plan import expected
+    from lagbench.run.estimate import Outcome, estimate_cells
     from lagbench.run.store import Store
     from lagbench.spec.suite import cells
 
     rows: list[dict[str, Any]] = []
     for suite in suites:
-        known = list(expected(cells(suite), Store(conduct.folder(out, suite))))
+        known = list(estimate_cells(cells(suite), Store(conduct.folder(out, suite))))
         trains = [cell for cell in known if cell.outcome is Outcome.TRAINS]
         rows.append(
             {

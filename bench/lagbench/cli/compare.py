@@ -24,7 +24,7 @@ def compare(
     """
     from lagbench.report.changes import changes, sentence
     from lagbench.report.page import changes_markdown
-    from lagbench.run.results import results
+    from lagbench.run.store import results
 
     sides = [results(folder, warn) for folder in (before, after)]
     if markdown:

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from lagbench.record import Record, Status
 from lagbench.report.wording import duration
-from lagbench.run.estimate import foreseen, in_words, outlook
+from lagbench.run.estimate import describe_estimate, predict, summarise_estimates
 from lagbench.run.executor import CellId, Event, Finished
 from lagbench.run.runner import Watcher
 from lagbench.spec.cell import Cell
@@ -58,15 +58,17 @@ class LiveTable(Watcher):
             self.cells[cell.cell_id] = cell
         self.kept = len(present)
         self.phase = f"{len(missing)} cells to train, {len(present)} there already"
-        self.console.print(in_words(outlook([*map(foreseen, missing)], len(present))))
+        self.console.print(
+            describe_estimate(summarise_estimates([*map(predict, missing)], len(present)))
+        )
 
-    def weightless(self, count: int) -> None:
+    def missing_weights(self, count: int) -> None:
         """Say why cells that are there already are trained again."""
         if count:
             cells = "1 of them is" if count == 1 else f"{count} of them are"
             self.console.print(f"{cells} there without weights, and trained again to keep those")
 
-    def heard(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
         """Show a cell's best score so far; what comes late of a cell that is done is old."""
         if event.cell_id in self.done:
             return

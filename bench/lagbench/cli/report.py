@@ -40,7 +40,7 @@ def show_results(folder: Path, as_json: bool) -> None:
     """Print who reaches how far in a folder of results, from its records."""
     from lagbench.report.leaderboard import leaderboard, row_to_dict
     from lagbench.report.verdict import verdict
-    from lagbench.run.results import results
+    from lagbench.run.store import results
 
     found = results(folder, warn)
     run, tables = found.run, found.tables

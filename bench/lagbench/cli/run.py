@@ -34,8 +34,8 @@ from lagbench.contract import UserError
 
 if TYPE_CHECKING:
     from lagbench.cli.live import LiveTable
-    from lagbench.run.executor import Executor, Limits
-    from lagbench.run.runner import RunConfig
+    from lagbench.run.config import Limits, RunConfig
+    from lagbench.run.executor import Executor
 
 
 class WandbMode(StrEnum):
@@ -104,7 +104,7 @@ def run(
     Example: lagbench run quick --architecture gru --architecture lstm:layers=2 --length 64
     """
     from lagbench.device import validate_device
-    from lagbench.run.runner import RunConfig
+    from lagbench.run.config import RunConfig
     from lagbench.spec.suite import Selection, load, selected
     from lagbench.tracking.destination import Wish, destination
 
@@ -156,8 +156,7 @@ def _carry_out(order: "RunConfig", as_json: bool) -> None:
 
 def executor_of(where: Where, workers: int, address: str = "auto", gpus: float = 1.0) -> "Executor":
     """Who does the work; Ray is imported where it is asked for."""
-    from lagbench.run.executors.inline import Inline
-    from lagbench.run.executors.local import Local
+    from lagbench.run.executors.local import Inline, Local
 
     match where:
         case Where.LOCAL:
@@ -173,7 +172,7 @@ def executor_of(where: Where, workers: int, address: str = "auto", gpus: float =
 
 
 def _limits(where: Where, seconds: float | None, gibibytes: float | None) -> "Limits":
-    from lagbench.run.executor import Limits
+    from lagbench.run.config import Limits
 
     for option, value in (("--cell-timeout", seconds), ("--cell-memory", gibibytes)):
         if value is not None and not 0 < value < math.inf:

@@ -61,7 +61,7 @@ def search(
     Example: lagbench search quick --architecture gru --task recall --vary layers=1,2 --trials 8
     """
     from lagbench.device import validate_device
-    from lagbench.run.runner import RunConfig
+    from lagbench.run.config import RunConfig
     from lagbench.run.space import space
     from lagbench.spec.suite import Selection, load, selected
     from lagbench.tracking import Tracking

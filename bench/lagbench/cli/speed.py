@@ -94,13 +94,13 @@ def _measured(
     All of it, or until somebody wants to stop; a line says where it is, and where the console is no
     terminal, a line for each case.
     """
-    from lagbench.run.executor import computing_alone
+    from lagbench.run.executor import single_thread
 
     found: list[Throughput] = []
     refused: list[dict[str, Any]] = []
     console = Console(stderr=True)
     try:
-        with console.status("") as line, interruptible(), computing_alone():
+        with console.status("") as line, interruptible(), single_thread():
             for index, case in enumerate(chosen):
                 place = f"{case.architecture.name}, {case.task.name} {case.length}"
                 line.update(f"measuring {index + 1} of {len(chosen)}: {place}")
@@ -121,7 +121,7 @@ def _measured(
 def _outcome(case: "Case", device: str) -> "Throughput | str":
     """What a case costs, or why that is not known."""
     from lagbench.cost.scaling import measure
-    from lagbench.run.failures import ending
+    from lagbench.run.failures import describe_failure
     from lagbench.spec.pairing import Unsupported
 
     if isinstance(case.job, Unsupported):
@@ -129,7 +129,7 @@ def _outcome(case: "Case", device: str) -> "Throughput | str":
     try:
         return measure(case, device)
     except (Exception, SystemExit) as error:
-        return ending(error)[1]
+        return describe_failure(error)[1]
 
 
 def _refusal(case: "Case", reason: str) -> dict[str, Any]:

@@ -75,8 +75,8 @@ def agent(
     """
     from lagbench.device import validate_device
     from lagbench.run.agent import agent as train
-    from lagbench.run.executors.inline import Inline
-    from lagbench.run.runner import RunConfig
+    from lagbench.run.config import RunConfig
+    from lagbench.run.executors.local import Inline
     from lagbench.spec.suite import load
     from lagbench.tracking import Tracking
 

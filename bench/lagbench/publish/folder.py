@@ -14,7 +14,7 @@ from lagbench.publish.literature import against_literature
 from lagbench.publish.ranking import rank_architectures
 from lagbench.publish.records import Published
 from lagbench.report.page import markdown, write_report
-from lagbench.run.store import Store, accessing, write_whole
+from lagbench.run.store import Store, atomic_write, os_errors_as_user_errors
 
 SMALL = 2 * 2**20  # bytes; a larger report.html is not kept
 CLAIMS = "claims"  # the folder of the claims, an experiment in each folder of it
@@ -47,7 +47,7 @@ def regenerate(results: Path) -> list[Path]:
     found = {path.parent.relative_to(results).as_posix(): records.read(path) for path in paths}
     suites = {name: one for name, one in found.items() if not name.startswith(f"{CLAIMS}/")}
     for name, published in suites.items():
-        with accessing(results / name):
+        with os_errors_as_user_errors(results / name):
             _report(results / name, published)
     experiments = {name.removeprefix(f"{CLAIMS}/"): found[name] for name in {*found} - {*suites}}
     rulings = _judged(results / CLAIMS, experiments) if experiments else []
@@ -62,7 +62,7 @@ def regenerate(results: Path) -> list[Path]:
             "comparisons": against_literature(suites),
         },
     )
-    write_whole(results / "README.md", page)
+    atomic_write(results / "README.md", page)
     return [results / name for name in (*suites, *([CLAIMS] if rulings else []))]
 
 
@@ -76,7 +76,7 @@ def _report(folder: Path, published: Published) -> None:
 def _judged(folder: Path, experiments: Mapping[str, Published]) -> list[Ruling]:
     """Judge the claims by their experiments, which have no page of their own, and write theirs."""
     ran: conduct.Ran = {name: (one.run, one.records) for name, one in sorted(experiments.items())}
-    with accessing(folder):
+    with os_errors_as_user_errors(folder):
         return conduct.judged(folder, ran, Store(folder).read_step_times(), linked=False)
 
 
@@ -85,7 +85,7 @@ def _speed(folder: Path) -> dict[str, Any]:
     path = folder / "speed.csv"
     if not path.is_file():
         return {}
-    with accessing(path, "read"):
+    with os_errors_as_user_errors(path, "read"):
         table = pd.read_csv(path)
         machine = (folder / "machine.txt").read_text(encoding="utf-8").splitlines()
     of_sampling = table["case"].str.startswith("sampling")

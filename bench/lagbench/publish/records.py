@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from lagbench.contract import UserError
 from lagbench.record import Record, Run, Throughput
-from lagbench.run.store import accessing, write_whole
+from lagbench.run.store import atomic_write, os_errors_as_user_errors
 
 NAME = "records.jsonl.gz"
 
@@ -49,7 +49,7 @@ class _Line(BaseModel):
 def read(path: Path) -> Published:
     """The results in a file; `UserError`, with the line, where it cannot be read."""
     try:
-        with accessing(path, "read"):
+        with os_errors_as_user_errors(path, "read"):
             text = gzip.decompress(path.read_bytes()).decode()
     except (EOFError, zlib.error, UnicodeDecodeError) as error:
         raise UserError(f"{path} cannot be read: {error}.") from error
@@ -64,7 +64,7 @@ def read(path: Path) -> Published:
 def write(path: Path, published: Published) -> None:
     """Keep results in a file, whole or not at all; the same results are the same bytes."""
     text = "".join(f"{line.model_dump_json(exclude_unset=True)}\n" for line in _lines(published))
-    write_whole(path, gzip.compress(text.encode(), mtime=0))
+    atomic_write(path, gzip.compress(text.encode(), mtime=0))
 
 
 def added(old: Published, new: Published) -> Published:

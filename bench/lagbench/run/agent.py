@@ -3,21 +3,22 @@
 from dataclasses import replace
 from pathlib import Path
 
+from lagbench.run.config import RunConfig
 from lagbench.run.executor import Event, Finished
-from lagbench.run.runner import RunConfig, Watcher, run
+from lagbench.run.runner import Watcher, run
 from lagbench.spec.suite import Selection, Suite, selected
 from lagbench.tracking.sweep import Choice, SweepRun
 
 PATIENCE = 1.0  # seconds a trial that the server is waited for in the end
 
 
-class Telling(Watcher):
+class SweepReporter(Watcher):
     """Tells a run of a sweep what becomes of its cell."""
 
     def __init__(self, to: SweepRun) -> None:
         self.to = to
 
-    def heard(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
         """Tell an evaluation."""
         self.to.log(event.points)
 
@@ -26,14 +27,14 @@ class Telling(Watcher):
         self.to.finish(done.records)
 
 
-def agent(order: RunConfig) -> tuple[Path, str | None]:
+def agent(config: RunConfig) -> tuple[Path, str | None]:
     """Train what the sweep's run chooses of the suite; its folder, and W&B's warning if any.
 
     The records are kept in a folder of the run's own, so that many agents may work at once.
     """
-    to = SweepRun(seconds=PATIENCE * len(order.suite.seeds))
-    out = order.out / to.run.id
-    run(replace(order, suite=narrowed(order.suite, to.chosen), out=out), Telling(to))
+    to = SweepRun(seconds=PATIENCE * len(config.suite.seeds))
+    out = config.out / to.run.id
+    run(replace(config, suite=narrowed(config.suite, to.chosen), out=out), SweepReporter(to))
     return out, to.guard.warning
 
 

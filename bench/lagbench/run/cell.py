@@ -1,4 +1,4 @@
-"""Running a cell, from names to records, in whichever process it falls to."""
+"""Run a cell: pair, size, train, score on test and probe; one record per trial."""
 
 import json
 import time
@@ -15,7 +15,8 @@ from lagbench.model.width import budget_error, parameter_count, width_for
 from lagbench.probes import probed
 from lagbench.probes.context import Subject
 from lagbench.record import Point, Record, Status
-from lagbench.run.failures import CellContext, ended, ending, identity
+from lagbench.run.config import WorkerConfig
+from lagbench.run.failures import cell_fields, describe_failure, failed_records
 from lagbench.run.store import Weights
 from lagbench.spec.cell import Cell
 from lagbench.spec.pairing import Unsupported, match
@@ -24,32 +25,34 @@ from lagbench.train.evaluation import evaluate, unstack
 from lagbench.train.objective import Evaluation
 from lagbench.train.replicas import Replicas
 
-Watch = Callable[[dict[int, Point]], None]
-Keep = Callable[[str, bytes], None]
+OnPoints = Callable[[dict[int, Point]], None]
+KeepWeights = Callable[[str, bytes], None]
 
 
 def run_cell(
-    cell: Cell, setting: CellContext, watch: Watch = lambda _: None, keep: Keep = lambda *_: None
+    cell: Cell,
+    config: WorkerConfig,
+    on_points: OnPoints = lambda _: None,
+    keep_weights: KeepWeights = lambda *_: None,
 ) -> list[Record]:
-    """Match, size, train, score and probe; one record a trial, whatever happens.
+    """Run all trials of a cell. A core or task that raises gives failed records, no exception.
 
-    watch: given new points of the learning curves. keep: given the key and the packed weights of
-    every trial whose weights the recipe keeps.
-    An architecture or task that raises makes failed trials with the reason, not an exception.
+    on_points: called with new points of the learning curves, by the trial's index in the cell.
+    keep_weights: called with the key and the packed weights of each trial whose weights are kept.
     """
     try:
-        job = job_of(cell)
+        job = make_job(cell)
         if isinstance(job, Unsupported):
-            return ended(cell, setting, Status.UNSUPPORTED, job.reason)
-        return _trained(cell, job, setting, watch, keep)
+            return failed_records(cell, config, Status.UNSUPPORTED, job.reason)
+        return _train_and_score(cell, job, config, on_points, keep_weights)
     except CacheError:
-        raise  # no fault of the cell's
+        raise  # not the fault of the cell
     except (Exception, SystemExit) as error:
-        return ended(cell, setting, *ending(error))
+        return failed_records(cell, config, *describe_failure(error))
 
 
-def job_of(cell: Cell) -> Job | Unsupported:
-    """What there is to train, or why the cell is skipped."""
+def make_job(cell: Cell) -> Job | Unsupported:
+    """The job of training the cell, or why it is unsupported."""
     plan = match(cell.architecture.value, cell.task.value.signature(cell.length))
     if isinstance(plan, Unsupported):
         return plan
@@ -65,7 +68,7 @@ def job_of(cell: Cell) -> Job | Unsupported:
 
 @dataclass(frozen=True)
 class _Stage:
-    """Trials of a cell that trained together, the first of them at place `first` of its pairs."""
+    """Trials of a cell that trained together; `first` is the index of the first in its pairs."""
 
     job: Job
     trained: Trained
@@ -77,15 +80,15 @@ class _Stage:
         return sum(curve[-1].step for curve in self.trained.curves)
 
 
-def _stages(cell: Cell, job: Job, setting: CellContext, watch: Watch) -> list[_Stage]:
-    """The stage that is reported and, where seeds are set apart for it, the tuning before."""
+def _stages(cell: Cell, job: Job, config: WorkerConfig, on_points: OnPoints) -> list[_Stage]:
+    """The reported stage, after the tuning stage if the cell has seeds for tuning."""
 
     def stage(job: Job, first: int, tuning: bool) -> _Stage:
         def shifted(points: dict[int, Point]) -> None:
-            watch({first + row: point for row, point in points.items()})
+            on_points({first + row: point for row, point in points.items()})
 
-        device = torch.device(setting.device)
-        trained = train(job, setting.cache, device, shifted, chunk=setting.chunk)
+        device = torch.device(config.device)
+        trained = train(job, config.cache, device, shifted, chunk=config.group)
         return _Stage(job, trained, first, tuning)
 
     if not cell.tuning_seeds:
@@ -95,14 +98,16 @@ def _stages(cell: Cell, job: Job, setting: CellContext, watch: Watch) -> list[_S
     return [tuned, stage(chosen, len(tuned.job.pairs), tuning=False)]
 
 
-def _trained(cell: Cell, job: Job, setting: CellContext, watch: Watch, keep: Keep) -> list[Record]:
+def _train_and_score(
+    cell: Cell, job: Job, config: WorkerConfig, on_points: OnPoints, keep_weights: KeepWeights
+) -> list[Record]:
     started = time.perf_counter()
-    stages = _stages(cell, job, setting, watch)
-    results = _tested(stages[-1], sum(stage.updates for stage in stages), setting.cache)
+    stages = _stages(cell, job, config, on_points)
+    results = _test_and_probe(stages[-1], sum(stage.updates for stage in stages), config.cache)
     if cell.recipe.keep == "best":
-        _keep(cell, stages[-1], keep)
+        _keep(cell, stages[-1], keep_weights)
     common = {
-        **identity(cell, setting),
+        **cell_fields(cell, config),
         "plan": job.plan.kind,
         "width": job.width,
         "parameters": parameter_count(job.plan, job.width),
@@ -119,7 +124,7 @@ def _trained(cell: Cell, job: Job, setting: CellContext, watch: Watch, keep: Kee
             selected=rate == stage.trained.rate and not stage.tuning,
             execution=stage.trained.execution,
             execution_reason=stage.trained.execution_reason,
-            **_course(cell, stage.trained, row),
+            **_training_fields(cell, stage.trained, row),
             **({} if stage.tuning else results.get(row, {})),
         )
         for stage in stages
@@ -127,14 +132,14 @@ def _trained(cell: Cell, job: Job, setting: CellContext, watch: Watch, keep: Kee
     ]
 
 
-def _tested(stage: _Stage, updates: int, cache: Path | None) -> dict[int, dict[str, Any]]:
+def _test_and_probe(stage: _Stage, updates: int, cache: Path | None) -> dict[int, dict[str, Any]]:
     """What the selected replicas reached on test, and what the probes found, by row.
 
     updates: optimiser steps of all replicas of the cell together.
     """
     job, trained = stage.job, stage.trained
     seeds = tuple(job.pairs[row][0] for row in trained.selected)
-    reached, subject = scored(job, seeds, trained.winners, updates, cache)
+    reached, subject = score_on_test(job, seeds, trained.winners, updates, cache)
     found = probed(subject)
     results = {}
     for index, row in enumerate(trained.selected):
@@ -152,7 +157,7 @@ def _tested(stage: _Stage, updates: int, cache: Path | None) -> dict[int, dict[s
     return results
 
 
-def scored(
+def score_on_test(
     job: Job,
     seeds: tuple[int, ...],
     winners: Replicas,
@@ -166,8 +171,8 @@ def scored(
     return reached, Subject(job, seeds, winners, split, answers, updates, deep)
 
 
-def _keep(cell: Cell, stage: _Stage, keep: Keep) -> None:
-    """Keep the weights that were scored, with what a record does not say of its neighbours."""
+def _keep(cell: Cell, stage: _Stage, keep_weights: KeepWeights) -> None:
+    """Keep the scored weights, with the cell's seeds and rates, which records do not hold."""
     facts = {
         "seeds": json.dumps(cell.seeds),
         "learning_rates": json.dumps(cell.rates),
@@ -177,10 +182,10 @@ def _keep(cell: Cell, stage: _Stage, keep: Keep) -> None:
         state = model.state_dict()  # parameters, and buffers such as a batch norm's
         tensors = {name: tensor.cpu().contiguous().clone() for name, tensor in state.items()}
         pair = cell.pairs[stage.first + row]
-        keep(cell.trial_key(*pair), Weights(tensors, facts).packed())
+        keep_weights(cell.trial_key(*pair), Weights(tensors, facts).packed())
 
 
-def _course(cell: Cell, trained: Trained, row: int) -> dict[str, Any]:
+def _training_fields(cell: Cell, trained: Trained, row: int) -> dict[str, Any]:
     """What the learning curve of a replica says of its trial."""
     curve, finite = trained.curves[row], trained.finite[row]
     solved = (p.step for p in curve if p.validation_score >= cell.recipe.solved_at)

@@ -1,48 +1,66 @@
-"""What is known of a suite before it is run, and what that comes to, in words."""
+"""Estimate a suite before it is run: what trains, what cannot, and at most how long it takes."""
 
+import math
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from statistics import median
+from typing import TYPE_CHECKING
 
+import torch
+
+from lagbench.contract import Split
 from lagbench.report.wording import duration, plural, significant
-from lagbench.run.failures import ending
+from lagbench.run.executor import single_thread
+from lagbench.run.failures import describe_failure
+from lagbench.run.store import Store
 from lagbench.spec.cell import Cell
-from lagbench.spec.pairing import Plan, Unsupported, match
+from lagbench.spec.pairing import Unsupported, match
+
+if TYPE_CHECKING:
+    from lagbench.train.cell import Job
+
+TIMED = 3  # steps, after one that is not counted
 
 
 class Outcome(StrEnum):
-    """What will become of a cell."""
+    """What a run would do with a cell."""
 
     TRAINS = "trains"
-    REFUSED = "refused"
+    UNSUPPORTED = "unsupported"
     FAILS = "fails"  # its model cannot be built
     PRESENT = "there already"
 
 
 @dataclass(frozen=True)
-class Expected:
-    """What is known of a cell before it is run."""
+class CellEstimate:
+    """What is known of a cell before it is run.
+
+    reason: why it is unsupported or its model cannot be built.
+    tokens: at most, read in training by all its trials.
+    seconds: at most, of training and validation on one core.
+    """
 
     architecture: str
     task: str
     length: int
     trials: int
     outcome: Outcome
-    reason: str | None = None  # of a refusal, or a failure
+    reason: str | None = None
     width: int | None = None
     parameters: int | None = None
     steps: int | None = None
-    tokens: int | None = None  # at most, that all its trials read in training
-    seconds: float | None = None  # at most, on one core: training and validation
+    tokens: int | None = None
+    seconds: float | None = None
 
 
 @dataclass(frozen=True)
-class Outlook:
-    """A suite as a whole. Amounts are those of what will train, and are upper bounds."""
+class SuiteEstimate:
+    """Numbers of cells by outcome; trials, tokens and seconds are upper bounds of what trains."""
 
-    trains: int  # cells
-    refused: int
+    trains: int
+    unsupported: int
     fails: int
     present: int
     trials: int
@@ -51,60 +69,132 @@ class Outlook:
     longest: float | None = None  # seconds of the longest cell
 
     def seconds(self, workers: int) -> float | None:
-        """On so many cores: no cell is shared between them."""
+        """Wall-clock seconds on so many cores; a cell runs on one."""
         if self.core_seconds is None or self.longest is None:
             return None
         return max(self.core_seconds / workers, self.longest)
 
 
-def foreseen(cell: Cell) -> Expected:
-    """What is known of a cell when no model of it is built: nothing of its width or its time."""
-    at = (*cell.cell_id, len(cell.pairs))
+def predict(cell: Cell) -> CellEstimate:
+    """What is known without building a model: neither width nor time."""
+    key = (*cell.cell_id, len(cell.pairs))
     try:
         plan = match(cell.architecture.value, cell.task.value.signature(cell.length))
     except (Exception, SystemExit) as error:
-        return Expected(*at, Outcome.FAILS, ending(error)[1])
+        return CellEstimate(*key, Outcome.FAILS, describe_failure(error)[1])
     if isinstance(plan, Unsupported):
-        return Expected(*at, Outcome.REFUSED, plan.reason)
-    steps = cell.recipe.steps
-    tokens = steps * cell.recipe.batch_size * len(cell.pairs) * _tokens(plan)
-    return Expected(*at, Outcome.TRAINS, steps=steps, tokens=tokens)
+        return CellEstimate(*key, Outcome.UNSUPPORTED, plan.reason)
+    signature, steps = plan.signature, cell.recipe.steps
+    tokens = signature.steps + (signature.target_steps if plan.writes else 0)
+    tokens *= steps * cell.recipe.batch_size * len(cell.pairs)
+    return CellEstimate(*key, Outcome.TRAINS, steps=steps, tokens=tokens)
 
 
-def outlook(found: Iterable[Expected], present: int = 0) -> Outlook:
-    """The sum of what is known of the cells; present: how many are there beside these."""
-    known = list(found)
-    counts = Counter(one.outcome for one in known)
-    trains = [one for one in known if one.outcome is Outcome.TRAINS]
-    timed = [one.seconds for one in trains if one.seconds is not None]
-    return Outlook(
+def summarise_estimates(cells: Iterable[CellEstimate], present: int = 0) -> SuiteEstimate:
+    """Add up the estimates of cells; present: how many more are finished already."""
+    cells = list(cells)
+    counts = Counter(cell.outcome for cell in cells)
+    trains = [cell for cell in cells if cell.outcome is Outcome.TRAINS]
+    timed = [cell.seconds for cell in trains if cell.seconds is not None]
+    return SuiteEstimate(
         trains=len(trains),
-        refused=counts[Outcome.REFUSED],
+        unsupported=counts[Outcome.UNSUPPORTED],
         fails=counts[Outcome.FAILS],
         present=counts[Outcome.PRESENT] + present,
-        trials=sum(one.trials for one in trains),
-        tokens=sum(one.tokens or 0 for one in trains),
+        trials=sum(cell.trials for cell in trains),
+        tokens=sum(cell.tokens or 0 for cell in trains),
         core_seconds=sum(timed) if timed else None,
         longest=max(timed, default=None),
     )
 
 
-def in_words(whole: Outlook, workers: int = 1) -> str:
-    """The outlook in one line; a time where cells were timed."""
-    parts = [f"{plural(whole.trains, 'cell')} to train", f"{whole.present} there already"]
-    parts += [f"{count} {word}" for count, word in ((whole.refused, "refused"),
-              (whole.fails, "cannot be built")) if count]  # fmt: skip
-    told = f"{', '.join(parts)}; {plural(whole.trials, 'trial')}"
-    told += f" that read at most {significant(whole.tokens)} tokens in training"
-    seconds = whole.seconds(workers)
-    if seconds is None or whole.core_seconds is None:
-        return told
-    hours = significant(whole.core_seconds / 3600, 2)
-    took = f"{duration(seconds)} with {plural(workers, 'worker')}"
-    return f"{told}; at most {took}, {hours} core hours"
+def describe_estimate(total: SuiteEstimate, workers: int = 1) -> str:
+    """The estimate in one line, with a time if cells were timed."""
+    parts = [f"{plural(total.trains, 'cell')} to train", f"{total.present} there already"]
+    if total.unsupported:
+        parts.append(f"{total.unsupported} unsupported")
+    if total.fails:
+        parts.append(f"{total.fails} cannot be built")
+    line = (
+        f"{', '.join(parts)}; {plural(total.trials, 'trial')}"
+        f" that read at most {significant(total.tokens)} tokens in training"
+    )
+    seconds = total.seconds(workers)
+    if seconds is None or total.core_seconds is None:
+        return line
+    hours = significant(total.core_seconds / 3600, 2)
+    time = f"{duration(seconds)} with {plural(workers, 'worker')}"
+    return f"{line}; at most {time}, {hours} core hours"
 
 
-def _tokens(plan: Plan) -> int:
-    """What a model reads of one example: its source, and its target where it writes one."""
-    signature = plan.signature
-    return signature.steps + (signature.target_steps if plan.writes else 0)
+def estimate_cells(
+    cells: Iterable[Cell], store: Store, device: torch.device | None = None
+) -> Iterator[CellEstimate]:
+    """Estimate each cell; a few steps are timed of those that will train."""
+    with single_thread():
+        for cell in cells:
+            estimate = predict(cell)
+            if store.read(cell) is not None:
+                estimate = replace(estimate, outcome=Outcome.PRESENT)
+            if estimate.outcome is Outcome.TRAINS:
+                estimate = _timed(cell, estimate, device or torch.device("cpu"))
+            yield estimate
+
+
+def _timed(cell: Cell, estimate: CellEstimate, device: torch.device) -> CellEstimate:
+    """The estimate with width, parameters and time, for which the model is built."""
+    from lagbench.model.width import parameter_count
+    from lagbench.run.cell import make_job
+
+    try:
+        job = make_job(cell)
+        if isinstance(job, Unsupported):
+            return replace(estimate, outcome=Outcome.UNSUPPORTED, reason=job.reason)
+        stages = [job]
+        if cell.tuning_seeds:  # whichever rate is chosen takes as long as another
+            stages = [replace(job, seeds=cell.tuning_seeds), replace(job, rates=job.rates[:1])]
+        return replace(
+            estimate,
+            width=job.width,
+            parameters=parameter_count(job.plan, job.width),
+            seconds=sum(job_seconds(stage, device) for stage in stages),
+        )
+    except (Exception, SystemExit) as error:
+        return replace(estimate, outcome=Outcome.FAILS, reason=describe_failure(error)[1])
+
+
+def job_seconds(job: "Job", device: torch.device) -> float:
+    """About how long the job takes if no rate is dropped and nothing is solved early."""
+    from lagbench.data.streams import generator, select, stack, training_batches
+    from lagbench.device import seconds as call_seconds
+    from lagbench.train.cell import initialised
+    from lagbench.train.execution import choose_execution
+    from lagbench.train.module import evaluation_batches
+    from lagbench.train.optimiser import ReplicaAdamW
+    from lagbench.train.replicas import replicate
+
+    def median_seconds(call: Callable[[], object]) -> float:
+        call()
+        return median(call_seconds(call, device) for _ in range(TIMED))
+
+    recipe = job.recipe
+    execution, _ = choose_execution(job.plan, job.width, len(job.pairs), recipe.batch_size, device)
+    replicas = replicate([initialised(job, seed) for seed, _ in job.pairs], execution, device)
+    rates = torch.tensor([rate for _, rate in job.pairs], device=device)
+    optimiser = ReplicaAdamW(replicas.flat, rates, recipe.betas, recipe.weight_decay, recipe.clip)
+    streams = [training_batches(job.task, job.length, s, recipe.batch_size) for s in job.seeds]
+    rows = torch.tensor([job.seeds.index(seed) for seed, _ in job.pairs], device=device)
+
+    def step() -> None:
+        replicas.backward(stack([next(stream) for stream in streams]), rows)
+        optimiser.step()
+
+    draws = generator("plan", job.task.name, job.length)
+    examples = job.task.value.sample(
+        job.length, recipe.validation_examples, draws, Split.VALIDATION
+    )
+    batches = evaluation_batches(examples, len(replicas))
+    first = select(batches[0], slice(None))
+    evaluation = len(batches) * median_seconds(lambda: replicas.predict(first, teacher_forced=True))
+    evaluations = math.ceil(recipe.steps / recipe.evaluate_every)
+    return recipe.steps * median_seconds(step) + evaluations * evaluation

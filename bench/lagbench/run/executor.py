@@ -1,35 +1,41 @@
-"""Who does the work: what an executor is given, what it gives back, and how a cell is worked on.
+"""Executors: where cells are computed, and what passes between them and the runner.
 
-The executors themselves lie in `lagbench.run.executors`, a file each.
+The executors are `lagbench.run.executors.local` (worker processes, or this process) and
+`lagbench.run.executors.ray` (a cluster).
 """
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Protocol
 
 import torch
 
 from lagbench.record import Point, Record, Status
-from lagbench.run.failures import CellContext
+from lagbench.run.config import WorkerConfig
 from lagbench.spec.cell import Cell
-from lagbench.tracking import CellRuns, Tracking
+from lagbench.tracking import CellRuns
 
 CellId = tuple[str, str, int]  # architecture, task, length
 
 
 @dataclass(frozen=True)
 class Event:
-    """A cell that was begun (no points yet) or evaluated."""
+    """A cell has started (no points yet) or was evaluated.
+
+    points: the new point of the learning curve, by the trial's index in the cell.
+    """
 
     cell_id: CellId
-    points: dict[int, Point] = field(default_factory=dict)  # by trial of the cell
+    points: dict[int, Point] = field(default_factory=dict)
+
+
+Listener = Callable[[Event], None]
 
 
 @dataclass(frozen=True)
 class Finished:
-    """A cell that is done: its records, packed weights to keep by trial, what W&B had to say."""
+    """A finished cell: its records, packed weights by trial key, and W&B's warning if any."""
 
     cell: Cell
     records: list[Record]
@@ -38,89 +44,71 @@ class Finished:
 
     @property
     def status(self) -> Status:
-        """How its first trial ended; where a cell as a whole came to nothing, how it did."""
+        """The status of the first trial; of a failed cell, that of all."""
         return self.records[0].status
 
 
-@dataclass(frozen=True)
-class Limits:
-    """What a cell may take; None: as much as there is."""
-
-    seconds: float | None = None
-    memory: int | None = None  # bytes, on top of what an idle worker has
-
-
-@dataclass(frozen=True)
-class WorkerConfig:
-    """What a worker needs before its first cell; nothing here decides a number."""
-
-    setting: CellContext
-    tracking: Tracking
-    plugins: tuple[Path, ...] = ()
-    limits: Limits = Limits()
-
-
-Listener = Callable[[Event], None]
-
-
 class Executor(Protocol):
-    """Something that runs cells, somewhere."""
+    """Computes cells somewhere."""
 
     @property
-    def workers(self) -> int:
-        """How many cells it runs at once; 0: it runs them in this process."""
+    def workers(self) -> int | None:
+        """How many cells it computes at once; None: as many as a cluster has room for."""
+
+    @property
+    def in_process(self) -> bool:
+        """Whether it computes in this process."""
 
     def execute(
-        self, cells: Sequence[Cell], setup: WorkerConfig, listen: Listener
+        self, cells: Sequence[Cell], config: WorkerConfig, listen: Listener
     ) -> Generator[Finished, None, None]:
-        """Run cells and yield each when it is done, whatever became of it.
+        """Compute cells and yield each when it is finished, whatever its status.
 
-        Closed or interrupted, it ends the work that goes on, and nothing of it is kept.
-        listen: told of what goes on, from another thread. Raises `UserError` where it cannot work.
+        Closed or interrupted, it ends the cells that are running, and nothing of them is kept.
+        listen: called from another thread. Raises `UserError` where it cannot compute.
         """
 
 
-def work(cell: Cell, setup: WorkerConfig, listen: Listener) -> Finished:
-    """Run a cell in this process, and track it."""
-    from lagbench.run.cell import run_cell  # seconds: not where nothing is trained
+def run_tracked_cell(cell: Cell, config: WorkerConfig, listen: Listener) -> Finished:
+    """Run a cell in this process, logging to W&B."""
+    from lagbench.run.cell import run_cell  # imports Lightning: seconds
 
     listen(Event(cell.cell_id))
-    runs = CellRuns(setup.tracking, setup.setting.suite, cell)
+    runs = CellRuns(config.tracking, config.suite, cell)
 
-    def watch(points: dict[int, Point]) -> None:
+    def on_points(points: dict[int, Point]) -> None:
         runs.log(points)
         listen(Event(cell.cell_id, points))
 
     weights: dict[str, bytes] = {}
-    records = run_cell(cell, setup.setting, watch, weights.__setitem__)
+    records = run_cell(cell, config, on_points, weights.__setitem__)
     runs.finish(records)
     return Finished(cell, records, weights, runs.warning)
 
 
-def frugal(setup: WorkerConfig) -> WorkerConfig:
-    """The setup that needs the least memory of those that give the same numbers.
+def low_memory(config: WorkerConfig) -> WorkerConfig:
+    """The configuration that needs the least memory of those that give the same numbers.
 
-    Running replicas in turn would need less still, but rounds otherwise: a trial's numbers would
-    depend on what else the machine was doing.
+    Running replicas in a loop would need less still, but rounds differently.
     """
-    return replace(setup, setting=replace(setup.setting, chunk=1))
+    return replace(config, group=1)
 
 
-def compute_alone() -> None:
-    """Make this process compute on one thread, and numbers too small for the format be zero.
+def configure_single_thread() -> None:
+    """Let this process compute on one thread and flush denormal numbers to zero.
 
-    Gradients that vanish would end as denormal numbers, on which a processor takes ten times as
-    long: a simple RNN over 128 steps trained at a ninth of the speed.
+    Vanishing gradients end as denormal numbers, on which a processor takes ten times as long: a
+    simple RNN over 128 steps trained at a ninth of the speed.
     """
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
 
 
 @contextmanager
-def computing_alone() -> Iterator[None]:
-    """Compute alone, and leave the process as it was."""
+def single_thread() -> Iterator[None]:
+    """`configure_single_thread` within the block only."""
     threads = torch.get_num_threads()
-    compute_alone()
+    configure_single_thread()
     try:
         yield
     finally:

@@ -1,37 +1,26 @@
-"""How cells end that came to nothing: the status, a reason of one line, and the records."""
+"""Failed and unsupported cells: their status, a reason of one line, and their records."""
 
 import re
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from lagbench.device import device_name
 from lagbench.record import Record, Status
+from lagbench.run.config import WorkerConfig
 from lagbench.run.machine import commit
 from lagbench.secrets import redacted
 from lagbench.spec.cell import Cell
 
-# Torch raises a plain RuntimeError where the processor's memory does not suffice.
-_NO_MEMORY = re.compile(r"can't allocate memory|not enough memory|bad_alloc|Unable to allocate")
+# PyTorch raises a plain RuntimeError when it cannot allocate on the CPU.
+_OUT_OF_MEMORY = re.compile(r"can't allocate memory|not enough memory|bad_alloc|Unable to allocate")
 _SIZE = re.compile(r"(?:allocate|asked for) ([\d.]+) ?(bytes|[KMGT]i?B)", re.IGNORECASE)
-LONGEST = 500  # characters of a reason
+MAX_REASON = 500  # characters
 
 
-@dataclass(frozen=True)
-class CellContext:
-    """What a cell needs to know of the run that it belongs to, and that decides no number."""
-
-    suite: str
-    cache: Path | None
-    device: str = "cpu"
-    chunk: int | None = None  # optimiser steps whose batches are held at once; None: the usual
-
-
-def ended(cell: Cell, setting: CellContext, status: Status, reason: str) -> list[Record]:
-    """The records of a cell whose trials all ended without a result, for the same reason."""
-    common = {**identity(cell, setting), "status": status, "reason": reason}
+def failed_records(cell: Cell, config: WorkerConfig, status: Status, reason: str) -> list[Record]:
+    """Records for all trials of a cell that has no result, with the same status and reason."""
+    common = {**cell_fields(cell, config), "status": status, "reason": reason}
     return [
         Record(
             **common,
@@ -44,11 +33,11 @@ def ended(cell: Cell, setting: CellContext, status: Status, reason: str) -> list
     ]
 
 
-def identity(cell: Cell, setting: CellContext) -> dict[str, Any]:
-    """What the records of a cell's trials have in common, whatever came of them."""
+def cell_fields(cell: Cell, config: WorkerConfig) -> dict[str, Any]:
+    """The fields that the records of a cell's trials share, whatever their status."""
     task = cell.task.value
     return {
-        "suite": setting.suite,
+        "suite": config.suite,
         "cell": cell.key,
         "architecture": cell.architecture.name,
         "architecture_fields": cell.architecture.fields,
@@ -64,25 +53,25 @@ def identity(cell: Cell, setting: CellContext) -> dict[str, Any]:
         "optimum": task.optimum(cell.length),
         "commit": commit(),
         "torch": torch.__version__,
-        "device": device_name(setting.device),
+        "device": device_name(config.device),
     }
 
 
-def ending(error: BaseException) -> tuple[Status, str]:
-    """The status and the reason of trials that ended with this error."""
+def describe_failure(error: BaseException) -> tuple[Status, str]:
+    """The status and the reason of trials that raised this error."""
     if is_out_of_memory(error):
         size = _SIZE.search(str(error))
         wanted = f"it asked for another {_readable(*size.groups())}" if size else "of no known size"
         return Status.OUT_OF_MEMORY, f"out of memory: {wanted}"
     reason = " ".join(redacted(f"{type(error).__name__}: {error}").split()).rstrip(": ")
-    return Status.FAILED, reason if len(reason) <= LONGEST else f"{reason[:LONGEST]}…"
+    return Status.FAILED, reason if len(reason) <= MAX_REASON else f"{reason[:MAX_REASON]}…"
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether a processor or an accelerator had too little memory."""
+    """Whether the error means that the processor or an accelerator was out of memory."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
-    return isinstance(error, RuntimeError) and _NO_MEMORY.search(str(error)) is not None
+    return isinstance(error, RuntimeError) and _OUT_OF_MEMORY.search(str(error)) is not None
 
 
 def _readable(amount: str, unit: str) -> str:

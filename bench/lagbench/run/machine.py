@@ -1,4 +1,4 @@
-"""What a run ran on: commit, processor, versions."""
+"""This machine: commit of the checkout, devices, versions, and a limit on memory."""
 
 import platform
 import subprocess
@@ -40,3 +40,17 @@ def _git(folder: Path, *arguments: str) -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return answer.stdout.strip()
+
+
+@cache  # once per process: what it used before its first cell counts
+def limit_memory(allowance: int) -> None:
+    """Limit this process to so many bytes on top of what it uses now. Linux only.
+
+    An allocation beyond raises an exception; the process is not killed.
+    """
+    import resource  # there is none on Windows
+
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    (used,) = (int(line.split()[1]) for line in status.splitlines() if line.startswith("VmData:"))
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    resource.setrlimit(resource.RLIMIT_DATA, (used * 1024 + allowance, hard))

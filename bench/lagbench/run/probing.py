@@ -1,4 +1,4 @@
-"""Probes on stored models: what the records say of them is measured again, nothing is trained."""
+"""Measure probes again on the stored weights of a run; nothing is trained."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -17,11 +17,10 @@ from lagbench.probes.attention_map import ATTENTION_MAP
 from lagbench.probes.context import Probe, Subject
 from lagbench.probes.measures import MEASURES
 from lagbench.record import Execution, Record
-from lagbench.run.cell import job_of, scored
-from lagbench.run.executor import computing_alone
-from lagbench.run.lock import held
+from lagbench.run.cell import make_job, score_on_test
+from lagbench.run.executor import single_thread
 from lagbench.run.runner import rewrite
-from lagbench.run.store import Store
+from lagbench.run.store import Store, run_lock
 from lagbench.spec.budget import Budget
 from lagbench.spec.cell import Cell
 from lagbench.spec.pairing import Unsupported
@@ -60,7 +59,7 @@ def probe(
             f"No weights are kept in {out}: run its suite with --set recipe.keep=best, which "
             "trains its cells again, and every later probe needs no training."
         )
-    with held(out), computing_alone():
+    with run_lock(out), single_thread():
         for _, own in groupby(sorted(selected, key=_place), key=_place):
             records = list(own)
             yield _probed_cell(records, store, probes, deep, device)
@@ -85,15 +84,15 @@ def _probed_cell(
     """Probe the scored trials of one cell."""
     first = records[0]
     try:
-        subject, order = restored(records, store, deep, device)
+        subject, order = restore_models(records, store, deep, device)
     except UserError as error:
         return Probing(first.architecture, first.task, first.length, str(error))
     found = probed(subject, probes)
-    store.write(remeasured(record, found, row, probes, deep) for row, record in enumerate(order))
+    store.write(update_probes(record, found, row, probes, deep) for row, record in enumerate(order))
     return Probing(first.architecture, first.task, first.length)
 
 
-def restored(
+def restore_models(
     records: list[Record], store: Store, deep: bool = False, device: str = "cpu"
 ) -> tuple[Subject, list[Record]]:
     """The scored models of a cell as they were after training, and their records in that order.
@@ -102,7 +101,7 @@ def restored(
     """
     stored = {record.seed: store.read_weights(record) for record in records}
     cell = _cell(records[0], next(iter(stored.values())).facts)
-    job = job_of(cell) if cell.key == records[0].cell else None
+    job = make_job(cell) if cell.key == records[0].cell else None
     neighbours = store.read(cell) if job is not None else None
     if job is None or isinstance(job, Unsupported) or neighbours is None:
         raise UserError("its task, its architecture or LagBench has changed since it was trained.")
@@ -112,7 +111,7 @@ def restored(
     replicas = replicate(models, Execution(records[0].execution), torch.device(device))
     updates = sum(record.steps or 0 for record in neighbours)
     seeds = tuple(record.seed for record in order)
-    _, subject = scored(job, seeds, replicas, updates, store.cache, deep)
+    _, subject = score_on_test(job, seeds, replicas, updates, store.cache, deep)
     return subject, order
 
 
@@ -135,7 +134,7 @@ def _filled(job: Job, record: Record, weights: dict[str, torch.Tensor]) -> Model
     return model
 
 
-def remeasured(
+def update_probes(
     record: Record, found: Probed, row: int, probes: tuple[Probe, ...], deep: bool
 ) -> Record:
     """The record with what some probes have found anew, all else as it was."""

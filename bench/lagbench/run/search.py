@@ -14,10 +14,10 @@ import optuna
 
 from lagbench.contract import UserError
 from lagbench.record import Record, Status
-from lagbench.run.lock import held
-from lagbench.run.runner import RunConfig, Watcher, present, trained
+from lagbench.run.config import RunConfig
+from lagbench.run.runner import Watcher, stored_cells, train_cells
 from lagbench.run.space import Configuration, Range, Space, Values, configured
-from lagbench.run.store import Store, write_whole
+from lagbench.run.store import Store, atomic_write, run_lock
 from lagbench.spec.cell import Cell
 from lagbench.spec.suite import cells
 from lagbench.tracking import SuiteRuns
@@ -36,7 +36,7 @@ _STATES = {  # others failed, which says nothing of the configuration
 class Tried:
     """A configuration, and what came of it."""
 
-    number: int  # in the order of trying, from 1
+    number: int  # in the config of trying, from 1
     configuration: Configuration
     status: Status
     validation_score: float | None = None  # mean over cells and seeds, each cell at its best rate
@@ -55,7 +55,7 @@ class Tried:
 
 
 def search(
-    order: RunConfig,
+    config: RunConfig,
     space: Space,
     most: int,
     seed: int,
@@ -64,17 +64,17 @@ def search(
 ) -> list[Tried]:
     """Try so many configurations at most, each once where there are no more.
 
-    Trains what is missing of them into the order's folder, and writes `search.csv` there after
+    Trains what is missing of them into the config's folder, and writes `search.csv` there after
     every round. tell: given what came of each, and of how many. warn: told of every file that is
     set aside. Raises `UserError` where another run holds the folder.
     """
     chooser = _Chooser(space, most, seed)
-    store = Store(order.out, warn)
+    store = Store(config.out, warn)
     found: list[Tried] = []
-    with held(order.out):
+    with run_lock(config.out):
         while chosen := chooser.choose(ROUND):
             planned = [_planned(space, configuration) for configuration in chosen]
-            records = _records(order, planned, store)
+            records = _records(config, planned, store)
             tried = [
                 _judged(number, configuration, cells, records)
                 for number, (configuration, cells) in enumerate(
@@ -83,7 +83,7 @@ def search(
             ]
             chooser.learn(tried)
             found += tried
-            write_whole(order.out / TABLE, _table(found))
+            atomic_write(config.out / TABLE, _table(found))
             for one in tried:
                 tell(one, chooser.total)
     return found
@@ -141,15 +141,15 @@ def _planned(space: Space, configuration: Configuration) -> list[Cell] | UserErr
 
 
 def _records(
-    order: RunConfig, planned: Sequence[list[Cell] | UserError], store: Store
+    config: RunConfig, planned: Sequence[list[Cell] | UserError], store: Store
 ) -> dict[Cell, list[Record]]:
     """What came of all cells that are planned: what is there, and what is trained now."""
     lists = [own for own in planned if not isinstance(own, UserError)]
     todo = list(dict.fromkeys(cell for own in lists for cell in own))
-    found = present(todo, store, order.retry_failed, Watcher())
-    missing = [cell for cell in todo if cell not in found]
-    with SuiteRuns(order.tracking, order.suite.name, len(missing)) as runs:
-        return found | trained(order, missing, store, Watcher(), runs)
+    records = stored_cells(todo, store, config.retry_failed, Watcher())
+    missing = [cell for cell in todo if cell not in records]
+    with SuiteRuns(config.tracking, config.suite.name, len(missing)) as runs:
+        return records | train_cells(config, missing, store, Watcher(), runs)
 
 
 def _judged(

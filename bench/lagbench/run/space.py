@@ -140,7 +140,7 @@ def _axis(suite: Suite, name: str, written: Mapping[str, str]) -> Values | Range
     texts = _texts(written[name])
     others = {each: (_texts(own)[0], _texts(own)[-1]) for each, own in written.items()}
     del others[name]
-    meant = [_meant(suite, name, text, others) for text in texts]
+    meant = [_parse_value(suite, name, text, others) for text in texts]
     where = f"{name}={written[name]}"
     return _range(where, meant) if ".." in written[name] else _values(where, texts, meant)
 
@@ -151,7 +151,7 @@ def _texts(written: str) -> list[str]:
     return [low, high] if dots else written.split(",")
 
 
-def _meant(suite: Suite, name: str, text: str, others: Mapping[str, Sequence[str]]) -> Any:
+def _parse_value(suite: Suite, name: str, text: str, others: Mapping[str, Sequence[str]]) -> Any:
     """What a value is read as; `UserError` where it is refused alone and beside all the others."""
     beside = [dict(zip(others, each, strict=True)) for each in product(*others.values())]
     refusals = []

@@ -7,15 +7,17 @@ warning, never deleted.
 """
 
 import os
+import platform
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 from uuid import uuid4
 
 import safetensors.torch
+from filelock import FileLock, Timeout
 from pydantic import BaseModel, ValidationError
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
@@ -23,6 +25,9 @@ from torch import Tensor
 from lagbench.contract import UserError
 from lagbench.record import Record, Run, StepTimes, Throughput
 from lagbench.spec.cell import Cell
+
+if TYPE_CHECKING:
+    from lagbench.report.tables import Results
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -64,7 +69,7 @@ class Store:
     def write(self, records: Iterable[Record]) -> None:
         """Keep records, each whole or not at all."""
         for record in records:
-            write_whole(self._trial(record.trial), record.model_dump_json(indent=1))
+            atomic_write(self._trial(record.trial), record.model_dump_json(indent=1))
 
     def has_weights(self, record: Record) -> bool:
         """Whether the weights of a trial are kept."""
@@ -82,7 +87,7 @@ class Store:
 
     def write_weights(self, key: str, packed: bytes) -> None:
         """Keep the weights of a trial."""
-        write_whole(self._weights(key), packed)
+        atomic_write(self._weights(key), packed)
 
     def read_throughput(self, cell: Cell) -> Throughput | None:
         """The speed of a cell's model, where it was measured."""
@@ -90,7 +95,7 @@ class Store:
 
     def write_throughput(self, cell: Cell, throughput: Throughput) -> None:
         """Keep the speed of a cell's model."""
-        write_whole(self._throughput(cell.key), throughput.model_dump_json(indent=1))
+        atomic_write(self._throughput(cell.key), throughput.model_dump_json(indent=1))
 
     def read_run(self) -> Run | None:
         """How the folder came about, where a run was finished or begun."""
@@ -105,7 +110,7 @@ class Store:
 
     def write_run(self, run: Run) -> None:
         """Keep how the folder came about."""
-        write_whole(self.out / "run.json", run.model_dump_json(indent=1))
+        atomic_write(self.out / "run.json", run.model_dump_json(indent=1))
 
     def read_step_times(self) -> StepTimes | None:
         """What was timed for the claims."""
@@ -113,7 +118,7 @@ class Store:
 
     def write_step_times(self, step_times: StepTimes) -> None:
         """Keep what was timed for the claims."""
-        write_whole(self.out / "step_times.json", step_times.model_dump_json(indent=1))
+        atomic_write(self.out / "step_times.json", step_times.model_dump_json(indent=1))
 
     def reported(self, run: Run) -> tuple[list[Record], list[Throughput]]:
         """The records and speeds of the cells that a run reports."""
@@ -140,7 +145,7 @@ class Store:
         return None
 
     def _read(self, path: Path, model: type[Model]) -> Model | None:
-        with accessing(path, "read"):
+        with os_errors_as_user_errors(path, "read"):
             if not path.is_file():
                 return None
             text = path.read_bytes()
@@ -155,21 +160,21 @@ class Store:
     def _set_aside(self, path: Path, reason: str) -> None:
         names = (path.with_name(f"{path.name}.unreadable-{number}") for number in count(1))
         aside = next(name for name in names if not name.exists())
-        with accessing(aside):
+        with os_errors_as_user_errors(aside):
             path.replace(aside)
         self.warn(f"{path} was set aside as {aside.name}: {reason.removesuffix('.')}.")
 
 
-class Glance(Store):
-    """A folder of results that is only looked at: what is damaged is not there, and stays."""
+class ReadOnlyStore(Store):
+    """A store that writes nothing: damaged files stay where they are and are left out."""
 
     def _set_aside(self, path: Path, reason: str) -> None:
         self.warn(f"{path} cannot be used: {reason.removesuffix('.')}.")
 
 
 @contextmanager
-def accessing(path: Path, how: str = "written") -> Iterator[None]:
-    """Make what the system refuses an `UserError` that names the file."""
+def os_errors_as_user_errors(path: Path, how: str = "written") -> Iterator[None]:
+    """Raise `UserError`, naming the file, for an `OSError` within the block."""
     try:
         yield
     except OSError as error:
@@ -177,11 +182,11 @@ def accessing(path: Path, how: str = "written") -> Iterator[None]:
         raise UserError(f"{name} cannot be {how}: {error.strerror or error}.") from error
 
 
-def write_whole(path: Path, content: str | bytes) -> None:
-    """Write a file so that it is whole or not there, also when the machine stops midway."""
+def atomic_write(path: Path, content: str | bytes) -> None:
+    """Write a file so that it is complete or absent, even if the machine stops midway."""
     data = content.encode() if isinstance(content, str) else content
     partial = path.with_name(f".{path.name}-{uuid4().hex}")
-    with accessing(path):
+    with os_errors_as_user_errors(path):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with partial.open("xb") as file:
@@ -193,3 +198,37 @@ def write_whole(path: Path, content: str | bytes) -> None:
             with suppress(OSError):
                 partial.unlink(missing_ok=True)
             raise
+
+
+@contextmanager
+def run_lock(out: Path) -> Iterator[None]:
+    """Lock a folder of results, so that one run at a time writes there.
+
+    The system frees the lock when its process dies. The lock file stays: deleting it could delete
+    another run's lock. Raises `UserError`, which names the process, where another run holds it.
+    """
+    holder = out / ".running.txt"
+    lock = FileLock(out / ".running.lock")
+    with os_errors_as_user_errors(out):
+        out.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:
+            by = holder.read_text(encoding="utf-8") if holder.is_file() else "another process"
+            raise UserError(f"{out} is in use by {by}; wait, or give another --out.") from None
+    try:
+        with os_errors_as_user_errors(holder):
+            holder.write_text(f"process {os.getpid()} on {platform.node()}", encoding="utf-8")
+        yield
+    finally:
+        lock.release()
+
+
+def results(out: Path, warn: Callable[[str], None] = lambda _: None) -> "Results":
+    """The run of a folder, its records and the tables derived from them."""
+    from lagbench.report.tables import Results, derive  # imports pandas, which starts a thread
+
+    store = Store(out, warn)
+    run = store.known_run()
+    records, throughputs = store.reported(run)
+    return Results(run, tuple(records), derive(records, throughputs))

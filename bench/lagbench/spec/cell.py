@@ -9,17 +9,24 @@ which had no say in the choice, at the rate that was chosen.
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
 from typing import Any
 
+from lagbench import registry
 from lagbench.contract import Architecture, Task
 from lagbench.registry import Named
 from lagbench.spec.budget import Budget
 from lagbench.spec.recipe import Recipe
 
-SCHEME = 3  # moves when the engine would give other numbers for the same cell
+ENGINE_VERSION = 3  # increases whenever the engine would give other numbers for the same cell
+
+CellNames = tuple[
+    str, str, int, tuple[int, ...], tuple[float, ...], Recipe, Budget, tuple[int, ...]
+]
+"""A cell with its architecture and task by name: what `Cell.from_names` takes."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +42,35 @@ class Cell:
     budget: Budget
     tuning_seeds: tuple[int, ...] = ()
     """Seeds that choose the learning rate for the others; none: `seeds` choose it themselves."""
+
+    @classmethod
+    def from_names(
+        cls,
+        architecture: str,
+        task: str,
+        length: int,
+        seeds: tuple[int, ...],
+        rates: tuple[float, ...],
+        recipe: Recipe,
+        budget: Budget,
+        tuning_seeds: tuple[int, ...] = (),
+    ) -> "Cell":
+        """The cell of a registered architecture and task, both with their changed fields."""
+        named = registry.architecture(architecture), registry.task(task)
+        return cls(*named, length, seeds, rates, recipe, budget, tuning_seeds)
+
+    @property
+    def names(self) -> CellNames:
+        """The arguments of `from_names`."""
+        named = self.architecture.name, self.task.name
+        return (
+            *named, self.length, self.seeds, self.rates, self.recipe, self.budget,
+            self.tuning_seeds,
+        )  # fmt: skip
+
+    def __reduce__(self) -> tuple[Callable[..., "Cell"], CellNames]:
+        """Pickle by names: another process has the architecture and the task registered."""
+        return type(self).from_names, self.names
 
     @property
     def cell_id(self) -> tuple[str, str, int]:
@@ -72,7 +108,7 @@ class Cell:
     def _identity(self) -> dict[str, Any]:
         task = self.task.value
         return {
-            "scheme": SCHEME,
+            "scheme": ENGINE_VERSION,
             "architecture": [self.architecture.preset, self.architecture.fields],
             "task": [self.task.preset, self.task.fields, task.version, task.fingerprint()],
             "length": self.length,

@@ -1,1 +1,1 @@
-"""Executors, a file each: this process, worker processes of this machine, a Ray cluster."""
+"""Executors: this process and worker processes of this machine, or a Ray cluster."""

@@ -1,7 +1,7 @@
-"""What workers need, imported by the process that they are forked from, and by no other.
+"""Imported by the fork server alone: what workers need, so that every fork has it at once.
 
-Nothing here may start a thread or ask for a GPU: neither survives a fork. What cannot be imported
-is left to the workers, who say why.
+Nothing here may start a thread or use a GPU: neither survives a fork. Errors are left to the
+workers, which import the same and report them.
 """
 
 import gc
@@ -31,11 +31,11 @@ def _prepare_tracking() -> None:
 
 
 _COMMAND = os.getppid()
-gc.disable()  # what is imported stays, and is nothing that workers should look through
-signal.signal(signal.SIGINT, signal.SIG_IGN)  # whom Ctrl-C ends is the command
+gc.disable()  # imported objects stay: the collector need not visit them in any worker
+signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the command, which ends its workers
 with suppress(Exception):
-    for part in (_import_torch, _import_lightning, _discover, _prepare_tracking):
-        part()
+    for step in (_import_torch, _import_lightning, _discover, _prepare_tracking):
+        step()
         if os.getppid() != _COMMAND:
             os._exit(1)
 gc.freeze()

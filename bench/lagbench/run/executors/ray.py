@@ -1,7 +1,7 @@
-"""A Ray cluster: cells as tasks on any node; what they find comes back to this process.
+"""A Ray cluster: cells are tasks on any node, and their records return to this process.
 
 No file system is shared. Plugins are sent along, and so are files and folders that a field of a
-task names by a relative path; what is named absolutely must be on every node, and so must LagBench.
+task names by a relative path. Absolute paths, and LagBench itself, must exist on every node.
 """
 
 import logging
@@ -25,25 +25,22 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from lagbench import registry
 from lagbench.contract import UserError
 from lagbench.record import Record, Status
+from lagbench.run.config import NO_TRACKING, WorkerConfig
 from lagbench.run.executor import (
     CellId,
     Event,
     Finished,
     Listener,
-    WorkerConfig,
-    compute_alone,
-    frugal,
-    work,
+    configure_single_thread,
+    low_memory,
+    run_tracked_cell,
 )
-from lagbench.run.executors.environment import WORKER_ENVIRONMENT
-from lagbench.run.failures import ended
-from lagbench.run.memory import limit_memory
-from lagbench.spec.budget import Budget
-from lagbench.spec.cell import Cell
-from lagbench.spec.recipe import Recipe
-from lagbench.tracking import CellRuns, Tracking
+from lagbench.run.executors.forkserver import WORKER_ENVIRONMENT
+from lagbench.run.failures import failed_records
+from lagbench.run.machine import limit_memory
+from lagbench.spec.cell import Cell, CellNames
+from lagbench.tracking import CellRuns
 
-NOWHERE = Tracking("disabled", Path())  # a cell is tracked where its records are kept
 RETRIES = 2  # of a cell whose worker or node dies
 PLUGINS = Path("plugins")  # the folder of those that are sent along
 
@@ -52,28 +49,28 @@ PLUGINS = Path("plugins")  # the folder of those that are sent along
 class Cluster:
     """A Ray cluster: the address of one, or `auto` for that of this machine.
 
-    gpus: the share of one that a cell is given, where cells compute on any.
+    gpus: the share of a GPU for each cell, where cells compute on one.
     """
 
     address: str
     gpus: float = 1.0
-    workers: int = 0  # as many as the cluster has room for
+    workers: int | None = None  # as many as the cluster has room for
+    in_process: bool = False
 
     def execute(
-        self, cells: Sequence[Cell], setup: WorkerConfig, listen: Listener
+        self, cells: Sequence[Cell], config: WorkerConfig, listen: Listener
     ) -> Generator[Finished, None, None]:
-        """As declared."""
         if cells:
-            with connected(self.address, cells, setup):
-                yield from _Errand(self, setup, listen).run(cells)
+            with connected(self.address, cells, config):
+                yield from _RayRun(self, config, listen).run(cells)
 
 
 @contextmanager
-def connected(address: str, cells: Iterable[Cell], setup: WorkerConfig) -> Iterator[None]:
-    """A connection to the cluster, its workers provided with what they need."""
+def connected(address: str, cells: Iterable[Cell], config: WorkerConfig) -> Iterator[None]:
+    """Connect to the cluster, and send along what its workers need."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     with tempfile.TemporaryDirectory(prefix="lagbench-") as folder:
-        _pack(Path(folder), cells, setup.plugins)
+        _pack(Path(folder), cells, config.plugins)
         environment = {"working_dir": folder, "env_vars": WORKER_ENVIRONMENT}
         try:
             ray.init(
@@ -89,13 +86,13 @@ def connected(address: str, cells: Iterable[Cell], setup: WorkerConfig) -> Itera
 
 
 def _pack(folder: Path, cells: Iterable[Cell], plugins: Iterable[Path]) -> None:
-    """Lay the plugins, and what tasks name by relative paths, into a folder to be sent along."""
+    """Copy plugins, and files that tasks name by relative paths, into a folder to be sent along."""
     for index, plugin in enumerate(plugins):
-        home = folder / PLUGINS / str(index)
-        home.mkdir(parents=True)
-        shutil.copy(plugin, home)
-    named = {str(value) for cell in cells for value in cell.task.fields.values()}
-    for path in map(Path, named):
+        target_folder = folder / PLUGINS / str(index)
+        target_folder.mkdir(parents=True)
+        shutil.copy(plugin, target_folder)
+    paths = {str(value) for cell in cells for value in cell.task.fields.values()}
+    for path in map(Path, paths):
         if path.is_absolute() or ".." in path.parts or not path.parts or not path.exists():
             continue
         target = folder / path
@@ -106,58 +103,58 @@ def _pack(folder: Path, cells: Iterable[Cell], plugins: Iterable[Path]) -> None:
             shutil.copy(path, target)
 
 
-class _Errand:
-    """Cells that are under way, and what comes back of them."""
+class _RayRun:
+    """The tasks of one run: sends cells, listens to their events, collects their results."""
 
-    def __init__(self, cluster: Cluster, setup: WorkerConfig, listen: Listener) -> None:
-        self.setup, self.listen = setup, listen
+    def __init__(self, cluster: Cluster, config: WorkerConfig, listen: Listener) -> None:
+        self.config, self.listen = config, listen
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         self.events = Queue(actor_options={"num_cpus": 0, "scheduling_strategy": here})
-        self.task = ray.remote(_work).options(
+        self.task = ray.remote(_run_on_node).options(
             num_cpus=1,
-            num_gpus=0 if setup.setting.device == "cpu" else cluster.gpus,
-            memory=setup.limits.memory,
+            num_gpus=0 if config.device == "cpu" else cluster.gpus,
+            memory=config.limits.memory,
             max_retries=RETRIES,
         )
-        self.begun: dict[CellId, float] = {}  # when, by a clock that only goes on
-        self.under_way: dict[Any, tuple[Cell, WorkerConfig]] = {}
+        self.started: dict[CellId, float] = {}  # by `time.monotonic`
+        self.running: dict[Any, tuple[Cell, WorkerConfig]] = {}
         self.cancelled: set[Any] = set()
 
     def run(self, cells: Sequence[Cell]) -> Generator[Finished, None, None]:
         """Send all cells, and yield each when it is done."""
-        Thread(target=self._hear, daemon=True).start()
+        Thread(target=self._forward_events, daemon=True).start()
         for cell in cells:
-            self._send(cell, self.setup)
+            self._send(cell, self.config)
         try:
-            while self.under_way:
-                done, _ = ray.wait(list(self.under_way), timeout=1)
+            while self.running:
+                done, _ = ray.wait(list(self.running), timeout=1)
                 for reference in done:
                     yield from self._received(reference)
-                self._cancel_what_takes_too_long()
+                self._cancel_overdue()
         finally:
-            for reference in self.under_way:
+            for reference in self.running:
                 ray.cancel(reference, force=True)
             self.events.shutdown(force=True)
 
-    def _send(self, cell: Cell, setup: WorkerConfig) -> None:
-        away = replace(setup, setting=replace(setup.setting, cache=None), tracking=NOWHERE)
-        reference = self.task.remote(_Parcel.of(cell), away, self.events)
-        self.under_way[reference] = cell, setup
+    def _send(self, cell: Cell, config: WorkerConfig) -> None:
+        away = replace(config, cache=None, tracking=NO_TRACKING)
+        reference = self.task.remote(cell.names, away, self.events)
+        self.running[reference] = cell, config
 
     def _received(self, reference: Any) -> Iterator[Finished]:
-        """What became of a cell; nothing yet where it is sent again to make do with less memory."""
-        cell, setup = self.under_way.pop(reference)
-        found = self._outcome(reference, cell)
-        if found.status is Status.OUT_OF_MEMORY and setup == self.setup:
-            self._send(cell, frugal(setup))
+        """Yield a finished cell, unless it was out of memory and is sent again to use less."""
+        cell, config = self.running.pop(reference)
+        done = self._outcome(reference, cell)
+        if done.status is Status.OUT_OF_MEMORY and config == self.config:
+            self._send(cell, low_memory(config))
         else:
-            yield replace(found, warning=_tracked(found, self.setup))
+            yield replace(done, warning=_track(done, self.config))
 
     def _outcome(self, reference: Any, cell: Cell) -> Finished:
         try:
             return Finished(cell, *ray.get(reference))
         except RayTaskError:
-            raise  # no fault of the cell's
+            raise  # not the fault of the cell
         except OutOfMemoryError:
             status, reason = Status.OUT_OF_MEMORY, "out of memory: its node had none left"
         except RayError as error:
@@ -165,84 +162,56 @@ class _Errand:
             reason = f"its worker died, {RETRIES + 1} times: {' '.join(str(error).split())[:200]}"
             if reference in self.cancelled:
                 status = Status.TIMEOUT
-                reason = f"it was not done after {self.setup.limits.seconds:g} s"
-        return Finished(cell, ended(cell, self.setup.setting, status, reason))
+                reason = f"it was not done after {self.config.limits.seconds:g} s"
+        return Finished(cell, failed_records(cell, self.config, status, reason))
 
-    def _cancel_what_takes_too_long(self) -> None:
-        limit = self.setup.limits.seconds
+    def _cancel_overdue(self) -> None:
+        limit = self.config.limits.seconds
         if limit is None:
             return
-        for reference, (cell, _) in self.under_way.items():
-            begun = self.begun.get(cell.cell_id, math.inf)
-            if reference not in self.cancelled and time.monotonic() - begun > limit:
+        for reference, (cell, _) in self.running.items():
+            started = self.started.get(cell.cell_id, math.inf)
+            if reference not in self.cancelled and time.monotonic() - started > limit:
                 self.cancelled.add(reference)
                 ray.cancel(reference, force=True)
 
-    def _hear(self) -> None:
-        with suppress(RayError):  # there is nobody to listen to any more
+    def _forward_events(self) -> None:
+        with suppress(RayError):  # the queue is gone: the run has ended
             while True:
                 event: Event = self.events.get()
                 if not event.points:
-                    self.begun[event.cell_id] = time.monotonic()
+                    self.started[event.cell_id] = time.monotonic()
                 self.listen(event)
 
 
-def _tracked(found: Finished, setup: WorkerConfig) -> str | None:
-    """Track a cell here, where W&B's files belong; returns what W&B had to say."""
-    runs = CellRuns(setup.tracking, setup.setting.suite, found.cell)
-    for index, record in enumerate(found.records):
+def _track(done: Finished, config: WorkerConfig) -> str | None:
+    """Log a cell to W&B in this process; returns W&B's warning if any."""
+    runs = CellRuns(config.tracking, config.suite, done.cell)
+    for index, record in enumerate(done.records):
         for point in record.curve:
             runs.log({index: point})
-    runs.finish(found.records)
+    runs.finish(done.records)
     return runs.warning
 
 
 # --- on a node --------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class _Parcel:
-    """A cell by its names, which every node knows once it has the plugins."""
-
-    architecture: str
-    task: str
-    length: int
-    seeds: tuple[int, ...]
-    rates: tuple[float, ...]
-    recipe: Recipe
-    budget: Budget
-    tuning_seeds: tuple[int, ...]
-
-    @classmethod
-    def of(cls, cell: Cell) -> "_Parcel":
-        names = cell.architecture.name, cell.task.name
-        return cls(
-            *names, cell.length, cell.seeds, cell.rates, cell.recipe, cell.budget, cell.tuning_seeds
-        )
-
-    @property
-    def cell(self) -> Cell:
-        named = registry.architecture(self.architecture), registry.task(self.task)
-        return Cell(
-            *named, self.length, self.seeds, self.rates, self.recipe, self.budget, self.tuning_seeds
-        )
-
-
-def _work(
-    parcel: _Parcel, setup: WorkerConfig, events: Queue
+def _run_on_node(
+    names: CellNames, config: WorkerConfig, events: Queue
 ) -> tuple[list[Record], dict[str, bytes]]:
-    """Work on a cell, as a task of Ray's, in the folder that was sent along.
+    """Compute a cell as a Ray task, in the folder that was sent along.
 
     Returns its records and the weights to keep.
     """
-    compute_alone()
+    configure_single_thread()
     registry.discover(sorted(PLUGINS.glob("*/*.py"), key=lambda path: int(path.parent.name)))
-    if setup.limits.memory is not None:
-        limit_memory(setup.limits.memory)
+    if config.limits.memory is not None:
+        limit_memory(config.limits.memory)
 
-    def tell(event: Event) -> None:
+    def send(event: Event) -> None:
         with suppress(RayError):  # nobody listens any more
             events.put_nowait(event)
 
-    found = work(parcel.cell, setup, tell)
-    return found.records, found.weights
+    done = run_tracked_cell(Cell.from_names(*names), config, send)
+    return done.records, done.weights

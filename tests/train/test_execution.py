@@ -17,8 +17,8 @@ from lagbench.data.streams import stack, training_batches
 from lagbench.model.assembly import assemble
 from lagbench.record import Execution, Record, Status
 from lagbench.registry import Named
-from lagbench.run.cell import job_of, run_cell
-from lagbench.run.failures import CellContext
+from lagbench.run.cell import make_job, run_cell
+from lagbench.run.config import WorkerConfig
 from lagbench.spec.budget import Budget
 from lagbench.spec.cell import Cell
 from lagbench.spec.pairing import Plan, match
@@ -159,7 +159,7 @@ def run_twice(cell: Cell) -> tuple[list[Record], list[dict[str, Tensor]]]:
     for _ in range(2):
         torch.rand(3)  # the state of the generator does not matter
         weights: dict[str, bytes] = {}
-        records = run_cell(cell, CellContext("test", None), keep=weights.__setitem__)
+        records = run_cell(cell, WorkerConfig("test"), keep=weights.__setitem__)
         assert all(record.status is Status.OK for record in records), records[0].reason
         texts = [record.model_dump_json(exclude={"wall_seconds", "commit"}) for record in records]
         runs.append((texts, [load(packed) for packed in weights.values()]))
@@ -216,7 +216,7 @@ def test_buffers_are_kept_with_the_best_weights() -> None:
     cell = small_cell("batch_norm")
     records, kept = run_twice(cell)
     selected = [record for record in records if record.selected]
-    job = job_of(cell)
+    job = make_job(cell)
     assert isinstance(job, Job)
     means = [tensors["core.inner.norm.running_mean"] for tensors in kept]
     assert not torch.equal(*means)

@@ -11,7 +11,6 @@ from lagbench.run.cell import run_cell
 from lagbench.run.config import Limits, WorkerConfig
 from lagbench.run.executors.local import Local
 from lagbench.spec.suite import Selection, cells, load, selected
-from lagbench.tracking import Tracking
 
 
 @pytest.fixture
@@ -57,9 +56,7 @@ def test_workers_are_limited_replaced_and_tried_twice(cell, odd):
         "hangs": (Status.TIMEOUT, "it was not done after 60 s"),
         "grows": (Status.OUT_OF_MEMORY, "out of memory: it asked for another 256 MiB"),
     }
-    setup = WorkerConfig(
-        WorkerConfig("tiny"), Tracking("disabled"), (odd,), Limits(seconds=60, memory=2**31)
-    )
+    setup = WorkerConfig("tiny", plugins=(odd,), limits=Limits(seconds=60, memory=2**31))
     found = {
         done.cell.architecture.fields["how"]: done.records
         for done in Local(2).execute([cell(how) for how in wanted], setup, lambda _: None)

@@ -144,11 +144,11 @@ def test_tables_are_of_fresh_seeds_and_windows_of_those_for_tuning(finished):
     assert len(tables.trials) == 2 * (2 * 2 + 3)
     assert set(tables.summary["seeds"]) == {3}
     assert set(tables.comparisons["seeds"]) == {3}
-    assert set(tables.windows["rates"]) == {2}
+    assert set(tables.lr_windows["rates"]) == {2}
     chosen = tables.trials[tables.trials["tuning"]]
     means = chosen.groupby(["architecture", "learning_rate"])["validation_score"].mean()
     best = means.groupby("architecture").max()
-    assert tables.windows.set_index("architecture")["best"].to_dict() == pytest.approx(
+    assert tables.lr_windows.set_index("architecture")["best"].to_dict() == pytest.approx(
         best.to_dict()
     )
 

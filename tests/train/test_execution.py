@@ -159,7 +159,7 @@ def run_twice(cell: Cell) -> tuple[list[Record], list[dict[str, Tensor]]]:
     for _ in range(2):
         torch.rand(3)  # the state of the generator does not matter
         weights: dict[str, bytes] = {}
-        records = run_cell(cell, WorkerConfig("test"), keep=weights.__setitem__)
+        records = run_cell(cell, WorkerConfig("test"), keep_weights=weights.__setitem__)
         assert all(record.status is Status.OK for record in records), records[0].reason
         texts = [record.model_dump_json(exclude={"wall_seconds", "commit"}) for record in records]
         runs.append((texts, [load(packed) for packed in weights.values()]))

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from lagbench.contract import Architecture, Cost, Mixer, Signature, State, UserError
-from lagbench.layers.scan import scan
+from lagbench.kernels.linear_scan import linear_scan
 from lagbench.registry import register
 
 
@@ -24,7 +24,7 @@ class LinearMixer(Mixer):
 
     def extend(self, x: Tensor, state: State = None) -> tuple[Tensor, State]:
         """The state is `h` `(B, D)`."""
-        h = scan(self.recur[None, None], self.read(x), state)
+        h = linear_scan(self.recur[None, None], self.read(x), state)
         return h, h[:, -1]
 
 

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from lagbench.contract import Cost, Mixer, State, UserError
+from lagbench.kernels.linear_scan import linear_scan
 from lagbench.layers.block import Residual
-from lagbench.layers.scan import scan
 from lagbench.registry import register
 
 
@@ -33,7 +33,7 @@ class LRUMixer(Mixer):
         """The state is `h` `(B, N)`, complex."""
         factor = torch.polar((-self.nu.exp()).exp(), self.theta.exp())
         terms = torch.view_as_complex(torch.unflatten(x @ self.B.mT, 2, (-1, 2)).contiguous())
-        h = scan(factor[None, None], self.gamma.exp() * terms, state)
+        h = linear_scan(factor[None, None], self.gamma.exp() * terms, state)
         y = torch.view_as_real(h).flatten(2) @ self.C.mT
         return y + self.D * x, h[:, -1]
 
@@ -49,7 +49,7 @@ class LRU(Residual):
     `γ` begins at `log √(1 − |λ|²)`, which makes a state as large as its input, and is learned.
 
     Source: Orvieto et al. 2023, "Resurrecting recurrent neural networks for long sequences",
-    arXiv:2303.06349; the perceptron of our block stands for their gated linear unit.
+    arXiv:2303.06349; the MLP of our block stands for their gated linear unit.
 
     Fields:
         state: `N`, complex numbers.

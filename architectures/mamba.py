@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lagbench.contract import Cost, Mixer, State
+from lagbench.kernels.selective_scan import selective_scan
 from lagbench.layers.block import Residual
 from lagbench.layers.convolution import CausalConvolution
-from lagbench.layers.selective_scan import selective_scan
 from lagbench.registry import register
 
 
@@ -51,7 +51,7 @@ class MambaMixer(Mixer):
 
 @dataclass(frozen=True)
 class Mamba(Residual):
-    """Mamba, in pre-norm residual blocks without a further perceptron, as in the paper.
+    """Mamba, in pre-norm residual blocks without a further MLP, as in the paper.
 
         u, g = W x                                        (E = expansion · D channels each)
         u = SiLU(conv(u))                                 (causal, each channel by itself)
@@ -69,7 +69,7 @@ class Mamba(Residual):
     """
 
     cost = Cost(compute="T", path="T", sequential="log T")
-    perceptron: ClassVar[int] = 0
+    mlp_expansion: ClassVar[int] = 0
 
     state: int = 16
     expansion: int = 2

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
 from lagbench.contract import Cost, Mixer, State
+from lagbench.kernels.linear_scan import linear_scan
 from lagbench.layers.block import Residual
-from lagbench.layers.scan import scan
 from lagbench.registry import register
 
 
@@ -31,7 +31,7 @@ class MinGRUMixer(Mixer):
         """The state is `h` `(B, D)`."""
         gate, candidate = self.project(x).chunk(2, dim=-1)
         z = gate.sigmoid()
-        h = scan(1 - z, z * candidate, state)
+        h = linear_scan(1 - z, z * candidate, state)
         return h, h[:, -1]
 
 
@@ -50,7 +50,7 @@ class MinLSTMMixer(Mixer):
         """The state is `h` `(B, D)`."""
         forget, enter, candidate = self.project(x).chunk(3, dim=-1)
         odds = logsigmoid(enter) - logsigmoid(forget)  # log (i / f), finite where both vanish
-        h = scan((-odds).sigmoid(), odds.sigmoid() * candidate, state)
+        h = linear_scan((-odds).sigmoid(), odds.sigmoid() * candidate, state)
         return h, h[:, -1]
 
 

@@ -79,7 +79,7 @@ class MLSTM(MultiHead):
     sigmoid for each channel, and keys divided by `√d`.
 
     Source: Beck et al. 2024, "xLSTM: extended long short-term memory", arXiv:2405.04517. The cell
-    stands in a block with a perceptron after it, as in the same authors' xLSTM 7B
+    stands in a block with an MLP after it, as in the same authors' xLSTM 7B
     (arXiv:2503.13427), and not between the projections and the convolution of the first paper.
     """
 

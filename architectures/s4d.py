@@ -8,10 +8,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lagbench.contract import Cost, Mixer, State, UserError
+from lagbench.kernels.linear_scan import linear_scan
 from lagbench.layers.block import Residual
 from lagbench.layers.chunks import by_chunks
 from lagbench.layers.fourier import convolve
-from lagbench.layers.scan import scan
 from lagbench.registry import register
 
 
@@ -53,7 +53,7 @@ class S4DMixer(Mixer):
 
     def _read(self, x: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor]:
         exponent, B, C = self._discrete()
-        h = scan(exponent.exp()[None, None], B * x[..., None], state)
+        h = linear_scan(exponent.exp()[None, None], B * x[..., None], state)
         return 2 * (C * h).sum(-1).real, h[:, -1]
 
     def _discrete(self) -> tuple[Tensor, Tensor, Tensor]:

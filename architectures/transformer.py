@@ -20,7 +20,7 @@ class Transformer(Architecture):
     al. 2020, "On layer normalization in the Transformer architecture".
 
     Fields:
-        layers: blocks above one another, of attention and a perceptron each.
+        layers: blocks above one another, of attention and an MLP each.
         heads: attentions side by side in a block.
         positions: sinusoidal, learned, rotary, alibi or none; all but `learned` extrapolate.
         table: how many positions `learned` has, and so the most steps that it can read.
@@ -54,7 +54,7 @@ class Transformer(Architecture):
         return 2 * self.heads if self.positions == "rotary" else self.heads
 
     def build(self, width: int, signature: Signature) -> Mixer:
-        """Blocks of the width of their inputs, with perceptrons four times as wide inside."""
+        """Blocks of the width of their inputs, with MLPs four times as wide inside."""
         positions = Positions(self.positions, width, self.heads, self.table)
         return TransformerMixer(width, self.layers, self.heads, positions, self.causal)
 

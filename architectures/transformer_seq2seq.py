@@ -8,13 +8,14 @@ import torch
 from torch import Tensor, nn
 
 from lagbench.contract import Cost, EncoderDecoder, Signature, Transducer, UserError
-from lagbench.layers.attention import Cache, Scope, self_scope
-from lagbench.layers.mlp import FeedForward
+from lagbench.kernels.attention import AttentionContext, Cache
+from lagbench.layers.block import FeedForward
 from lagbench.layers.positions import Encoding, Positions
 from lagbench.layers.transformer import (
     CrossAttention,
     SelfAttention,
     TransformerMixer,
+    self_attention_context,
 )
 from lagbench.registry import register
 
@@ -91,7 +92,7 @@ class TransformerTransducer(Transducer):
     def start(self, source: Tensor, mask: Tensor | None = None) -> State:
         """No targets yet; keys and values of the source for every layer; the mask, if there is."""
         memory = self.encoder(source, mask)
-        memories = tuple(block.cross.read(memory) for block in self._blocks())
+        memories = tuple(block.cross.project_memory(memory) for block in self._blocks())
         return (), memories, () if mask is None else (mask,)
 
     def forward(self, source: Tensor, mask: Tensor | None, prefix: Tensor) -> Tensor:
@@ -123,23 +124,27 @@ class TransformerTransducer(Transducer):
         y = self.positions.add(prefix).flatten(0, 1)
         weights = []
         for block, memory in zip(self._blocks(), memories, strict=True):
-            weights.append(block.cross.weights(block.attention(y, within), memory, across))
+            weights.append(
+                block.cross.attention_weights(block.attention(y, within), memory, across)
+            )
             y = block(y, memory, within, across)
         return torch.stack(weights, dim=1)
 
-    def _within(self, prefix: Tensor, seen: int = 0) -> Scope:
-        return self_scope(prefix, self.positions, True, seen=seen, stacked=self.stacked)
+    def _within(self, prefix: Tensor, seen: int = 0) -> AttentionContext:
+        return self_attention_context(
+            prefix, self.positions, True, seen=seen, under_vmap=self.stacked
+        )
 
-    def _across(self, prefix: Tensor, mask: tuple[Tensor, ...]) -> Scope:
+    def _across(self, prefix: Tensor, mask: tuple[Tensor, ...]) -> AttentionContext:
         bias = mask[0][:, None, None] if mask else None
-        return Scope(prefix.shape[0], bias, stacked=self.stacked)
+        return AttentionContext(prefix.shape[0], bias, under_vmap=self.stacked)
 
     def _blocks(self) -> Iterable["DecoderBlock"]:
         return cast(Iterable[DecoderBlock], self.blocks)
 
 
 class DecoderBlock(nn.Module):
-    """Attention to the targets so far and to the source, and a perceptron."""
+    """Attention to the targets so far and to the source, and an MLP."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -147,18 +152,25 @@ class DecoderBlock(nn.Module):
         self.cross = CrossAttention(width, heads)
         self.feedforward = FeedForward(width, 4 * width)
 
-    def forward(self, y: Tensor, memory: Cache, within: Scope, across: Scope) -> Tensor:
+    def forward(
+        self, y: Tensor, memory: Cache, within: AttentionContext, across: AttentionContext
+    ) -> Tensor:
         """`(B * U, D)`, of whole sequences."""
         return self._rest(self.attention(y, within), memory, across)
 
     def extend(
-        self, y: Tensor, memory: Cache, within: Scope, across: Scope, cache: Cache | None
+        self,
+        y: Tensor,
+        memory: Cache,
+        within: AttentionContext,
+        across: AttentionContext,
+        cache: Cache | None,
     ) -> tuple[Tensor, Cache]:
         """`(B * u, D)`, and the cache of targets after these."""
         y, cache = self.attention.extend(y, within, cache)
         return self._rest(y, memory, across), cache
 
-    def _rest(self, y: Tensor, memory: Cache, across: Scope) -> Tensor:
+    def _rest(self, y: Tensor, memory: Cache, across: AttentionContext) -> Tensor:
         return cast(Tensor, self.feedforward(self.cross(y, memory, across)))
 
 

@@ -43,6 +43,6 @@ def test_begins_as_in_the_paper():
     assert 0.005 < steps.median() < 0.02  # log-uniform: 0.01
 
 
-def test_its_blocks_have_no_further_perceptron():
+def test_its_blocks_have_no_further_mlp():
     core = Mamba().build(4, Signature(Tokens(2), Tokens(2), Alignment.POOLED, 5))
     assert [block.feedforward for block in core.blocks] == [None, None]

@@ -26,12 +26,12 @@ def torch_layer(block: AttentionBlock, heads: int) -> nn.TransformerEncoderLayer
     layer = nn.TransformerEncoderLayer(
         D, heads, 4 * D, 0.0, "gelu", batch_first=True, norm_first=True, dtype=torch.float64
     )
-    attention, (norm, enter, _, leave) = block.attention, block.feedforward
-    layer.norm1, layer.norm2 = attention.norm, norm
-    layer.linear1, layer.linear2 = enter, leave
-    layer.self_attn.in_proj_weight = attention.project.weight
-    layer.self_attn.out_proj.weight = attention.merge.weight
-    layer.self_attn.out_proj.bias = attention.merge.bias
+    attention, feedforward = block.attention, block.feedforward
+    layer.norm1, layer.norm2 = attention.norm, feedforward.norm
+    layer.linear1, layer.linear2 = feedforward.fc1, feedforward.fc2
+    layer.self_attn.in_proj_weight = attention.in_proj.weight
+    layer.self_attn.out_proj.weight = attention.out_proj.weight
+    layer.self_attn.out_proj.bias = attention.out_proj.bias
     nn.init.zeros_(layer.self_attn.in_proj_bias)
     return layer
 

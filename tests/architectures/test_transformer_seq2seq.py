@@ -24,8 +24,8 @@ def build(positions: str) -> TransformerTransducer:
 def projections(ours: SelfAttention | CrossAttention) -> list[Tensor]:
     """The weights that torch keeps as one, in its order."""
     if isinstance(ours, SelfAttention):
-        return [ours.project.weight]
-    return [ours.query.weight, ours.memory.weight]
+        return [ours.in_proj.weight]
+    return [ours.query_proj.weight, ours.memory_proj.weight]
 
 
 def attention(ours: SelfAttention | CrossAttention) -> nn.MultiheadAttention:
@@ -33,7 +33,7 @@ def attention(ours: SelfAttention | CrossAttention) -> nn.MultiheadAttention:
     theirs = nn.MultiheadAttention(D, HEADS, batch_first=True, dtype=torch.float64)
     theirs.in_proj_weight = nn.Parameter(torch.cat(projections(ours)).detach())
     nn.init.zeros_(theirs.in_proj_bias)
-    theirs.out_proj = ours.merge
+    theirs.out_proj = ours.out_proj
     return theirs
 
 
@@ -45,7 +45,9 @@ def torch_decoder(core: TransformerTransducer) -> nn.TransformerDecoder:
     for theirs, ours in zip(decoder.layers, core.blocks, strict=True):
         theirs.self_attn, theirs.multihead_attn = attention(ours.attention), attention(ours.cross)
         theirs.norm1, theirs.norm2 = ours.attention.norm, ours.cross.norm
-        theirs.norm3, theirs.linear1, _, theirs.linear2 = ours.feedforward
+        feedforward = ours.feedforward
+        theirs.norm3 = feedforward.norm
+        theirs.linear1, theirs.linear2 = feedforward.fc1, feedforward.fc2
     return decoder
 
 

@@ -17,12 +17,12 @@ WIDTH, STEPS, BATCH, TARGET = 64, 4096, 1, 5.0
 def comparisons() -> Iterator[Comparison]:
     """One mixer of each, forward and backward; the rival differs in its scan alone.
 
-    Without the block around it: norm and perceptron have no part in the recurrence, and cost a
+    Without the block around it: norm and MLP have no part in the recurrence, and cost a
     minGRU twice what it costs itself.
     """
     for name, place, rival in (
-        ("min_gru", "lagbench.architectures.minimal.scan", log_scan),
-        ("lru", "lagbench.architectures.lru.scan", log_scan),
+        ("min_gru", "lagbench.architectures.minimal.linear_scan", log_scan),
+        ("lru", "lagbench.architectures.lru.linear_scan", log_scan),
         ("mamba", "lagbench.architectures.mamba.selective_scan", selective_log_scan),
     ):
         call = pass_through(_mixer(name), torch.randn(BATCH, STEPS, WIDTH, requires_grad=True))

@@ -42,9 +42,9 @@ def written_out(core: Blocks, x, mask=None):
     for block in core.blocks:
         x = x + block.mixer(norm(block.norm, x), mask)
         if block.feedforward is not None:
-            first, enter, _, leave = block.feedforward
-            hidden = F.gelu(norm(first, x) @ enter.weight.mT + enter.bias)
-            x = x + hidden @ leave.weight.mT + leave.bias
+            fc1, fc2 = block.feedforward.fc1, block.feedforward.fc2
+            hidden = F.gelu(norm(block.feedforward.norm, x) @ fc1.weight.mT + fc1.bias)
+            x = x + hidden @ fc2.weight.mT + fc2.bias
     return norm(core.norm, x)
 
 
@@ -72,7 +72,7 @@ def test_an_architecture_has_as_many_blocks_as_it_says():
     signature = Signature(Tokens(2), Tokens(2), Alignment.POOLED, 5)
     core = Summing(layers=3, heads=5).build(10, signature)
     assert len(core.blocks) == 3
-    assert core.blocks[0].feedforward[1].out_features == 40
+    assert core.blocks[0].feedforward.fc1.out_features == 40
     assert Summing(heads=5).width_multiple == 5
 
 

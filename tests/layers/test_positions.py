@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from lagbench.contract import UserError
-from lagbench.layers.positions import Positions, rotate, rotations, sinusoids, slopes
+from lagbench.kernels.attention import rotate
+from lagbench.layers.positions import Positions, rotations, sinusoids, slopes
 
 
 def indices(steps: int, first: int = 0) -> Tensor:

@@ -1,4 +1,4 @@
-// The perceptron of a residual block, which sees every step by itself: x + leave(gelu(enter(norm(x)))),
+// The mlp of a residual block, which sees every step by itself: x + leave(gelu(enter(norm(x)))),
 // of which enter widens D features to H, and leave narrows them again.
 //
 // Steps are what vectors run over: a block of W vectors of them goes through everything, as
@@ -20,7 +20,7 @@ template <class S> struct Parameters {
 };
 
 template <class S>
-void perceptron(
+void mlp(
     int R, int N, int D, int H, const S* x, Parameters<const S> weights, S* result
 ) {
     constexpr int block = BLOCK<S, W>;
@@ -46,7 +46,7 @@ void perceptron(
 }
 
 template <class S>
-void perceptron_backward(
+void mlp_backward(
     int R, int N, int D, int H, const S* x, Parameters<const S> weights, const S* gradient, S* to_x,
     Parameters<S> to
 ) {
@@ -91,11 +91,11 @@ void perceptron_backward(
 
 // As the library exports them: sizes R, N, D and H; then tensors.
 #define EXPORT(S)                                                                                 \
-    extern "C" void perceptron_##S(const int* n, S** p) {                                         \
-        perceptron<S>(n[0], n[1], n[2], n[3], p[0], {p[1], p[2], p[3], p[4], p[5], p[6]}, p[7]);  \
+    extern "C" void mlp_##S(const int* n, S** p) {                                         \
+        mlp<S>(n[0], n[1], n[2], n[3], p[0], {p[1], p[2], p[3], p[4], p[5], p[6]}, p[7]);  \
     }                                                                                             \
-    extern "C" void perceptron_backward_##S(const int* n, S** p) {                                \
-        perceptron_backward<S>(                                                                   \
+    extern "C" void mlp_backward_##S(const int* n, S** p) {                                \
+        mlp_backward<S>(                                                                   \
             n[0], n[1], n[2], n[3], p[0], {p[1], p[2], p[3], p[4], p[5], p[6]}, p[7], p[8],       \
             {p[9], p[10], p[11], p[12], p[13], p[14]}                                             \
         );                                                                                        \

@@ -8,7 +8,21 @@ from typing import ClassVar, cast
 from torch import Tensor, nn
 
 from lagbench.contract import Architecture, Mixer, Signature, State, UserError
-from lagbench.layers.mlp import FeedForward
+from lagbench.kernels.mlp import mlp
+
+
+class FeedForward(nn.Module):
+    """`x + fc2(gelu(fc1(norm(x))))` at every step by itself: `(…, D) -> (…, D)`."""
+
+    def __init__(self, width: int, hidden: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.fc1 = nn.Linear(width, hidden)
+        self.fc2 = nn.Linear(hidden, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        norm, fc1, fc2 = self.norm, self.fc1, self.fc2
+        return mlp(x, norm.weight, norm.bias, fc1.weight, fc1.bias, fc2.weight, fc2.bias)
 
 
 class Block(Mixer):
@@ -66,7 +80,7 @@ class Blocks(Mixer):
 class Residual(Architecture):
     """An architecture of `layers` blocks, whose subclasses say what mixes the steps in each."""
 
-    perceptron: ClassVar[int] = 4
+    mlp_expansion: ClassVar[int] = 4
     """The hidden width of the blocks' MLP as a multiple of `D`; see `Block`."""
 
     layers: int = 2
@@ -84,7 +98,7 @@ class Residual(Architecture):
 
     def build(self, width: int, signature: Signature) -> Mixer:
         """Blocks around a mixer each."""
-        blocks = (Block(width, self.mixer(width), self.perceptron) for _ in range(self.layers))
+        blocks = (Block(width, self.mixer(width), self.mlp_expansion) for _ in range(self.layers))
         return Blocks(width, blocks)
 
 

@@ -11,13 +11,13 @@ import torch
 from torch import Tensor, nn
 
 from lagbench.contract import UserError
+from lagbench.kernels.attention import Rotation
 
 Encoding = Literal["sinusoidal", "learned", "rotary", "alibi", "none"]
-Rotation = tuple[Tensor, Tensor]
 
 
 class Positions(nn.Module):
-    """One of the encodings, as what it adds to inputs, does to queries and keys, or to scores.
+    """One of the encodings, by what it adds to inputs, does to queries and keys, or adds to scores.
 
     encoding:
         sinusoidal: sines and cosines are added to the inputs (Vaswani et al. 2017).
@@ -76,15 +76,6 @@ def rotations(positions: Tensor, size: int) -> Rotation:
     angles = _angles(positions, size)
     both = torch.cat([-angles, angles], dim=-1)
     return both.cos(), both.sin()
-
-
-def rotate(x: Tensor, rotation: Rotation) -> Tensor:
-    """Turn each pair `(x_i, x_{i + d/2})` of `x` `(..., t, d)` by its step's angle `p θ_i`.
-
-    The product of a rotated query and key depends on their content and distance alone.
-    """
-    cosine, sine = rotation
-    return torch.addcmul(x * cosine, x.roll(x.shape[-1] // 2, dims=-1), sine)
 
 
 def slopes(heads: int, like: Tensor) -> Tensor:

@@ -1,14 +1,12 @@
 """AdamW on a stack of replicas, each with its own learning rate and its own gradient clipping."""
 
-import math
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from lagbench.kernels.adamw import adamw
-from lagbench.kernels.library import supported
+from lagbench.kernels.adamw import AdamWOptions, AdamWState, adamw
 
 
 class ReplicaAdamW(Optimizer):
@@ -44,43 +42,11 @@ class ReplicaAdamW(Optimizer):
         grad = self.flat.grad
         assert grad is not None
         self.steps += 1
-        update = self._compiled if supported(self.flat) else self._update
-        update(grad)
-
-    def _compiled(self, grad: Tensor) -> None:
-        beta_mean, beta_square = self.betas
-        clip = math.inf if self.clip is None else self.clip
-        settings = [
-            self.weight_decay, clip, self.factor, 1 - beta_mean, 1 - beta_square, beta_square,
-            1 / (1 - beta_mean**self.steps), (1 - beta_square**self.steps) ** -0.5, self.eps,
-        ]  # fmt: skip
-        state = self.flat, self.mean, self.square, self.finite, self.norm_sum, self.clip_count
-        adamw(settings, self.rates, grad, *state)
-
-    def _update(self, grad: Tensor) -> None:
-        """The same by PyTorch's operations; the gradient is clipped in place."""
-        self._clip(grad)
-        beta_mean, beta_square = self.betas
-        self.mean.lerp_(grad, 1 - beta_mean)
-        self.square.mul_(beta_square).addcmul_(grad, grad, value=1 - beta_square)
-        size = self.square.sqrt()
-        size.div_((1 - beta_square**self.steps) ** 0.5).add_(self.eps)
-        rates = (self.rates * (self.factor * self.finite))[:, None]
-        if self.weight_decay:
-            self.flat.mul_(1 - rates * self.weight_decay)
-        ahead = torch.div(self.mean, size, out=size)
-        self.flat.addcmul_(ahead, rates, value=-1 / (1 - beta_mean**self.steps))
-
-    def _clip(self, grad: Tensor) -> None:
-        """Scale each row to the largest norm allowed, counting norms and how often it bit."""
-        norms = torch.linalg.vector_norm(grad, dim=1)
-        self.finite &= norms.isfinite()
-        grad.masked_fill_(~self.finite[:, None], 0.0)
-        norms = torch.where(self.finite, norms, 0.0)
-        self.norm_sum += norms
-        if self.clip is not None:
-            self.clip_count += norms > self.clip
-            grad.mul_((self.clip / (norms + 1e-6)).clamp(max=1.0)[:, None])
+        state = AdamWState(
+            self.flat, self.mean, self.square, self.finite, self.norm_sum, self.clip_count
+        )
+        options = AdamWOptions(self.betas, self.weight_decay, self.clip, self.eps)
+        adamw(state, grad, self.rates, self.factor, self.steps, options)
 
     def select(self, rows: list[int], flat: Tensor) -> "ReplicaAdamW":
         """The optimiser of some of the rows, as it stands, for their own buffer `flat`."""

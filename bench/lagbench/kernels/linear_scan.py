@@ -29,7 +29,7 @@ from lagbench.kernels.registration import FoldedFunction, differentiable_once
 _BUSY = 4096  # elements of one step from which on its work outweighs the call
 
 
-def scan(a: Tensor, b: Tensor, initial: Tensor | None = None) -> Tensor:
+def linear_scan(a: Tensor, b: Tensor, initial: Tensor | None = None) -> Tensor:
     """All states `h_1 … h_T`, `(B, T, …)`, of `h_t = a_t ⊙ h_{t-1} + b_t`.
 
     a: as `b`, or with 1 in place of `B` or of `T`: the same for all examples, or for all steps.
@@ -45,7 +45,7 @@ def scan(a: Tensor, b: Tensor, initial: Tensor | None = None) -> Tensor:
     return states
 
 
-def scan_loop(a: Tensor, b: Tensor, initial: Tensor | None = None) -> Tensor:
+def linear_scan_loop(a: Tensor, b: Tensor, initial: Tensor | None = None) -> Tensor:
     """The same, the obvious way."""
     state = torch.zeros_like(b[:, 0]) if initial is None else initial
     states = []

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 from torch.func import vmap
 
-from lagbench.layers.scan import scan, scan_loop
+from lagbench.kernels.linear_scan import linear_scan, linear_scan_loop
 
 B, R = 3, 4
 REAL, COMPLEX = torch.float64, torch.complex128
@@ -37,7 +37,10 @@ def assert_same(found: list[Tensor], expected: list[Tensor]) -> None:
 @pytest.mark.parametrize("T", [1, 2, 3, 16, 17, 30])
 def test_equals_the_loop(T: int, width: int, dtype: torch.dtype) -> None:
     inputs = gates(B, T, width, dtype=dtype), normal(B, T, width, dtype=dtype)
-    assert_same(with_gradients(scan(*inputs), *inputs), with_gradients(scan_loop(*inputs), *inputs))
+    assert_same(
+        with_gradients(linear_scan(*inputs), *inputs),
+        with_gradients(linear_scan_loop(*inputs), *inputs),
+    )
 
 
 @pytest.mark.parametrize("dtype", [REAL, COMPLEX], ids=["real", "complex"])
@@ -46,12 +49,18 @@ def test_goes_on_from_a_state_with_gates_shared_or_constant(
     shape: tuple[int, ...], dtype: torch.dtype
 ) -> None:
     inputs = gates(*shape, dtype=dtype), normal(B, 19, 5, dtype=dtype), normal(B, 5, dtype=dtype)
-    assert_same(with_gradients(scan(*inputs), *inputs), with_gradients(scan_loop(*inputs), *inputs))
+    assert_same(
+        with_gradients(linear_scan(*inputs), *inputs),
+        with_gradients(linear_scan_loop(*inputs), *inputs),
+    )
 
 
 def test_states_may_have_several_dimensions() -> None:
     inputs = gates(B, 11, 2, 3), normal(B, 11, 2, 3), normal(B, 2, 3)
-    assert_same(with_gradients(scan(*inputs), *inputs), with_gradients(scan_loop(*inputs), *inputs))
+    assert_same(
+        with_gradients(linear_scan(*inputs), *inputs),
+        with_gradients(linear_scan_loop(*inputs), *inputs),
+    )
 
 
 @pytest.mark.parametrize("dtype", [REAL, COMPLEX], ids=["real", "complex"])
@@ -59,8 +68,8 @@ def test_states_may_have_several_dimensions() -> None:
 def test_replicas_under_vmap_are_replicas_alone(constant: bool, dtype: torch.dtype) -> None:
     a = gates(R, *((1, 1) if constant else (B, 19)), 5, dtype=dtype)
     b, initial = normal(B, R, 19, 5, dtype=dtype), normal(B, 5, dtype=dtype)
-    found = vmap(scan, (0, 1, None))(a, b, initial)
-    alone = torch.stack([scan_loop(a[r], b[:, r], initial) for r in range(R)])
+    found = vmap(linear_scan, (0, 1, None))(a, b, initial)
+    alone = torch.stack([linear_scan_loop(a[r], b[:, r], initial) for r in range(R)])
     assert_same(with_gradients(found, a, b, initial), with_gradients(alone, a, b, initial))
 
 
@@ -69,13 +78,13 @@ def test_single_precision_holds_over_4096_steps_with_open_gates() -> None:
     a = 1 - 1e-3 * torch.rand(2, 4096, 4)
     b = torch.randn(2, 4096, 4)
     single, double = ([x.to(kind).requires_grad_() for x in (a, b)] for kind in (a.dtype, REAL))
-    found = with_gradients(scan(*single), *single)
-    for one, other in zip(found, with_gradients(scan_loop(*double), *double), strict=True):
+    found = with_gradients(linear_scan(*single), *single)
+    for one, other in zip(found, with_gradients(linear_scan_loop(*double), *double), strict=True):
         assert (one - other).norm() <= 1e-5 * other.norm()
 
 
 def test_differentiating_twice_raises() -> None:
     inputs = gates(B, 7, 5), normal(B, 7, 5)
-    total = scan(*inputs).square().sum()
+    total = linear_scan(*inputs).square().sum()
     with pytest.raises(RuntimeError, match="cannot be differentiated twice"):
         torch.autograd.grad(total, inputs[:1], create_graph=True)

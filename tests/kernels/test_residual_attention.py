@@ -7,12 +7,12 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
+from lagbench.kernels import residual_attention as kernel
+from lagbench.kernels.attention import AttentionContext
 from lagbench.kernels.library import library, without_kernels
-from lagbench.layers import self_attention as kernel
-from lagbench.layers.attention import Scope, self_scope
+from lagbench.kernels.residual_attention import MAX_WIDTH
 from lagbench.layers.positions import Positions
-from lagbench.layers.self_attention import NARROW, attends
-from lagbench.layers.transformer import CrossAttention, SelfAttention
+from lagbench.layers.transformer import CrossAttention, SelfAttention, self_attention_context
 
 pytestmark = pytest.mark.skipif(library() is None, reason="there is no C++ compiler here")
 
@@ -22,7 +22,7 @@ SHAPES = [(1, 2, 4), (5, 2, 6), (16, 2, 10), (17, 3, 2), (33, 2, 16), (70, 1, 34
 WHO = ["all", "masked", "causal"]
 
 
-def wild(
+def random_layer(
     heads: int, size: int, kind: torch.dtype = torch.float64, spread: float = 0.5
 ) -> nn.Module:
     layer = SelfAttention(heads * size, heads).to(kind)
@@ -42,21 +42,23 @@ def some(*shape: int) -> Tensor:
     return mask
 
 
-def scope_of(steps: int, heads: int, size: int, who: str, encoding: str = "rotary") -> Scope:
+def context_of(
+    steps: int, heads: int, size: int, who: str, encoding: str = "rotary"
+) -> AttentionContext:
     mask = some(B, steps) if who == "masked" else None
     width = heads * size
     positions = Positions(encoding, width, heads, 0)
     like = torch.zeros(B, steps, width, dtype=torch.float64)
-    return self_scope(like, positions, who == "causal", mask)
+    return self_attention_context(like, positions, who == "causal", mask)
 
 
-def plainly(layer: nn.Module, x: Tensor, scope: Scope) -> Tensor:
+def plainly(layer: nn.Module, x: Tensor, context: AttentionContext) -> Tensor:
     with without_kernels():
-        assert not attends(x, scope)
-        return layer(x, scope)
+        assert not kernel._runs_compiled(x, context)
+        return layer(x, context)
 
 
-def gradients(layer: nn.Module, forward: Callable[..., Tensor], x: Tensor) -> list[Tensor]:
+def with_gradients(layer: nn.Module, forward: Callable[..., Tensor], x: Tensor) -> list[Tensor]:
     """The result and every gradient of some sum of it."""
     x = x.clone().requires_grad_()
     result = forward(x)
@@ -74,11 +76,11 @@ def gradients(layer: nn.Module, forward: Callable[..., Tensor], x: Tensor) -> li
 def test_result_and_gradients(
     spread: float, encoding: str, who: str, steps: int, heads: int, size: int
 ) -> None:
-    layer, x = wild(heads, size, spread=spread), steps_of(B, steps, heads * size)
-    scope = scope_of(steps, heads, size, who, encoding)
-    assert attends(x, scope)
-    found = gradients(layer, lambda x: layer(x, scope), x)
-    expected = gradients(layer, lambda x: plainly(layer, x, scope), x)
+    layer, x = random_layer(heads, size, spread=spread), steps_of(B, steps, heads * size)
+    context = context_of(steps, heads, size, who, encoding)
+    assert kernel._runs_compiled(x, context)
+    found = with_gradients(layer, lambda x: layer(x, context), x)
+    expected = with_gradients(layer, lambda x: plainly(layer, x, context), x)
     torch.testing.assert_close(found, expected, rtol=1e-7, atol=1e-9)
 
 
@@ -86,25 +88,25 @@ def test_result_and_gradients(
 @pytest.mark.parametrize("who", WHO)
 def test_single_precision(who: str, steps: int, heads: int, size: int) -> None:
     torch.manual_seed(steps)
-    layer, x = wild(heads, size, spread=0.3), steps_of(B, steps, heads * size)
-    scope = scope_of(steps, heads, size, who)
-    expected = gradients(layer, lambda x: plainly(layer, x, scope), x)
+    layer, x = random_layer(heads, size, spread=0.3), steps_of(B, steps, heads * size)
+    context = context_of(steps, heads, size, who)
+    expected = with_gradients(layer, lambda x: plainly(layer, x, context), x)
     layer.float()
-    single = scope._replace(rotation=tuple(each.float() for each in scope.rotation))
-    found = gradients(layer, lambda x: layer(x, single), x.float())
+    single = context._replace(rotation=tuple(each.float() for each in context.rotation))
+    found = with_gradients(layer, lambda x: layer(x, single), x.float())
     for one, other in zip(found, expected, strict=True):
         scale = other.abs().max().item()
         torch.testing.assert_close(one.double(), other, rtol=1e-4, atol=1e-5 * scale)
 
 
 def test_the_kernel_can_be_trusted_by_differences() -> None:
-    layer = wild(2, 2, spread=0.7)
-    cosine, sine = scope_of(5, 2, 2, "all").rotation
+    layer = random_layer(2, 2, spread=0.7)
+    cosine, sine = context_of(5, 2, 2, "all").rotation
     mask = some(2, 5)
     given = [steps_of(2, 5, 4), *(each.detach() for each in layer.parameters())]
 
     def attended(*given: Tensor) -> Tensor:
-        return kernel._SelfAttention.apply(*given, cosine, sine, mask, 2, 2, False)[0]
+        return kernel._self_attention(*given, cosine, sine, mask, 2, 2, False)[0]
 
     assert torch.autograd.gradcheck(attended, [each.requires_grad_() for each in given])
 
@@ -113,7 +115,7 @@ def test_the_kernel_can_be_trusted_by_differences() -> None:
 @pytest.mark.parametrize("masked", ["each its mask", "one mask", "no mask"])
 def test_replicas_are_those_alone(masked: str, dim: int) -> None:
     steps, heads, size = 9, 2, 6
-    layers = [wild(heads, size) for _ in range(R)]
+    layers = [random_layer(heads, size) for _ in range(R)]
     stacked = {
         name: torch.stack([dict(layer.named_parameters())[name] for layer in layers])
         for name, _ in layers[0].named_parameters()
@@ -121,18 +123,18 @@ def test_replicas_are_those_alone(masked: str, dim: int) -> None:
     for leaf in stacked.values():
         leaf.requires_grad_()
     x = torch.stack([steps_of(B, steps, heads * size) for _ in range(R)])
-    scope = scope_of(steps, heads, size, "all")
+    context = context_of(steps, heads, size, "all")
     masks = [some(B, 1, 1, steps) for _ in range(R if masked == "each its mask" else 1)]
     each = torch.stack(masks) if len(masks) == R else None if masked == "no mask" else masks[0]
 
     def run(own: dict[str, Tensor], x: Tensor, mask: Tensor | None) -> Tensor:
-        return functional_call(layers[0], own, (x, scope._replace(bias=mask, stacked=True)))
+        return functional_call(layers[0], own, (x, context._replace(bias=mask, under_vmap=True)))
 
     found = vmap(run, (0, dim, 0 if len(masks) == R else None))(stacked, x.movedim(0, dim), each)
     together = torch.autograd.grad(found.square().sum(), list(stacked.values()))
     for number, layer in enumerate(layers):
         mask = None if masked == "no mask" else masks[number % len(masks)]
-        alone = plainly(layer, x[number], scope._replace(bias=mask))
+        alone = plainly(layer, x[number], context._replace(bias=mask))
         torch.testing.assert_close(found[number], alone)
         own = torch.autograd.grad(alone.square().sum(), [*layer.parameters()])
         torch.testing.assert_close([each[number] for each in together], list(own))
@@ -144,11 +146,14 @@ def test_replicas_are_those_alone(masked: str, dim: int) -> None:
 def test_it_reads_nothing_that_it_may_not_see(who: str, spread: float, kind: torch.dtype) -> None:
     """Nor does anything change in what it reads of the rest, by as much as a bit."""
     steps, heads, size, last = 37, 2, 10, 7
-    layer, scope = wild(heads, size, kind, spread), scope_of(steps, heads, size, who, "none")
-    if scope.bias is not None:
-        scope.bias[..., -last:] = False
+    layer, context = (
+        random_layer(heads, size, kind, spread),
+        context_of(steps, heads, size, who, "none"),
+    )
+    if context.bias is not None:
+        context.bias[..., -last:] = False
     x = steps_of(B, steps, heads * size).to(kind).requires_grad_()
-    result = layer(x, scope).unflatten(0, (B, steps))[:, :-last]
+    result = layer(x, context).unflatten(0, (B, steps))[:, :-last]
     (gradient,) = torch.autograd.grad(result.square().sum(), x)
     reached = gradient.unflatten(0, (B, steps)).abs().sum(-1) > 0
     assert not reached[:, -last:].any()
@@ -156,63 +161,63 @@ def test_it_reads_nothing_that_it_may_not_see(who: str, spread: float, kind: tor
     for worst in (1e4, *[torch.nan] * (who == "masked")):  # a weight of 0 times NaN is NaN
         changed = x.detach().unflatten(0, (B, steps)).clone()
         changed[:, -last:, ::2] = worst
-        again = layer(changed.flatten(0, 1), scope).unflatten(0, (B, steps))[:, :-last]
+        again = layer(changed.flatten(0, 1), context).unflatten(0, (B, steps))[:, :-last]
         assert torch.equal(again, result)
 
 
 def test_who_may_see_no_key_reads_nothing() -> None:
     steps, heads, size = 37, 2, 10
-    layer, scope = wild(heads, size), scope_of(steps, heads, size, "masked", "none")
-    scope.bias[1] = False
+    layer, context = random_layer(heads, size), context_of(steps, heads, size, "masked", "none")
+    context.bias[1] = False
     x = steps_of(B, steps, heads * size)
-    found, to_x, *_ = gradients(layer, lambda x: layer(x, scope), x)
+    found, to_x, *_ = with_gradients(layer, lambda x: layer(x, context), x)
     result = found.unflatten(0, (B, steps))
-    nothing = x.unflatten(0, (B, steps))[1] + layer.merge.bias
+    nothing = x.unflatten(0, (B, steps))[1] + layer.out_proj.bias
     torch.testing.assert_close(result[1], nothing)
     assert to_x.isfinite().all()
-    torch.testing.assert_close(found, plainly(layer, x, scope))
+    torch.testing.assert_close(found, plainly(layer, x, context))
 
 
 def test_a_step_that_is_not_a_number_stays_in_its_example() -> None:
-    layer, x = wild(2, 10, torch.float32), torch.randn(B * 37, 20)
-    right = layer(x, Scope(B))
+    layer, x = random_layer(2, 10, torch.float32), torch.randn(B * 37, 20)
+    right = layer(x, AttentionContext(B))
     x[3, 5] = torch.nan
-    result = layer(x, Scope(B))
+    result = layer(x, AttentionContext(B))
     assert result[:37].isnan().all()
     assert torch.equal(result[37:], right[37:])
 
 
 def test_scores_far_from_zero_overflow_nothing() -> None:
     """Where weights are powers of scores themselves, these must be near enough to 0."""
-    layer = wild(1, 8, torch.float32, spread=4.0)
-    scope = scope_of(20, 1, 8, "all", "none")
+    layer = random_layer(1, 8, torch.float32, spread=4.0)
+    context = context_of(20, 1, 8, "all", "none")
     x = torch.randn(B * 20, 8)
-    found = gradients(layer, lambda x: layer(x, scope), x)
+    found = with_gradients(layer, lambda x: layer(x, context), x)
     assert all(each.isfinite().all() for each in found)
-    exact = plainly(layer.double(), x.double(), scope)
+    exact = plainly(layer.double(), x.double(), context)
     torch.testing.assert_close(found[0].double(), exact, rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.parametrize(
     ("width", "bias", "taken"),
     [
-        (NARROW, None, True),
-        (NARROW, torch.ones(B, 1, 1, 5, dtype=torch.bool), True),
-        (NARROW, torch.ones(1, 1, 5, 5, dtype=torch.bool), False),
-        (NARROW, torch.ones(1, 2, 5, 5), False),
-        (NARROW + 2, None, False),
+        (MAX_WIDTH, None, True),
+        (MAX_WIDTH, torch.ones(B, 1, 1, 5, dtype=torch.bool), True),
+        (MAX_WIDTH, torch.ones(1, 1, 5, 5, dtype=torch.bool), False),
+        (MAX_WIDTH, torch.ones(1, 2, 5, 5), False),
+        (MAX_WIDTH + 2, None, False),
     ],
     ids=["free", "padding", "visibility", "scores", "wide"],
 )
 def test_what_runs_compiled(width: int, bias: Tensor | None, taken: bool) -> None:
-    assert attends(torch.zeros(B * 5, width), Scope(B, bias)) is taken
+    assert kernel._runs_compiled(torch.zeros(B * 5, width), AttentionContext(B, bias)) is taken
 
 
 def test_it_is_not_differentiated_twice() -> None:
-    layer = wild(1, 4)
+    layer = random_layer(1, 4)
     x = steps_of(1, 3, 4).requires_grad_()
     with pytest.raises(RuntimeError, match="cannot be differentiated twice"):
-        torch.autograd.grad(layer(x, Scope(1)).sum(), x, create_graph=True)
+        torch.autograd.grad(layer(x, AttentionContext(1)).sum(), x, create_graph=True)
 
 
 def decoded(
@@ -223,8 +228,8 @@ def decoded(
     outputs, cache = [], None
     for begin, end in [(0, first), *((t, t + 1) for t in range(first, x.shape[1]))]:
         part = x[:, begin:end]
-        scope = self_scope(part, positions, True, seen=begin)
-        made, cache = layer.extend(part.flatten(0, 1), scope, cache)
+        context = self_attention_context(part, positions, True, seen=begin)
+        made, cache = layer.extend(part.flatten(0, 1), context, cache)
         outputs.append(made.unflatten(0, (len(x), -1)))
     return torch.cat(outputs, dim=1), cache
 
@@ -237,7 +242,10 @@ def decoded(
 def test_steps_one_by_one(
     batch: int, steps: int, heads: int, size: int, encoding: str, kind: torch.dtype
 ) -> None:
-    layer, x = wild(heads, size, kind), torch.randn(batch, steps + 3, heads * size, dtype=kind)
+    layer, x = (
+        random_layer(heads, size, kind),
+        torch.randn(batch, steps + 3, heads * size, dtype=kind),
+    )
     result, cache = decoded(layer, x, heads, encoding, steps)
     with without_kernels():
         expected, expected_cache = decoded(layer, x, heads, encoding, steps)
@@ -251,30 +259,40 @@ def test_steps_one_by_one(
 @pytest.mark.parametrize(("steps", "heads", "size"), SHAPES)
 def test_steps_over_a_memory(steps: int, heads: int, size: int, masked: bool) -> None:
     layer = CrossAttention(heads * size, heads).double()
-    memory = layer.read(torch.randn(B, steps, heads * size, dtype=torch.float64))
+    memory = layer.project_memory(torch.randn(B, steps, heads * size, dtype=torch.float64))
     mask = torch.rand(B, 1, 1, steps) < 0.5
     mask[1] = False  # there is nothing to read
-    x, scope = steps_of(B, 1, heads * size), Scope(B, mask if masked else None)
-    assert kernel.decodes(x, scope)
-    result = layer(x, memory, scope)
+    x, context = steps_of(B, 1, heads * size), AttentionContext(B, mask if masked else None)
+    assert kernel._decodes_compiled(x, context)
+    result = layer(x, memory, context)
     with without_kernels():
-        torch.testing.assert_close(result, layer(x, memory, scope))
+        torch.testing.assert_close(result, layer(x, memory, context))
 
 
 @torch.no_grad()
 def test_a_step_reads_nothing_that_it_may_not_see() -> None:
     layer = CrossAttention(20, 2).double()
     source, mask = torch.randn(B, 37, 20, dtype=torch.float64), torch.rand(B, 1, 1, 37) < 0.5
-    x, scope = steps_of(B, 1, 20), Scope(B, mask)
-    expected = layer(x, layer.read(source), scope)
+    x, context = steps_of(B, 1, 20), AttentionContext(B, mask)
+    expected = layer(x, layer.project_memory(source), context)
     source[~mask[:, 0, 0]] = torch.nan
-    assert torch.equal(layer(x, layer.read(source), scope), expected)
+    assert torch.equal(layer(x, layer.project_memory(source), context), expected)
 
 
 def test_steps_that_are_recorded_have_gradients() -> None:
-    layer, x = wild(2, 4), torch.randn(B, 6, 8, dtype=torch.float64, requires_grad=True)
+    layer, x = random_layer(2, 4), torch.randn(B, 6, 8, dtype=torch.float64, requires_grad=True)
     result, _ = decoded(layer, x, 2, "rotary", 4)
-    whole = layer(x.flatten(0, 1), self_scope(x, Positions("rotary", 8, 2, 0), True))
+    whole = layer(x.flatten(0, 1), self_attention_context(x, Positions("rotary", 8, 2, 0), True))
     torch.testing.assert_close(result.flatten(0, 1), whole)
     (found,) = torch.autograd.grad(result.square().sum(), x, retain_graph=True)
     torch.testing.assert_close(found, *torch.autograd.grad(whole.square().sum(), x))
+
+
+@pytest.mark.usefixtures("kernels")
+@pytest.mark.parametrize(("batch", "steps"), [(0, 5), (3, 0), (0, 0)])
+def test_no_examples_or_no_steps_give_no_outputs(batch: int, steps: int) -> None:
+    layer = random_layer(2, 4)
+    x = torch.zeros(batch * steps, 8, dtype=torch.float64)
+    result, *gradients = with_gradients(layer, lambda x: layer(x, AttentionContext(batch)), x)
+    assert result.shape == gradients[0].shape == x.shape
+    assert not any(gradient.any() for gradient in gradients)

@@ -16,8 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lagbench.kernels.linear_scan import linear_scan_loop, run, run_back
 from lagbench.kernels.registration import FoldedFunction, differentiable_once
-from lagbench.layers.scan import run, run_back, scan_loop
 
 _CACHED = 2**18  # elements of all states of one chunk
 
@@ -41,7 +41,7 @@ def selective_scan_loop(
 ) -> tuple[Tensor, Tensor]:
     """The same, the obvious way."""
     terms = (delta * x)[..., None] * B[:, :, None]
-    states = scan_loop(torch.exp(delta[..., None] * A), terms, initial)
+    states = linear_scan_loop(torch.exp(delta[..., None] * A), terms, initial)
     return (states * C[:, :, None]).sum(-1), states[:, -1]
 
 

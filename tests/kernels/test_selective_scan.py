@@ -5,8 +5,8 @@ import torch
 from torch import Tensor
 from torch.func import vmap
 
-from lagbench.layers import selective_scan as module
-from lagbench.layers.selective_scan import selective_scan, selective_scan_loop
+from lagbench.kernels import selective_scan as module
+from lagbench.kernels.selective_scan import selective_scan, selective_scan_loop
 
 B, T, E, N, R = 2, 13, 3, 4, 3
 

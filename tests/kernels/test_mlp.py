@@ -1,4 +1,4 @@
-"""The perceptron against its modules written out, compiled and not."""
+"""The residual MLP against its equations written out, compiled and not."""
 
 from collections.abc import Callable
 
@@ -7,9 +7,10 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
+from lagbench.kernels import mlp as module
 from lagbench.kernels.library import library
-from lagbench.layers import mlp
-from lagbench.layers.mlp import NARROW, FeedForward
+from lagbench.kernels.mlp import MAX_WIDTH
+from lagbench.layers.block import FeedForward
 
 SHAPES = [  # steps, width and hidden width: whole blocks of steps and not, rows of vectors and not
     ((1,), 1, 1),
@@ -30,12 +31,12 @@ def wild(width: int, hidden: int) -> FeedForward:
 
 
 def written_out(layer: FeedForward, x: Tensor) -> Tensor:
-    norm, enter, _, leave = layer
+    norm, fc1, fc2 = layer.norm, layer.fc1, layer.fc2
     far = x - x.mean(-1, keepdim=True)
     normed = far / (far.square().mean(-1, keepdim=True) + norm.eps).sqrt() * norm.weight + norm.bias
-    hidden = normed @ enter.weight.mT + enter.bias
+    hidden = normed @ fc1.weight.mT + fc1.bias
     hidden = hidden * torch.special.ndtr(hidden)
-    return x + hidden @ leave.weight.mT + leave.bias
+    return x + hidden @ fc2.weight.mT + fc2.bias
 
 
 def gradients(layer: FeedForward, forward: Callable[[Tensor], Tensor], x: Tensor) -> list[Tensor]:
@@ -77,9 +78,9 @@ def test_the_gelu_is_right_far_out_and_at_zero() -> None:
     with torch.no_grad():
         for parameter in layer.parameters():
             parameter.fill_(0.0)
-        layer[1].weight.fill_(1.0), layer[3].weight.fill_(1.0)
+        layer.fc1.weight.fill_(1.0), layer.fc2.weight.fill_(1.0)
         for value in values:
-            layer[0].bias.fill_(value)
+            layer.norm.bias.fill_(value)
             found = layer(torch.zeros(1, 1)).item()
             exact = value.double() * torch.special.ndtr(value.double())
             assert found == pytest.approx(exact.item(), rel=1e-6, abs=3e-7)
@@ -91,7 +92,7 @@ def test_the_kernel_can_be_trusted_by_differences() -> None:
         torch.randn(shape, dtype=torch.float64, requires_grad=True)
         for shape in [(7, 5), (5,), (5,), (9, 5), (9,), (5, 9), (5,)]
     ]
-    assert torch.autograd.gradcheck(lambda *given: mlp._Perceptron.apply(*given), given)
+    assert torch.autograd.gradcheck(lambda *given: module._mlp(*given), given)
 
 
 @compiled
@@ -130,18 +131,22 @@ def test_a_step_that_is_not_a_number_stays_alone() -> None:
 
 
 @compiled
-@pytest.mark.parametrize(("width", "taken"), [(NARROW, True), (NARROW + 1, False)])
+@pytest.mark.parametrize(("width", "compiled_form"), [(MAX_WIDTH, True), (MAX_WIDTH + 1, False)])
 def test_narrow_ones_alone_run_compiled(
-    width: int, taken: bool, monkeypatch: pytest.MonkeyPatch
+    width: int, compiled_form: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    called, kernel = [], mlp.compiled.perceptron
-    monkeypatch.setattr(
-        mlp.compiled, "perceptron", lambda *given: called.append(1) or kernel(*given)
-    )
+    calls, kernel = [], module._mlp
+
+    def counting(*inputs: Tensor) -> Tensor:
+        calls.append(inputs)
+        result: Tensor = kernel(*inputs)
+        return result
+
+    monkeypatch.setattr(module, "_mlp", counting)
     x = torch.randn(3, width)
     layer = wild(width, 8)
     torch.testing.assert_close(layer(x), written_out(layer, x), rtol=1e-4, atol=1e-4)
-    assert bool(called) is taken
+    assert bool(calls) is compiled_form
 
 
 @compiled

@@ -1,20 +1,23 @@
 """A replayed pass gives the bits of the plain one, and what cannot be replayed is not."""
 
+from collections.abc import Callable, Sequence
+
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from lagbench import registry
 from lagbench.data.streams import stack, training_batches
 from lagbench.record import Execution
 from lagbench.spec.pairing import Plan, match
 from lagbench.train import tape
-from lagbench.train.cell import initialised
+from lagbench.train.cell import Job, initialised, train
 from lagbench.train.module import CellModule
 from lagbench.train.replicas import replicate
-from lagbench.train.tape import MOST_SHAPES, Tapes
+from lagbench.train.tape import MAX_SHAPES, Tapes
 
 CPU = torch.device("cpu")
+Run = Callable[[Tensor], Sequence[Tensor]]
 # Real numbers, whose heads leave an odd number of parameters; symbols; written answers; images;
 # masks, counted steps.
 TASKS = ("adding", "recall", "reverse", "moving_digit")
@@ -34,7 +37,7 @@ def inputs(count=4, shape=(3, 5)):
 
 def replays(tapes):
     """How many tapes are trusted."""
-    return sum(made is not None and made.trusted for made in tapes._tapes.values())
+    return sum(made is not None and made.trusted for made in tapes.tapes.values())
 
 
 def assert_replayed(run, given=None):
@@ -108,6 +111,57 @@ def test_weights_of_several_models_share_a_tape():
 )
 def test_views_in_place_and_several_results(run):
     assert_replayed(lambda x: tuple(run(x)))
+
+
+LIBRARY = torch.library.Library("lagbench_test", "FRAGMENT")
+LIBRARY.define("nothing(Tensor x) -> ()")
+LIBRARY.define("nested(Tensor x) -> (Tensor, Tensor[])")
+LIBRARY.define("write(Tensor(a!) x) -> Tensor")
+LIBRARY.impl("nothing", lambda x: None, "CPU")
+LIBRARY.impl("nested", lambda x: (x * 2, [x + 1, x + 2]), "CPU")
+LIBRARY.impl("write", lambda x: x.mul_(2) + 1, "CPU")
+ops = torch.ops.lagbench_test
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        lambda x: (ops.nothing(x), x + 1)[1:],
+        lambda x: (torch._assert_async((x < 100).all()), x + 1)[1:],
+        lambda x: (x[:0].unbind(0), (x + 1)[:0].unbind(0), (x + 1).exp())[2:],
+        lambda x: ((x * 2).exp(), x.exp().sum(), x.max(dim=1), x + 1)[3:],
+        lambda x: (x.max(dim=1).indices + 1,),
+        lambda x: (x.T, x[0]),
+        lambda x: ((x + 1)[0], (x + 1).T),
+        lambda x: (x.clone().mul_(2),),
+        lambda x: (torch.empty(3, 5).copy_(x).add_(1),),
+        lambda x: (ops.nested(x)[0], ops.nested(x)[1][1] * 3),
+        lambda x: (lambda y: (ops.write(y) * 2, y))(x + 1),
+        lambda x: (x,),
+    ],
+    ids=[
+        *("nothing", "assert", "empty", "unused", "partly_used", "views_of_inputs", "views"),
+        *("in_place", "scratch", "nested", "writes_and_returns", "no_operation"),
+    ],
+)
+def test_results_of_every_kind(run: Run) -> None:
+    assert_replayed(lambda x: tuple(run(x)))
+
+
+def test_gradients_that_are_not_needed_are_none() -> None:
+    """The backward pass of layer norm returns None for its weight and bias."""
+
+    def run(x: Tensor) -> tuple[Tensor, ...]:
+        leaf = x.detach().requires_grad_()
+        value = nn.functional.layer_norm(leaf, (5,)).exp().sum()
+        return value.detach(), *torch.autograd.grad(value, [leaf])
+
+    assert_replayed(run)
+
+
+def test_mamba_on_a_sequence_of_one_image(job: Callable[..., Job]) -> None:
+    small = job("mamba", "digit_image", length=1, width=4, steps=3, evaluate_every=3)
+    assert all(train(small, execution=execution).finite for execution in Execution)
 
 
 def test_what_is_returned_lasts():
@@ -224,24 +278,24 @@ def test_a_module_that_counts_its_passes_is_not_replayed():
 
 
 def test_a_long_pass_is_not_recorded_to_its_end(monkeypatch):
-    monkeypatch.setattr(tape, "MOST_OPERATIONS", 10)
+    monkeypatch.setattr(tape, "MAX_OPERATIONS", 10)
     assert_replayed(lambda x: (x.exp().exp().exp(),))
     assert_plain(lambda x: (sum(x * i for i in range(10)),))
 
 
 def test_tapes_keep_so_much_scratch_and_no_more(monkeypatch):
-    monkeypatch.setattr(tape, "MOST_SCRATCH", 3 * 5 * 4)
+    monkeypatch.setattr(tape, "MAX_SCRATCH", 3 * 5 * 4)
     assert_replayed(lambda x: (torch.empty_like(x).copy_(x).exp(),))
     assert_plain(lambda x: (torch.empty_like(x).copy_(x) + torch.empty_like(x).copy_(x),))
 
 
 def test_each_shape_has_its_tape_up_to_a_number():
     tapes = Tapes()
-    for size in range(1, MOST_SHAPES + 3):
+    for size in range(1, MAX_SHAPES + 3):
         for one in inputs(3, (size, 2)):
             (found,) = tapes.run(lambda one=one: (one.exp().sum(0),), [one])
             assert torch.equal(found, one.exp().sum(0))
-    assert replays(tapes) == MOST_SHAPES
+    assert replays(tapes) == MAX_SHAPES
 
 
 def test_none_are_made_where_none_are_wanted():

@@ -19,7 +19,7 @@ from lagbench.data.streams import select, tensors
 from lagbench.model.assembly import AlignedModel, Model, taken
 from lagbench.record import Execution
 from lagbench.train.objective import loss
-from lagbench.train.tape import LONGEST, Tapes
+from lagbench.train.tape import MAX_LENGTH, Tapes
 
 
 class Replicas(ABC):
@@ -43,7 +43,7 @@ class Replicas(ABC):
             if not all(torch.equal(buffer, column[name]) for column in columns)
         }
         signature = models[0].signature
-        short = max(signature.steps, signature.target_steps) <= LONGEST
+        short = max(signature.steps, signature.target_steps) <= MAX_LENGTH
         self.tapes = Tapes(self.models[0], record=short and device.type == "cpu")
 
     def __len__(self) -> int:

@@ -66,7 +66,7 @@ def test_words_of_a_cell(record: Any) -> None:
 def test_overall_leaves_out_what_was_disturbed() -> None:
     summary = pd.DataFrame(
         {"architecture": ["a", "a", "a", "b"], "speed": [1.0, 4.0, 100.0, None],
-         "undisturbed": [True, None, False, True]}
+         "undisturbed": [True, None, False, True], "score": [1.0] * 4}
     )  # fmt: skip
     mean = Overall("speed", "geometric mean", wording.times)
     assert mean.aggregate(summary, "speed") == {"a": (pytest.approx(2.0),)}

@@ -25,7 +25,7 @@ def said(record, half_lives, reaches, task="recall"):
         for place, length in enumerate(LENGTHS)
         for seed, half_life in enumerate(half_lives[name])
     ]
-    (finding,) = verdict(derive(records, [])).findings
+    (finding,) = verdict(derive(records, [])).tasks
     return [] if finding.order is None else [finding.order]
 
 

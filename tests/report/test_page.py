@@ -107,8 +107,8 @@ def test_the_scores_are_those_of_the_summary(tmp_path: Path, run: Run, grid: lis
     page = written(tmp_path, run, grid)
     markdown = (tmp_path / "report.md").read_text()
     for row in pd.read_csv(tmp_path / "summary.csv").itertuples():
-        cells = f"| {row.length} | {row.architecture} | {row.score:.3f} | {row.score_low:.3f} to "
-        assert cells in markdown
+        score = f"{row.score:.3f} ({row.score_low:.3f} to {row.score_high:.3f})"
+        assert f"| {row.architecture} | {row.length} | {row.seeds} | {score} |" in markdown
         assert f"{row.score:.3f}{row.score_low:.3f} to {row.score_high:.3f}" in page.text
 
 
@@ -204,7 +204,7 @@ def test_a_run_in_which_nothing_was_scored(
 def test_a_single_trial(tmp_path: Path, run: Run, record: Any, throughput: Any) -> None:
     page = written(tmp_path, run, [record(score=0.9)], [throughput()])
     assert "There is one seed each and so no interval" in page.text
-    assert "0.900≥ 161×1×20,000" in page.text  # score, reach, speeds, parameters
+    assert "0.900≥ 1620,0001×1×" in page.text  # score, reach, parameters, speeds
 
 
 @pytest.mark.slow
@@ -234,4 +234,5 @@ def test_thousands_of_trials(tmp_path: Path, run: Run, record: Any, grid: list[R
     assert (len(summary), summary["ok"].sum()) == (500, 5000)
     markdown = (tmp_path / "report.md").read_text().replace("\\_", "_")
     for row in summary.itertuples():
-        assert f"| {row.length} | {row.architecture} | {row.score:.3f} |" in markdown
+        cells = f"| {row.architecture} | {row.length} | {row.seeds} | {row.score:.3f} ("
+        assert cells in markdown

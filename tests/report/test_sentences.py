@@ -16,7 +16,7 @@ from lagbench.report.verdict import verdict
 def said(records: list[Record], throughputs: Any = ()) -> str:
     """All findings of a run as one text."""
     found = verdict(derive(records, list(throughputs)))
-    return " ".join(sentence for each in found.findings for sentence in each.sentences)
+    return " ".join(sentence for each in found.tasks for sentence in each.sentences)
 
 
 def lines(record: Any, seeds: int = 1, **scores: list[float | None]) -> list[Record]:
@@ -148,7 +148,7 @@ def test_every_sentence_ends_as_one(grid: list[Record]) -> None:
     sentences = [
         *found.overview,
         *found.terms,
-        *(line for each in found.findings for line in each.sentences),
+        *(line for each in found.tasks for line in each.sentences),
     ]
     assert len(sentences) > 5
     for sentence in sentences:

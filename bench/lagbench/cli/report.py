@@ -27,13 +27,13 @@ def summarise(folder: Path, as_json: bool) -> None:
     """Print the summary table that a report has just written."""
     import pandas as pd
 
+    from lagbench.report import columns
+
     summary = pd.read_csv(folder / "summary.csv")
     if as_json:
         print_json({"out": str(folder), "summary": plain(summary)})
         return
-    shown = ["architecture", "task", "length", "score", "score_low", "score_high", "accuracy",
-             "chance", "seeds", "learning_rate", "parameters", "train_relative"]  # fmt: skip
-    print_rows(plain(summary[shown]))
+    print_rows(plain(summary[columns.terminal_names()]))
 
 
 def show_results(folder: Path, as_json: bool) -> None:
@@ -63,7 +63,7 @@ def show_results(folder: Path, as_json: bool) -> None:
 
 def _standings(board: Any, tasks: list[str]) -> list[dict[str, Any]]:
     """Rows of the leaderboard, these tasks alone, what nobody measured left out."""
-    from lagbench.report.wording import integer, number, reach, size, times, value_range
+    from lagbench.report.wording import number, reach
 
     found = []
     for standing in board.rows:
@@ -75,10 +75,7 @@ def _standings(board: Any, tasks: list[str]) -> list[dict[str, Any]]:
             words = [reach(horizon)] if horizon else []
             words += [f"({number(score.score, 2)})"] if score else []
             row[f"{task} ({board.tasks[task]})"] = " ".join(words) or None
-        if board.has_speed:
-            speeds = times(standing.training), times(standing.inference)
-            row |= dict(zip(("training", "inference"), speeds, strict=True))
-        if board.has_memory:
-            row["memory"] = value_range(size, standing.memory)
-        found.append(row | {"parameters": value_range(integer, standing.parameters)})
+        for column in board.columns:
+            row[column.overall.label] = column.overall.text(standing.overall.get(column.name, ()))
+        found.append(row)
     return found

@@ -3,7 +3,7 @@
 Scores of runs that share a seed saw the same examples, in both folders, and are compared in pairs.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from math import isnan, nan
 from typing import Any
@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from lagbench.record import Record
 from lagbench.report.columns import scored
-from lagbench.report.sections import settings
 from lagbench.report.series import speeds
 from lagbench.report.significance import ALPHA, compare, holm, minimum_detectable
 from lagbench.report.tables import Results, Tables
@@ -188,3 +188,12 @@ def _facts(side: Results) -> dict[str, str]:
         own = settings(side.records, kind)
         found |= {f"{kind}: {name.replace('_', ' ')}": value for name, value in own.items()}
     return found
+
+
+def settings(records: Sequence[Record], kind: str) -> dict[str, str]:
+    """Every setting of the recipes, or of the budgets, with all values that it had."""
+    values: dict[str, dict[str, None]] = {}
+    for record in records:
+        for name, value in getattr(record, kind).items():
+            values.setdefault(name, {})[str(value)] = None
+    return {name: " or ".join(own) for name, own in sorted(values.items())}

@@ -41,7 +41,8 @@ Rows = list[dict[str, Any]] | pd.DataFrame
 class Overall:
     """How the leaderboard sums up a column over all cells of an architecture.
 
-    statistic: the geometric mean of what was measured undisturbed, or the lowest and highest value.
+    statistic: the geometric mean of what was measured undisturbed, or the lowest and the highest
+        value of the cells that have a score.
     key: its name in `lagbench show --json`; empty: the column's.
     """
 
@@ -55,8 +56,8 @@ class Overall:
         """Values by architecture, from rows of `summary`; without those that have none."""
         measured = summary[summary[column].notna()]
         if self.statistic == "range":
-            groups = measured.groupby("architecture")[column]
-            return {str(name): (own.min(), own.max()) for name, own in groups}
+            groups = measured[measured["score"].notna()].groupby("architecture")[column]
+            return {str(name): tuple(own.agg(["min", "max"]).tolist()) for name, own in groups}
         measured = undisturbed(measured[measured[column] > 0])
         logs = measured.assign(log=np.log(measured[column].to_numpy(float)))
         means = logs.groupby("architecture")["log"].mean()

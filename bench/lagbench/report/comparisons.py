@@ -115,3 +115,52 @@ def _verdict(row: Row) -> Better:
     if row["p_holm"] > ALPHA:
         return Better.UNDECIDED
     return Better.A if row["difference"] > 0 else Better.B
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Two architectures on a task; the one with the better mean comes first."""
+
+    better: str
+    worse: str
+    task: str
+    over: str  # which lengths
+    seeds: int
+    difference: float
+    low: float
+    high: float
+    wins: float  # how often a run of the better one beats one of the other
+    p: float
+    detectable: float
+    settled: bool
+
+
+def differences(comparisons: pd.DataFrame) -> list[Difference]:
+    """Every two architectures over all lengths of each task that they share; settled ones first."""
+    pair = ["architecture_a", "architecture_b", "task"]
+    single = ~comparisons.duplicated(pair, keep=False)
+    rows = comparisons[comparisons["length"].isna() | single].itertuples(index=False)
+    return sorted(
+        map(_difference, rows), key=lambda d: (d.task, not d.settled, -d.difference, d.better)
+    )
+
+
+def _difference(row: Any) -> Difference:
+    first = bool(row.difference >= 0)
+    names = [str(row.architecture_a), str(row.architecture_b)]
+    low, high = (row.low, row.high) if first else (-row.high, -row.low)
+    improvement = row.probability_of_improvement
+    return Difference(
+        better=names[not first],
+        worse=names[first],
+        task=str(row.task),
+        over=str(row.length) if pd.notna(row.length) else f"{row.lengths} lengths",
+        seeds=int(row.seeds),
+        difference=abs(row.difference),
+        low=low,
+        high=high,
+        wins=improvement if first else 1 - improvement,
+        p=row.p_holm,
+        detectable=row.minimum_detectable,
+        settled=row.verdict in (Better.A, Better.B),
+    )

@@ -19,15 +19,13 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from lagbench.record import Record, Run, Throughput
-from lagbench.report import attention, sections, series, wording
+from lagbench.report import attention, wording
 from lagbench.report.changes import changes, sentence
 from lagbench.report.charts import run_figures
-from lagbench.report.leaderboard import leaderboard
 from lagbench.report.palette import COLOURS, looks
 from lagbench.report.panels import ROWS, VEGA_LITE, Figure
-from lagbench.report.statistics import HOLDS
-from lagbench.report.tables import Results, Tables, derive, write_tables
-from lagbench.report.verdict import verdict
+from lagbench.report.sections import Report, shown_sections
+from lagbench.report.tables import Results, derive, write_tables
 
 _BUNDLE = """
 import sys, vl_convert
@@ -54,7 +52,7 @@ def write_report(
         vega = aside.submit(bundled_vega)
         tables = derive(reported, throughputs)
         drawn = [*run_figures(tables), *attention.attention_figures(reported)]
-        context = _context(run, reported, tables) | {"figures": drawn}
+        context = _context(Report(run, reported, tables, drawn))
         paths = write_tables(out, tables)
         write_figures(out / "figures", drawn)
     pages = {
@@ -67,24 +65,14 @@ def write_report(
     return paths
 
 
-def _context(run: Run, records: Sequence[Record], tables: Tables) -> dict[str, Any]:
+def _context(report: Report) -> dict[str, Any]:
+    summary = report.tables.summary
     return {
-        "run": run,
-        "verdict": verdict(tables),
-        "holds": HOLDS,
+        "report": report,
+        "sections": shown_sections(report),
         "colours": COLOURS,
-        "looks": looks(tables.summary),
-        "tasks": sorted(tables.summary["task"].unique()),
-        "board": leaderboard(tables),
-        "scores": sections.scores(tables.summary),
-        "differences": sections.differences(tables.comparisons),
-        "unsupported": sections.unsupported(tables),
-        "failures": sections.failures(tables),
-        "most": sections.MOST,
-        "crowd": series.MAX_LINES,
-        "cells": len(tables.summary),
-        "recipe": sections.settings(records, "recipe"),
-        "budget": sections.settings(records, "budget"),
+        "looks": looks(summary),
+        "tasks": sorted(summary["task"].unique()),
     }
 
 
@@ -100,7 +88,7 @@ def write_figures(folder: Path, drawn: Sequence[Figure]) -> None:
 
 def markup(template: str, context: dict[str, Any]) -> str:
     """A page of HTML; each chart stands in it as data that cannot close its element."""
-    environment = _environment(autoescape=True)
+    environment = _environment()
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
     return environment.get_template(template).render(context)
 
@@ -134,21 +122,21 @@ def changes_markdown(before: Results, after: Results) -> str:
 
 def markdown(template: str, context: dict[str, Any]) -> str:
     """A page of Markdown: what is filled in is text."""
-    environment = _environment(autoescape=False, finalize=_plain)
+    environment = _environment(finalize=_plain)
     return environment.get_template(template).render(context)
 
 
-def _plain(value: Any) -> str:
+def _plain(value: Any) -> Markup:
     """Any value as Markdown that shows it and does nothing else."""
     if isinstance(value, Markup):
-        return str(value)
+        return value
     text = html.escape(" ".join(str(value).split()), quote=False)
-    return re.sub(r"([\\`*_\[\]|~#])", r"\\\1", text)
+    return Markup(re.sub(r"([\\`*_\[\]|~#])", r"\\\1", text))  # noqa: S704
 
 
-def _environment(autoescape: bool, finalize: Callable[[Any], Any] | None = None) -> Environment:
+def _environment(finalize: Callable[[Any], Any] | None = None) -> Environment:
     environment = Environment(
-        autoescape=autoescape,  # noqa: S701 - Markdown has `_plain` instead
+        autoescape=True,
         finalize=finalize,
         loader=PackageLoader("lagbench.report"),
         undefined=StrictUndefined,
@@ -156,19 +144,8 @@ def _environment(autoescape: bool, finalize: Callable[[Any], Any] | None = None)
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {
-        name: getattr(wording, name)
-        for name in (
-            *("number", "significant", "integer", "times", "percent", "size"),
-            *("reach", "reach_bounds", "duration", "detectable"),
-        )
-    }
-    environment.globals |= {
-        "bounds": wording.bounds,
-        "value_range": wording.value_range,
-        "size": wording.size,
-        "integer": wording.integer,
-        "endings": sections.endings,
-    }
+    names = ("number", "significant", "times", "percent", "duration", "detectable")
+    environment.filters |= {name: getattr(wording, name) for name in names}
     environment.filters["compact"] = _compact
+    environment.globals["bounds"] = wording.bounds
     return environment

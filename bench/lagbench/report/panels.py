@@ -7,7 +7,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import altair as alt
 import pandas as pd
@@ -61,6 +61,7 @@ Style = dict[str, Look]
 class Figure:
     """A chart with its name, which is a file's too, and what to tell the reader."""
 
+    kind: ClassVar = "figure"
     name: str
     title: str
     caption: str

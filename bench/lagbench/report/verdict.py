@@ -7,8 +7,8 @@ from typing import Any
 import pandas as pd
 
 from lagbench.record import Status
+from lagbench.report.comparisons import differences
 from lagbench.report.gradient_decay import order
-from lagbench.report.sections import differences
 from lagbench.report.statistics import HOLDS, Censored
 from lagbench.report.tables import Tables
 from lagbench.report.wording import (
@@ -47,7 +47,7 @@ class RunVerdict:
 
     overview: tuple[str, ...]
     terms: tuple[str, ...]
-    findings: tuple[TaskFinding, ...]
+    tasks: tuple[TaskFinding, ...]
 
 
 def verdict(tables: Tables) -> RunVerdict:

@@ -16,6 +16,7 @@ from lagbench.report.columns import scored
 from lagbench.report.series import speeds
 from lagbench.report.significance import ALPHA, compare, holm, minimum_detectable
 from lagbench.report.tables import Results, Tables
+from lagbench.report.wording import workers
 
 Row = dict[str, Any]
 
@@ -180,7 +181,7 @@ def _facts(side: Results) -> dict[str, str]:
         "suite": run.suite,
         "commit": run.commit or "unknown",
         "machine": run.machine,
-        "workers": str(run.workers),
+        "workers": workers(run.workers),
         "device": " or ".join(devices),
     }
     found |= {f"{package} version": version for package, version in run.versions.items()}

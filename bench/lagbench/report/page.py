@@ -144,7 +144,7 @@ def _environment(finalize: Callable[[Any], Any] | None = None) -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    names = ("number", "significant", "times", "percent", "duration", "detectable")
+    names = ("number", "significant", "times", "percent", "duration", "detectable", "workers")
     environment.filters |= {name: getattr(wording, name) for name in names}
     environment.filters["compact"] = _compact
     environment.globals["bounds"] = wording.bounds

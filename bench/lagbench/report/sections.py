@@ -349,7 +349,7 @@ def circumstances(report: Report) -> list[Block]:
         "run again": run.command,
         "report again": "lagbench report, with the folder of this page",
         "started": run.started,
-        "took": f"{wording.duration(run.seconds)} with {wording.plural(run.workers, 'worker')}",
+        "took": f"{wording.duration(run.seconds)} with {wording.workers(run.workers)}",
         "machine": run.machine,
         "commit": run.commit or "unknown",
         "versions": ", ".join(

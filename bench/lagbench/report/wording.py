@@ -94,6 +94,11 @@ def plural(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
+def workers(count: int | None) -> str:
+    """`2 workers`; None: as many as a cluster had room for."""
+    return "the workers of a cluster" if count is None else plural(count, "worker")
+
+
 def join_words(items: Sequence[str]) -> str:
     """`a`, `a and b`, `a, b and c`, `a, b, c, d and 3 more`."""
     shown = list(items[:MANY])

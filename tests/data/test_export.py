@@ -12,7 +12,8 @@ from lagbench.cli import app
 from lagbench.contract import Split, UserError
 from lagbench.data import export as files
 from lagbench.data.overview import overview
-from lagbench.data.streams import fixed_split, tensors
+from lagbench.data.splits import fixed_split
+from lagbench.data.streams import tensors
 
 COUNTS = {Split.VALIDATION: 7, Split.TEST: 9}
 CASES = [("recall:symbols=4", 8), ("translation", 8), ("adding", 8), ("frame_labels", 4)]

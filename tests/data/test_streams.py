@@ -5,13 +5,8 @@ import torch
 
 from lagbench import registry
 from lagbench.contract import Alignment, Frames, Reals, Signature, Split, Tokens
-from lagbench.data.streams import (
-    block_batches,
-    derived_seed,
-    fixed_split,
-    tensors,
-    training_batches,
-)
+from lagbench.data.splits import fixed_split
+from lagbench.data.streams import block_batches, derived_seed, tensors, training_batches
 
 
 def take(task, seed, count, size=4):

@@ -33,7 +33,7 @@ def data(
     from lagbench.data import export as files
     from lagbench.data.overview import overview
     from lagbench.data.rendering import rendered
-    from lagbench.data.streams import fixed_split
+    from lagbench.data.splits import fixed_split
 
     registry.discover(plugin)
     named = registry.task(task)

@@ -1,1 +1,1 @@
-"""Where batches come from, and how people read and export them."""
+"""Training streams, fixed splits, and their display and export."""

@@ -8,7 +8,8 @@ from typing import Any
 from lagbench import __version__
 from lagbench.contract import Batch, Split, Task, UserError
 from lagbench.data.overview import overview
-from lagbench.data.streams import fixed_split, tensors, to_float32
+from lagbench.data.splits import fixed_split
+from lagbench.data.streams import tensors, to_float32
 from lagbench.registry import Named
 
 FILE = "data/{split}-00000-of-00001.parquet"  # as the Hub names them

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from lagbench.contract import Batch, Frames, Reals, Space, Split, Task, Tokens
-from lagbench.data.streams import fixed_split, training_batches
+from lagbench.data.splits import fixed_split
+from lagbench.data.streams import training_batches
 from lagbench.registry import Named
 
 _DRAWN = 2048  # examples that are compared, fewer where one is large

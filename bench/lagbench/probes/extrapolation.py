@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 
 from lagbench.contract import Signature, Split, UserError
-from lagbench.data.streams import fixed_split
+from lagbench.data.splits import fixed_split
 from lagbench.model.assembly import assemble
 from lagbench.probes.context import DEEPER, Finding, Probe, Refusal, Subject
 from lagbench.record import ProbeValue

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from lagbench.contract import Reals, Split, UserError
-from lagbench.data.streams import CacheError
+from lagbench.data.splits import CacheError
 from lagbench.model.width import budget_error, parameter_count, width_for
 from lagbench.probes import probed
 from lagbench.probes.context import Subject

@@ -12,7 +12,8 @@ from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from torch.utils.data import DataLoader
 
 from lagbench.contract import Batch, Split, Task
-from lagbench.data.streams import fixed_split, seeded
+from lagbench.data.splits import fixed_split
+from lagbench.data.streams import seeded
 from lagbench.device import CPU, trainer_options
 from lagbench.model.assembly import Model, assemble
 from lagbench.record import Execution, Point

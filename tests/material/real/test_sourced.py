@@ -14,7 +14,7 @@ import torch
 from lagbench import registry
 from lagbench.check import AT_A_LENGTH, Check, causality, judge, predictions, streams, task
 from lagbench.contract import Metric, Split, UserError
-from lagbench.data.streams import fixed_split
+from lagbench.data.splits import fixed_split
 from lagbench.material.real import sourced
 from lagbench.material.real.source import find
 from lagbench.material.real.symbols import UNKNOWN

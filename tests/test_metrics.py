@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from lagbench.contract import Metric
-from lagbench.train.module import Scale
+from lagbench.train.objective import Scale
 
 COUNTED = torch.tensor([[True, True], [True, False]])
 

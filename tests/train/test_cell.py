@@ -8,7 +8,7 @@ import torch
 
 from lagbench.contract import Split
 from lagbench.record import Point
-from lagbench.train.cell import selected_rate, train
+from lagbench.train.cell import select_rate, train
 from lagbench.train.evaluation import evaluate
 from lagbench.train.module import StepGroups
 from lagbench.train.replicas import Execution
@@ -21,7 +21,7 @@ def weights(trained):
 @pytest.mark.parametrize("execution", Execution)
 def test_the_chunk_size_changes_no_bit(job, execution):
     one = job("gru", steps=25, evaluate_every=10)
-    runs = [train(one, execution=execution, chunk=chunk) for chunk in (1, 3, 10, 64)]
+    runs = [train(one, execution=execution, group_size=size) for size in (1, 3, 10, 64)]
     for other in runs[1:]:
         assert other.curves == runs[0].curves
         assert torch.equal(weights(other), weights(runs[0]))
@@ -40,16 +40,16 @@ def test_every_evaluation_happens_and_the_last_one_too(job):
     assert [point.examples for point in trained.curves[0]] == [40, 80, 100]
 
 
-@pytest.mark.parametrize(("steps", "every", "chunk"), [(25, 10, 4), (5, 10, 32), (64, 64, 1)])
-def test_chunks_add_up_and_periods_have_equally_many(job, steps, every, chunk):
+@pytest.mark.parametrize(("steps", "every", "size"), [(25, 10, 4), (5, 10, 32), (64, 64, 1)])
+def test_chunks_add_up_and_periods_have_equally_many(job, steps, every, size):
     one = job("gru", steps=steps, evaluate_every=every)
-    chunks = StepGroups(one.task, one.length, one.seeds, one.recipe, chunk)
-    sizes = list(chunks.sizes())
+    groups = StepGroups(one.task, one.length, one.seeds, one.recipe, size)
+    sizes = list(groups.sizes())
     assert sum(sizes) == steps
-    assert len(sizes) == len(chunks) == len(list(chunks))
-    assert max(sizes) <= chunk
-    ends = {sum(sizes[: i * chunks.in_period]) for i in range(1, chunks.periods + 1)}
-    assert ends == {min(steps, every * i) for i in range(1, chunks.periods + 1)}
+    assert len(sizes) == len(groups) == len(list(groups))
+    assert max(sizes) <= size
+    ends = {sum(sizes[: i * groups.per_period]) for i in range(1, groups.periods + 1)}
+    assert ends == {min(steps, every * i) for i in range(1, groups.periods + 1)}
 
 
 def test_training_stops_when_a_rate_has_solved_it_with_every_seed(job):
@@ -117,9 +117,9 @@ def point(score):
 def test_the_rate_is_the_best_on_average_over_seeds():
     pairs = [(0, 0.1), (0, 0.2), (1, 0.1), (1, 0.2)]
     curves = [[point(0.9), point(0.1)], [point(0.8)], [point(0.2)], [point(0.5)]]
-    assert selected_rate(pairs, curves, [True] * 4) == 0.2
-    assert selected_rate(pairs, curves, [True, True, True, False]) == 0.1
-    assert selected_rate(pairs, [[point(0.5)]] * 4, [True] * 4) == 0.1
+    assert select_rate(pairs, curves, [True] * 4) == 0.2
+    assert select_rate(pairs, curves, [True, True, True, False]) == 0.1
+    assert select_rate(pairs, [[point(0.5)]] * 4, [True] * 4) == 0.1
 
 
 def test_lightning_is_silent(job, capfd):

@@ -11,7 +11,7 @@ from lagbench.probes.context import DEEPER, Finding, Probe, Refusal, Subject
 from lagbench.record import ProbeValue
 from lagbench.spec.pairing import Plan, Unsupported, match
 from lagbench.train.evaluation import evaluate
-from lagbench.train.module import Scale
+from lagbench.train.objective import Scale
 from lagbench.train.replicas import Replicas, replicate
 
 NAME = "extrapolation"

@@ -88,7 +88,7 @@ def _stages(cell: Cell, job: Job, config: WorkerConfig, on_points: OnPoints) -> 
             on_points({first + row: point for row, point in points.items()})
 
         device = torch.device(config.device)
-        trained = train(job, config.cache, device, shifted, chunk=config.group)
+        trained = train(job, config.cache, device, shifted, group_size=config.group)
         return _Stage(job, trained, first, tuning)
 
     if not cell.tuning_seeds:

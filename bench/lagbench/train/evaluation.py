@@ -16,39 +16,34 @@ from lagbench.train.module import evaluation_batches
 from lagbench.train.objective import Evaluation, ReplicaScore
 from lagbench.train.replicas import Replicas
 
-GREEDY = Decoding()
-
 
 def evaluate(
-    replicas: Replicas, split: Batch, metric: Metric, decoding: Decoding = GREEDY
+    replicas: Replicas, split: Batch, metric: Metric, decoding: Decoding | None = None
 ) -> tuple[Evaluation, Tensor]:
-    """Score replicas on a split.
+    """Score replicas on a split; the loss with teacher forcing, all else without.
 
-    Accuracy, exact match and squared error are those of the answers that models give by themselves:
-    writing models are decoded, reading their own answers back. Cross-entropy is teacher forced: it
-    is a property of the distribution given the true past.
-
-    Returns the scores and the answers, on the CPU: symbols `(R, N, U)` or values `(R, N, U, W)`.
-    Raises `UserError` where values would have to be written other than greedily.
+    decoding: how autoregressive models choose tokens; greedily by default.
+    Returns the scores and the answers, on the CPU: tokens `(R, N, U)` or values `(R, N, U, W)`.
+    Raises `UserError` where values would have to be decoded other than greedily.
     """
     space, device = replicas.space, replicas.flat.device
     score = ReplicaScore(len(replicas), space, metric).to(device)
-    answer = _answering(replicas, decoding)
+    answer = _answer_function(replicas, decoding or Decoding())
     answers = []
     with seeded(device, "evaluation"):
-        for batch in evaluation_batches(split, len(replicas)):
-            moved = to_device(batch, device)
-            predicted = replicas.predict(moved, teacher_forced=isinstance(space, Tokens))
-            answered = answer(moved, predicted)
-            score.update(predicted, moved.target, moved.target_mask, answered)
+        for examples in evaluation_batches(split, len(replicas)):
+            batch = to_device(examples, device)
+            predicted = replicas.predict(batch, teacher_forced=isinstance(space, Tokens))
+            answered = answer(batch, predicted)
+            score.update(predicted, batch.target, batch.target_mask, answered)
             answers.append(answered.cpu())
     return score.evaluation(), torch.cat(answers, dim=1)
 
 
-def _answering(replicas: Replicas, decoding: Decoding) -> Callable[[Batch, Tensor], Tensor]:
-    """How a batch, whose predictions are known already, is answered: symbols `(R, B, U)` or values.
+def _answer_function(replicas: Replicas, decoding: Decoding) -> Callable[[Batch, Tensor], Tensor]:
+    """A function from a batch and its predictions to the replicas' answers.
 
-    A seed of their own gives all replicas, of whatever architecture, the same draws.
+    All replicas, of whatever architecture, sample with the same random state.
     """
     space = replicas.space
     writes = isinstance(replicas.models[0], WritingModel)
@@ -64,11 +59,22 @@ def _answering(replicas: Replicas, decoding: Decoding) -> Callable[[Batch, Tenso
         )
     models = [(cast(WritingModel, model), generator("decoding")) for model in unstack(replicas)]
 
-    def decoded(batch: Batch, _: Tensor) -> Tensor:
+    def decode_all(batch: Batch, _: Tensor) -> Tensor:
         given = batch.source, batch.source_mask, decoding
         return torch.stack([decode(model, *given, draws).symbols for model, draws in models])
 
-    return decoded
+    return decode_all
+
+
+def unstack(replicas: Replicas) -> list[Model]:
+    """Copies of the models, each to run by itself; their parameters are views of the replicas'."""
+    models = deepcopy(replicas.models)
+    for row, model in enumerate(models):
+        replicas.bind_parameters(row, model)
+        for module in model.modules():
+            if isinstance(module, Mixer | Transducer):
+                module.stacked = False
+    return models
 
 
 def in_evaluation(model: Model) -> Model:
@@ -82,14 +88,3 @@ def in_evaluation(model: Model) -> Model:
         if isinstance(module, nn.RNNBase):
             module.train(module.dropout == 0)
     return model
-
-
-def unstack(replicas: Replicas) -> list[Model]:
-    """Each replica as a model that runs by itself; parameters are shared with the replicas."""
-    models = deepcopy(replicas.models)
-    for row, model in enumerate(models):
-        replicas.bind_parameters(row, model)
-        for module in model.modules():
-            if isinstance(module, Mixer | Transducer):
-                module.stacked = False
-    return models

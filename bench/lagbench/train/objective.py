@@ -1,4 +1,4 @@
-"""Loss, and the metric that tasks are scored by, for one model or for `R` stacked replicas."""
+"""Loss, and the metric that tasks are scored by, for one model or for `R` replicas at once."""
 
 from dataclasses import dataclass
 
@@ -22,7 +22,7 @@ def target_losses(predicted: Tensor, target: Tensor, space: Space) -> Tensor:
 
 
 def loss(predicted: Tensor, target: Tensor, target_mask: Tensor | None, space: Space) -> Tensor:
-    """The mean loss over counted targets, a scalar."""
+    """The mean loss over the targets that count, a scalar."""
     losses = target_losses(predicted, target, space)
     if target_mask is None:
         return losses.mean()
@@ -30,8 +30,21 @@ def loss(predicted: Tensor, target: Tensor, target_mask: Tensor | None, space: S
 
 
 @dataclass(frozen=True)
+class Scale:
+    """A task's metric at one length, between chance and optimum."""
+
+    metric: Metric
+    chance: float
+    optimum: float
+
+    def score(self, value: float) -> float:
+        """0 for chance, 1 for the optimum, whichever of them is larger."""
+        return (value - self.chance) / (self.optimum - self.chance)
+
+
+@dataclass(frozen=True)
 class Evaluation:
-    """What `R` replicas reached on a split; each tensor is `(R,)` on the CPU."""
+    """The results of `R` replicas on a split, tensors `(R,)` on the CPU."""
 
     loss: Tensor
     metric: Tensor
@@ -40,14 +53,14 @@ class Evaluation:
 
 
 class ReplicaScore(TorchMetric):
-    """Loss, accuracy and exact match of `R` replicas at once, accumulated over batches."""
+    """Loss, metric, accuracy and exact match of `R` replicas at once, summed over batches."""
 
     full_state_update = False
     loss_sum: Tensor
     metric_sum: Tensor
-    targets: Tensor
     right: Tensor
     exact: Tensor
+    targets: Tensor
     examples: Tensor
 
     def __init__(self, replicas: int, space: Space, metric: Metric) -> None:
@@ -64,11 +77,11 @@ class ReplicaScore(TorchMetric):
         predicted: Tensor,
         target: Tensor,
         target_mask: Tensor | None,
-        answered: Tensor | None = None,
+        answers: Tensor | None = None,
     ) -> None:
         """Add a batch: predictions `(R, B, U, …)` against shared targets `(B, U[, W])`.
 
-        answered: tokens `(R, B, U)` that are right or not; None: the most probable ones.
+        answers: tokens `(R, B, U)` or values `(R, B, U, W)`; None: the most probable, as predicted.
         """
         mask = target_mask
         if mask is None:
@@ -78,16 +91,16 @@ class ReplicaScore(TorchMetric):
         self.loss_sum += (losses.double() * mask).sum((1, 2))
         self.targets += mask.sum()
         self.examples += target.shape[0]
-        answers = predicted
         if isinstance(self.space, Tokens):
-            answers = predicted.argmax(-1) if answered is None else answered
+            answers = predicted.argmax(-1) if answers is None else answers
             right = answers == shared
             self.right += (right & mask).sum((1, 2))
             self.exact += (right | ~mask).all(2).sum(1)
         if self.metric.loss_unit is None:
             if self.metric.log_probabilities:
                 answers = F.log_softmax(predicted, -1)
-            self.metric_sum += (self.metric.contribution(answers, shared) * mask).sum((1, 2))
+            values = predicted if answers is None else answers
+            self.metric_sum += (self.metric.contribution(values, shared) * mask).sum((1, 2))
 
     def compute(self) -> dict[str, Tensor]:
         """The fields of an `Evaluation` over all batches since the last reset."""
@@ -95,13 +108,12 @@ class ReplicaScore(TorchMetric):
         unit = self.metric.loss_unit
         metric = self.metric_sum / self.targets if unit is None else loss / unit
         values = {"loss": loss, "metric": metric}
-        if not isinstance(self.space, Tokens):
-            return values
-        accuracy, exact = self.right / self.targets, self.exact / self.examples
-        return values | {"accuracy": accuracy, "exact_match": exact}
+        if isinstance(self.space, Tokens):
+            values["accuracy"] = self.right / self.targets
+            values["exact_match"] = self.exact / self.examples
+        return values
 
     def evaluation(self) -> Evaluation:
-        """What was reached; torchmetrics has squeezed what a single replica reached."""
-        return Evaluation(
-            **{name: value.reshape(-1).cpu() for name, value in self.compute().items()}
-        )
+        """The same as an `Evaluation`."""
+        values = self.compute()  # of a single replica, torchmetrics squeezes them
+        return Evaluation(**{name: value.reshape(-1).cpu() for name, value in values.items()})

@@ -203,7 +203,7 @@ def test_a_run_in_which_nothing_was_scored(
 
 def test_a_single_trial(tmp_path: Path, run: Run, record: Any, throughput: Any) -> None:
     page = written(tmp_path, run, [record(score=0.9)], [throughput()])
-    assert "There is one seed each and so no interval" in page.text
+    assert "There is one seed each" in page.text
     assert "0.900≥ 1620,0001×1×" in page.text  # score, reach, parameters, speeds
 
 

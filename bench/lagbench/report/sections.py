@@ -140,7 +140,9 @@ def conclusions(report: Report) -> list[Block]:
     if board.rows:
         blocks.append(_leaderboard_table(board, len(report.tables.summary)))
     if said.tasks:
-        items = [(task.task, " ".join(task.sentences), task.order or "") for task in said.tasks]
+        items = [
+            (task.task, " ".join(task.sentences), str(task.order or "")) for task in said.tasks
+        ]
         blocks.append(Bullets("Task by task", items))
     return blocks
 

@@ -1,14 +1,19 @@
-"""What the tables say, in sentences: who reaches how far back, how sure that is, at what price."""
+"""What the tables say: who remembers how far, how sure that is, and at what cost.
 
-from collections.abc import Iterator
+Each fact is an object with names and numbers; its string is the sentence of the report.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
 from lagbench.record import Status
-from lagbench.report.comparisons import differences
-from lagbench.report.gradient_decay import order
+from lagbench.report.comparisons import Difference, differences
+from lagbench.report.gradient_decay import GradientOrder, gradient_order
+from lagbench.report.significance import ALPHA
 from lagbench.report.statistics import HOLDS, Censored
 from lagbench.report.tables import Tables
 from lagbench.report.wording import (
@@ -24,253 +29,417 @@ from lagbench.report.wording import (
 
 _ENDINGS = {
     Status.OK: "finished",
-    Status.UNSUPPORTED: "refused",
+    Status.UNSUPPORTED: "unsupported",
     Status.DIVERGED: "diverged",
     Status.TIMEOUT: "out of time",
     Status.OUT_OF_MEMORY: "out of memory",
     Status.FAILED: "failed",
 }
+NO_TRIAL = "No trial has been recorded."
+NO_SCORE = "No trial was scored, so there is nothing to compare."
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many trials there are, of what, and how they ended."""
+
+    trials: int
+    architectures: int
+    tasks: int
+    endings: dict[str, int]
+
+    def __str__(self) -> str:
+        ends = [f"{count:,} {word}" for word, count in self.endings.items()]
+        return (
+            f"{plural(self.trials, 'trial')} of {plural(self.architectures, 'architecture')} on "
+            f"{plural(self.tasks, 'task')}: {join_words(ends)}."
+        )
+
+
+@dataclass(frozen=True)
+class BestChoice:
+    """Of the architectures that hold at the longest length of a task, the fastest one.
+
+    chosen: tasks with their longest lengths, by architecture. by_speed: whether speeds decide;
+    without any, the score does. unsolved: tasks on which none holds, with the one that reaches
+    furthest and its horizon in words.
+    """
+
+    chosen: dict[str, tuple[tuple[str, int], ...]]
+    by_speed: bool
+    unsolved: tuple[tuple[str, str, str], ...]
+
+    def __str__(self) -> str:
+        sentences = []
+        best = "trains fastest" if self.by_speed else "has the best score"
+        names = [
+            f"{name} on {join_words([f'{task} ({length})' for task, length in tasks])}"
+            for name, tasks in self.chosen.items()
+        ]
+        if names:
+            sentences.append(
+                f"Best choice: {join_words(names)}. Of the architectures that hold at the longest "
+                f"length of a task (in brackets), it {best}."
+            )
+        if self.unsolved:
+            tasks = [f"{task} (furthest: {n}, {far})" for task, n, far in self.unsolved]
+            sentences.append(f"No architecture holds at the longest length of {join_words(tasks)}.")
+        return " ".join(sentences)
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Average ranks over all cells, the best first.
+
+    indistinguishable: those that ranks do not separate from the first. decided: of these, who is
+    better on a task by the paired comparisons of that task.
+    """
+
+    cells: int
+    ranks: tuple[tuple[str, float], ...]
+    indistinguishable: tuple[str, ...]
+    decided: tuple[tuple[str, str, str], ...]
+
+    def __str__(self) -> str:
+        ranked = join_words([f"{name} ({number(rank, 1)})" for name, rank in self.ranks])
+        first = self.ranks[0][0]
+        separate = f"Ranks separate {first} from all others."
+        if self.indistinguishable:
+            names = join_words([first, *self.indistinguishable])
+            separate = f"Ranks alone do not separate {names}"
+            if self.decided:
+                wins = [f"{better} beats {worse} on {task}" for better, worse, task in self.decided]
+                separate += f"; task by task, {join_words(wins)}"
+            separate += "."
+        return (
+            f"Ranked by score over {plural(self.cells, 'cell')} (a task at a length), on average: "
+            f"{ranked}. {separate}"
+        )
+
+
+@dataclass(frozen=True)
+class Certainty:
+    """How many comparisons of two architectures on a task the seeds settle.
+
+    needed: seeds with which the test can decide anything; None: it can with these.
+    """
+
+    compared: int
+    settled: int
+    seeds: int
+    needed: int | None
+
+    def __str__(self) -> str:
+        if self.needed is not None:
+            return (
+                f"With {plural(self.seeds, 'seed')} the test of differences cannot decide: use "
+                f"--seeds {self.needed} or more."
+            )
+        verb = "is" if self.settled == 1 else "are"
+        return (
+            f"Of {plural(self.compared, 'comparison')} of two architectures on a task, "
+            f"{self.settled} {verb} settled; other differences may be luck."
+        )
+
+
+class Reach(NamedTuple):
+    """An architecture with its horizon and the interval of it, in words."""
+
+    architecture: str
+    horizon: str
+    interval: str
+
+    def __str__(self) -> str:
+        return f"{self.architecture} at about {self.horizon}" + (
+            f" ({self.interval})" if self.interval else ""
+        )
+
+
+@dataclass(frozen=True)
+class Holding:
+    """Who holds at the longest length scored, the best first, with score and interval."""
+
+    length: int
+    only_length: bool
+    scores: tuple[tuple[str, float, float, float], ...]
+
+    def __str__(self) -> str:
+        names = []
+        for name, score, low, high in self.scores:
+            interval = bounds(low, high)
+            names.append(f"{name} (score {number(score, 2)}{f', {interval}' if interval else ''})")
+        which = "only" if self.only_length else "longest"
+        who = f"{join_words(names)} {_verb(names, 'hold')}" if names else "no architecture holds"
+        return f"At {self.length}, the {which} length scored, {who}."
+
+
+@dataclass(frozen=True)
+class NeverHolding:
+    """Who does not hold at the shortest length; None: these differ."""
+
+    architectures: tuple[str, ...]
+    length: int | None
+
+    def __str__(self) -> str:
+        where = "the shortest length" if self.length is None else str(self.length)
+        names = list(self.architectures)
+        return f"{join_words(names)} {_verb(names, 'do')} not hold even at {where}."
+
+
+@dataclass(frozen=True)
+class Forgetting:
+    """Who stops holding within the lengths tried, the first to forget first.
+
+    first_known: whether all others are known to hold further than the first of them. settled:
+    whether the intervals of the first two are apart.
+    """
+
+    reaches: tuple[Reach, ...]
+    first_known: bool
+    settled: bool
+
+    def __str__(self) -> str:
+        words = list(map(str, self.reaches))
+        if self.first_known:
+            then = f", then {join_words(words[1:])}" if len(words) > 1 else ""
+            text = f"The first to forget is {words[0]}{then}."
+            if not self.settled:
+                text += " The intervals of the first two overlap: their order is not settled."
+        else:
+            text = f"Forgetting sets in for {join_words(words)}."
+        return text + (f" The last to forget is {words[-1]}." if len(words) > MANY else "")
+
+
+@dataclass(frozen=True)
+class HoldingSoFar:
+    """Who holds at all lengths at which it was scored, though not scored at the longest."""
+
+    lengths: dict[str, int]
+
+    def __str__(self) -> str:
+        names = [f"{name} (to {length})" for name, length in self.lengths.items()]
+        return f"{join_words(names)} {_verb(names, 'hold')} as far as there are scores."
+
+
+@dataclass(frozen=True)
+class Speeds:
+    """Relative speeds of training and inference of those that reach furthest, fastest first."""
+
+    length: int
+    speeds: tuple[tuple[str, float, float], ...]
+
+    def __str__(self) -> str:
+        words = [f"{name} {times(t)} ({times(inference)})" for name, t, inference in self.speeds]
+        return (
+            f"Training speed at {self.length} (inference in brackets), the reference model's being "
+            f"1×: {join_words(words)}."
+        )
+
+
+@dataclass(frozen=True)
+class Unscored:
+    """Who has no score at the shortest length."""
+
+    architectures: tuple[str, ...]
+
+    def __str__(self) -> str:
+        names = join_words(self.architectures)
+        return f"Without a score at the shortest length: {names}; the reasons are below."
+
+
+TaskFact = Holding | NeverHolding | Forgetting | HoldingSoFar | Speeds | Unscored
+RunFact = Counts | BestChoice | Ranking | Certainty | str
 
 
 @dataclass(frozen=True)
 class TaskFinding:
-    """What was found on one task."""
+    """What is said of one task; order: whether gradients and memory agree on who forgets first."""
 
     task: str
-    sentences: tuple[str, ...]
-    order: str | None  # whether gradients and memory order the architectures alike
+    facts: tuple[TaskFact, ...]
+    order: GradientOrder | None
+
+    @property
+    def sentences(self) -> list[str]:
+        """The facts in words."""
+        return list(map(str, self.facts))
 
 
 @dataclass(frozen=True)
 class RunVerdict:
-    """Sentences on the run as a whole, what their words mean, then findings task by task."""
+    """What is said of a run: of all of it, of what its words mean, and task by task."""
 
-    overview: tuple[str, ...]
+    facts: tuple[RunFact, ...]
     terms: tuple[str, ...]
     tasks: tuple[TaskFinding, ...]
+
+    @property
+    def overview(self) -> list[str]:
+        """The facts on the whole run in words."""
+        return list(map(str, self.facts))
 
 
 def verdict(tables: Tables) -> RunVerdict:
     """The verdict of a run, whatever became of its trials."""
-    tasks = sorted(tables.summary["task"].unique())
-    findings = [
-        TaskFinding(
-            task,
-            tuple(_on_task(_rows(tables.horizons, task), _rows(tables.summary, task))),
-            order(tables.trials[tables.trials["task"] == task], _rows(tables.horizons, task)),
-        )
-        for task in tasks
-    ]
-    return RunVerdict(tuple(_overview(tables)), tuple(_terms(tables)), tuple(findings))
+    tasks = []
+    for task in sorted(tables.summary["task"].unique()):
+        horizons = _rows(tables.horizons, task)
+        trials = tables.trials[tables.trials["task"] == task]
+        facts = tuple(_task_facts(horizons, _rows(tables.summary, task)))
+        tasks.append(TaskFinding(str(task), facts, gradient_order(trials, horizons)))
+    return RunVerdict(tuple(_run_facts(tables)), tuple(_terms(tables)), tuple(tasks))
 
 
-def _overview(tables: Tables) -> Iterator[str]:
+def _run_facts(tables: Tables) -> Iterator[RunFact]:
     trials = tables.trials
     if not len(trials):
-        yield "No trial has been recorded."
+        yield NO_TRIAL
         return
     counts = trials["status"].value_counts()
-    ends = [f"{counts[status]:,} {word}" for status, word in _ENDINGS.items() if status in counts]
-    yield (
-        f"{plural(len(trials), 'trial')} of "
-        f"{plural(trials['architecture'].nunique(), 'architecture')} on "
-        f"{plural(trials['task'].nunique(), 'task')}: {join_words(ends)}."
+    yield Counts(
+        len(trials),
+        trials["architecture"].nunique(),
+        trials["task"].nunique(),
+        {word: int(counts[status]) for status, word in _ENDINGS.items() if status in counts},
     )
-    if not len(_seeds(tables)):
-        yield "No trial was scored, so there is nothing to compare."
+    seeds = tables.summary["seeds"].max()
+    if not seeds > 0:
+        yield NO_SCORE
         return
-    yield from _choice(tables)
-    yield from _ranking(tables.ranks)
-    yield from _settled(tables)
+    if len(tables.horizons):
+        yield _best_choice(tables)
+    compared = differences(tables.comparisons)
+    yield from _ranking(tables.ranks, compared)
+    if compared and seeds > 1:
+        settled = sum(difference.settled for difference in compared)
+        yield Certainty(len(compared), settled, int(seeds), _seeds_needed(tables, compared))
 
 
 def _terms(tables: Tables) -> Iterator[str]:
-    seeds = _seeds(tables)
+    seeds = tables.summary.loc[tables.summary["seeds"] > 0, "seeds"]
     if not len(seeds):
         return
     yield (
-        f"An architecture holds up to a length if its score there and at all shorter ones is "
-        f"{HOLDS} or more, where 0 is chance and 1 the optimum."
+        f"An architecture holds at a length if its score there and at all shorter ones is {HOLDS} "
+        "or more, where 0 is chance and 1 the optimum."
     )
-    yield _certainty(int(seeds.min()), int(seeds.max()))
+    fewest, most = int(seeds.min()), int(seeds.max())
+    if most == 1:
+        yield "There is one seed each and so no interval: a difference may be luck."
+        return
+    count = f"{most}" if fewest == most else f"{fewest} to {most}"
+    mean = "interquartile means" if most >= 4 else "means"
+    ranges = "95% bootstrap intervals" if most >= 4 else "the lowest to the highest of them"
+    yield f"Scores are {mean} over {count} seeds; ranges of scores are {ranges}."
 
 
-def _choice(tables: Tables) -> Iterator[str]:
-    """Whom to take for which task: of those that reach furthest, who costs least."""
-    timed = any(map(_speed, tables.summary.itertuples(index=False)))
-    chosen: dict[str, list[str]] = {}
-    nobody = []
-    for task in tables.horizons["task"].unique():
+def _best_choice(tables: Tables) -> BestChoice:
+    chosen: dict[str, tuple[tuple[str, int], ...]] = {}
+    unsolved = []
+    for task in map(str, tables.horizons["task"].unique()):
         horizons = _rows(tables.horizons, task)
         longest = max(row.longest for row in horizons)
         holding = {row.architecture for row in horizons if _holds_at(row, longest)}
         if holding:
-            summary = _rows(tables.summary, task)
-            own = [r for r in summary if r.length == longest and r.architecture in holding]
-            best = max(own, key=lambda row: (_speed(row), row.score))
-            chosen.setdefault(best.architecture, []).append(f"{task} to {longest}")
+            rows = [row for row in _rows(tables.summary, task)
+                    if row.length == longest and row.architecture in holding]  # fmt: skip
+            best = max(rows, key=lambda row: (_speed(row), row.score))
+            chosen[best.architecture] = (*chosen.get(best.architecture, ()), (task, int(longest)))
         else:
-            nobody.append(_furthest(str(task), horizons))
-    if chosen:
-        names = [f"{name} ({join_words(tasks)})" for name, tasks in chosen.items()]
-        how = "at the least cost of training" if timed else "with the best score"
-        yield f"To hold up to the longest length {how}: {join_words(names)}."
-    if nobody:
-        yield f"Nobody holds up to the longest length on {join_words(nobody)}."
+            furthest = max(horizons, key=lambda row: row.horizon)
+            unsolved.append((task, str(furthest.architecture), reach(furthest)))
+    timed = any(map(_speed, tables.summary.itertuples(index=False)))
+    return BestChoice(chosen, timed, tuple(unsolved))
 
 
-def _furthest(task: str, horizons: list[Any]) -> str:
-    """A task that nobody solves to its end, and who comes closest."""
-    furthest = max(horizons, key=lambda row: row.horizon)
-    if furthest.censored == Censored.BELOW:
-        return task
-    return f"{task} (furthest: {furthest.architecture}, {reach(furthest)})"
-
-
-def _settled(tables: Tables) -> Iterator[str]:
-    """How many comparisons the seeds decide."""
-    found = differences(tables.comparisons)
-    settled = sum(one.settled for one in found)
-    if found and int(tables.summary["seeds"].max()) > 1:
-        yield (
-            f"Of {plural(len(found), 'comparison')} of two architectures on a task, {settled} "
-            f"{'is' if settled == 1 else 'are'} settled by these seeds; any other difference may "
-            "be luck."
-        )
-
-
-def _seeds(tables: Tables) -> pd.Series:
-    """How many there are, of whatever was scored."""
-    return tables.summary.loc[tables.summary["seeds"] > 0, "seeds"]
-
-
-def _certainty(fewest: int, most: int) -> str:
-    if most == 1:
-        return "There is one seed each and so no interval: a difference may be luck."
-    count = f"{most}" if fewest == most else f"{fewest} to {most}"
-    mean = "interquartile means" if most >= 4 else "means"
-    return f"Scores are {mean} over {count} seeds; ranges are 95% bootstrap intervals over them."
-
-
-def _ranking(ranks: pd.DataFrame) -> Iterator[str]:
-    """Who comes first over all tasks and lengths, and who is not told apart from the first."""
+def _ranking(ranks: pd.DataFrame, compared: Sequence[Difference]) -> Iterator[Ranking]:
     ranked: list[Any] = list(ranks[ranks["critical_difference"].notna()].itertuples(index=False))
     if not ranked:
         return
     first, *others = sorted(ranked, key=lambda row: (row.rank, row.architecture))
     near = [row for row in others if row.rank - first.rank <= first.critical_difference]
-    names = [f"{row.architecture} ({number(row.rank, 1)})" for row in (first, *others)]
-    yield (
-        f"Ranked by score over {plural(int(first.blocks), 'cell')} (a task at a length), on "
-        f"average: {join_words(names)}."
-    )
-    apart = f"Ranks less than {number(first.critical_difference, 1)} apart may be luck"
-    yield f"{apart}: {_indistinguishable(first, near, others)}."
-
-
-def _indistinguishable(first: Any, near: list[Any], others: list[Any]) -> str:
-    if not near:
-        return f"{first.architecture} is ahead of all others by more"
-    if len(near) == len(others):
-        return f"nobody is far enough behind {first.architecture}"
-    return (
-        f"{join_words([row.architecture for row in near])} may be as good as {first.architecture}"
+    names = {first.architecture, *(row.architecture for row in near)}
+    decided = [
+        (pair.better, pair.worse, pair.task)
+        for pair in compared
+        if pair.settled and {pair.better, pair.worse} <= names
+    ]
+    yield Ranking(
+        int(first.blocks),
+        tuple((str(row.architecture), float(row.rank)) for row in (first, *others)),
+        tuple(str(row.architecture) for row in near),
+        tuple(decided),
     )
 
 
-def _on_task(horizons: list[Any], summary: list[Any]) -> Iterator[str]:
-    """Sentences from the rows of `horizons` and `summary` of one task."""
+def _seeds_needed(tables: Tables, compared: Sequence[Difference]) -> int | None:
+    """With how many seeds the test could decide a comparison; None: it can with these.
+
+    Of `n` pairs no p is below `2 / 2ⁿ`, which Holm's correction multiplies by the comparisons.
+    """
+    if any(pair.detectable < math.inf for pair in compared):
+        return None
+    seeds = []
+    for _, rows in tables.comparisons.groupby("task"):
+        together = rows[rows["lengths"] == rows["lengths"].max()]
+        family = int(together.groupby("length", dropna=False).size().max())
+        pairs = math.log2(2 * family / ALPHA)
+        seeds.append(math.ceil(pairs / int(together["lengths"].iloc[0])))
+    return min(seeds)
+
+
+def _task_facts(horizons: list[Any], summary: list[Any]) -> Iterator[TaskFact]:
+    """Facts from the rows of `horizons` and `summary` of one task."""
     if horizons:
         longest = max(row.longest for row in horizons)
-        at_end = {row.architecture: row for row in summary if row.length == longest}
+        at_longest = {row.architecture: row for row in summary if row.length == longest}
         holding = [row.architecture for row in horizons if _holds_at(row, longest)]
-        which = "only" if all(row.shortest == longest for row in horizons) else "longest"
-        who = _holding([at_end[name] for name in holding])
-        yield f"Up to {longest}, the {which} length scored, {who}."
-        yield from _below(horizons)
+        best = [at_longest[name] for name in holding]
+        best.sort(key=lambda row: (-row.score, row.architecture))
+        yield Holding(
+            int(longest),
+            all(row.shortest == longest for row in horizons),
+            tuple((r.architecture, r.score, r.score_low, r.score_high) for r in best),
+        )
+        below = [r for r in horizons if r.censored == Censored.BELOW and r.longest > r.shortest]
+        if below:
+            shortest = {int(row.shortest) for row in below}
+            where = shortest.pop() if len(shortest) == 1 else None
+            yield NeverHolding(tuple(row.architecture for row in below), where)
         yield from _forgetting(horizons)
-        yield from _unknown(horizons, longest)
+        held = [row for row in horizons if row.censored == Censored.AT_LEAST]
+        so_far = {row.architecture: int(row.longest) for row in held if row.longest < longest}
+        if so_far:
+            yield HoldingSoFar(so_far)
         furthest = holding or [max(horizons, key=lambda row: row.horizon).architecture]
-        yield from _price([at_end[name] for name in furthest if name in at_end], longest)
-    yield from _unscored({row.architecture for row in horizons}, summary)
+        timed = [at_longest[n] for n in furthest if n in at_longest and _speed(at_longest[n])]
+        timed.sort(key=lambda row: (-row.train_relative, row.architecture))
+        if timed:
+            yield Speeds(
+                int(longest),
+                tuple((r.architecture, r.train_relative, r.inference_relative) for r in timed),
+            )
+    scored = {row.architecture for row in horizons}
+    names = sorted({row.architecture for row in summary if row.seeds == 0} - scored)
+    if names:
+        yield Unscored(tuple(names))
+
+
+def _forgetting(horizons: list[Any]) -> Iterator[Forgetting]:
+    rows = [row for row in horizons if row.censored == Censored.NO]
+    rows.sort(key=lambda row: (row.horizon, row.architecture))
+    if not rows:
+        return
+    others = [row for row in horizons if row is not rows[0]]
+    yield Forgetting(
+        tuple(Reach(row.architecture, reach(row), reach_bounds(row)) for row in rows),
+        first_known=bool(others) and all(row.horizon > rows[0].horizon for row in others),
+        settled=len(rows) < 2 or not rows[1].low <= rows[0].high,
+    )
 
 
 def _holds_at(row: Any, longest: int) -> bool:
     return bool(row.censored == Censored.AT_LEAST and row.longest == longest)
-
-
-def _holding(rows: list[Any]) -> str:
-    """Who holds at the longest length; rows of `summary`."""
-    ranked = sorted(rows, key=lambda row: (-row.score, row.architecture))
-    names = [f"{row.architecture} (score {_with_bounds(row)})" for row in ranked]
-    return (
-        f"{join_words(names)} {_verb(names, 'hold')}"
-        if names
-        else "no architecture was found to hold"
-    )
-
-
-def _with_bounds(row: Any) -> str:
-    interval = bounds(row.score_low, row.score_high)
-    return number(row.score, 2) + (f", {interval}" if interval else "")
-
-
-def _below(horizons: list[Any]) -> Iterator[str]:
-    below = [
-        row for row in horizons if row.censored == Censored.BELOW and row.longest > row.shortest
-    ]
-    shortest = {row.shortest for row in below}
-    if below:
-        where = f"{shortest.pop()}" if len(shortest) == 1 else "the shortest length"
-        names = [row.architecture for row in below]
-        yield f"{join_words(names)} {_verb(names, 'do')} not hold even at {where}."
-
-
-def _forgetting(horizons: list[Any]) -> Iterator[str]:
-    """Who stops holding within the lengths tried, and whether their order is settled."""
-    found = [row for row in horizons if row.censored == Censored.NO]
-    found.sort(key=lambda row: (row.horizon, row.architecture))
-    reaches = [f"{row.architecture} at about {reach(row)}{_in_brackets(row)}" for row in found]
-    if not found:
-        return
-    others = [row for row in horizons if row is not found[0]]
-    if others and all(row.horizon > found[0].horizon for row in others):
-        then = f", then {join_words(reaches[1:])}" if len(found) > 1 else ""
-        yield f"The first to forget is {reaches[0]}{then}."
-        if len(found) > 1 and found[1].low <= found[0].high:
-            yield "The intervals of the first two overlap: their order is not settled."
-    else:
-        yield f"Forgetting sets in for {join_words(reaches)}."
-    if len(found) > MANY:
-        yield f"The last of these to forget is {reaches[-1]}."
-
-
-def _in_brackets(row: Any) -> str:
-    interval = reach_bounds(row)
-    return f" ({interval})" if interval else ""
-
-
-def _unknown(horizons: list[Any], longest: int) -> Iterator[str]:
-    """Who held for as long as there were scores, but not to the longest length."""
-    held = [row for row in horizons if row.censored == Censored.AT_LEAST]
-    names = [f"{row.architecture} (to {row.longest})" for row in held if row.longest < longest]
-    if names:
-        yield f"{join_words(names)} {_verb(names, 'hold')} as far as there are scores."
-
-
-def _price(rows: list[Any], length: int) -> Iterator[str]:
-    """How fast those are that reach furthest; rows of `summary`."""
-    timed = [row for row in rows if _speed(row)]
-    timed.sort(key=lambda row: (-row.train_relative, row.architecture))
-    speeds = [
-        f"{row.architecture} {times(row.train_relative)} ({times(row.inference_relative)})"
-        for row in timed
-    ]
-    if speeds:
-        yield (
-            f"Training speed at {length} (inference in brackets), the reference model's being 1×: "
-            f"{join_words(speeds)}."
-        )
 
 
 def _speed(row: Any) -> float:
@@ -279,18 +448,10 @@ def _speed(row: Any) -> float:
     return 0.0 if disturbed or not row.train_relative > 0 else float(row.train_relative)
 
 
-def _unscored(scored: set[str], summary: list[Any]) -> Iterator[str]:
-    names = sorted({row.architecture for row in summary if row.seeds == 0} - scored)
-    if names:
-        yield (
-            f"Without a score at the shortest length: {join_words(names)}; the reasons are below."
-        )
-
-
-def _verb(names: list[str], plural: str) -> str:
-    """`hold` or `holds`, `do` or `does`, as there are several names or one."""
+def _verb(names: Sequence[str], plural_form: str) -> str:
+    """`hold` or `holds`, `do` or `does`, for several names or a single one."""
     singular = {"hold": "holds", "do": "does"}
-    return plural if len(names) > 1 else singular[plural]
+    return plural_form if len(names) > 1 else singular[plural_form]
 
 
 def _rows(frame: pd.DataFrame, task: str) -> list[Any]:

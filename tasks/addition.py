@@ -70,7 +70,7 @@ class Addition(Task):
     def chance(self, length: int) -> float:
         """Of every digit at every place from the left, and of the end; see `_places`."""
         most = (length - 1) // 2
-        digits, ends = _places(most, lengths.least(most, self.shortest))
+        digits, ends = _places(most, lengths.minimum(most, self.shortest))
         return float(torch.maximum(digits.amax(1), ends).sum() / (digits.sum() + ends.sum()))
 
     def oracle(self, length: int, source: Tensor, source_mask: Tensor | None) -> Tensor:

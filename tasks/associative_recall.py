@@ -7,7 +7,7 @@ from torch import Tensor
 
 from lagbench.contract import Alignment, Batch, Signature, Split, Task, Tokens, UserError
 from lagbench.material import lengths
-from lagbench.material.drawing import distinct
+from lagbench.material.sampling import distinct
 from lagbench.registry import register
 
 

@@ -18,7 +18,7 @@ from lagbench.contract import (
     UserError,
 )
 from lagbench.material import lengths
-from lagbench.material.ordering import stable_order
+from lagbench.material.sampling import stable_order
 from lagbench.registry import register
 
 _SIGNS = ("()", "[]", "{}", "<>", "«»", "‹›", "⌈⌉", "⌊⌋")

@@ -72,7 +72,7 @@ class Caption(Task):
             Alignment.FREE,
             steps=1,
             target_steps=4 * most,
-            padded=lengths.least(most, self.shortest) < most,
+            padded=lengths.minimum(most, self.shortest) < most,
         )
 
     def sample(self, length: int, count: int, generator: torch.Generator, split: Split) -> Batch:
@@ -102,7 +102,7 @@ class Caption(Task):
         Then "beside" is half as likely as that a shape follows, or the end is likelier.
         """
         most = length // 4
-        least = lengths.least(most, self.shortest)
+        least = lengths.minimum(most, self.shortest)
         more = [min(1.0, (most - i) / (most - least + 1)) for i in range(most + 1)]  # than i shapes
         right = sum(
             more[i] * (1 + 1 / 2 + 1 / 4) + max(more[i + 1] / 2, more[i] - more[i + 1])

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from lagbench.contract import Alignment, Batch, Metric, Reals, Signature, Split, Task, UserError
 from lagbench.material import lengths
-from lagbench.material.drawing import deal
+from lagbench.material.sampling import deal
 from lagbench.registry import register
 
 Value = TypeVar("Value", float, Tensor)

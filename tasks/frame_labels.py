@@ -7,7 +7,7 @@ from torch import Tensor
 
 from lagbench.contract import Alignment, Batch, Frames, Signature, Split, Task, Tokens, UserError
 from lagbench.material import digits, lengths
-from lagbench.material.handwriting import choose
+from lagbench.material.digits import choose
 from lagbench.material.pictures import recognise
 from lagbench.registry import register
 

@@ -18,12 +18,11 @@ from lagbench.contract import (
     UserError,
 )
 from lagbench.material import lengths
-from lagbench.material.real import classified
-from lagbench.material.real.columns import labels, signals
+from lagbench.material.lengths import LengthRange, Longer
+from lagbench.material.real.builders import classified_signals
 from lagbench.material.real.examples import Examples
-from lagbench.material.real.length_range import Band, Longer
-from lagbench.material.real.source import Columns, Found
-from lagbench.material.real.sourced import Sourced
+from lagbench.material.real.loading import Columns, LoadedDataset, label_column, signal_column
+from lagbench.material.real.task import RealOrSyntheticTask
 from lagbench.registry import register
 
 RHYTHMS = ("normal", "tachycardia", "bradycardia", "fibrillation", "extra beat")
@@ -46,7 +45,7 @@ _NEVER = -(2**31)
 
 
 @dataclass(frozen=True)
-class Heartbeat(Sourced):
+class Heartbeat(RealOrSyntheticTask):
     """Tell the rhythm: normal, fast, slow, fibrillation, or normal with one extra beat.
 
         0.00  0.25 -0.10  0.98 -0.16  0.03  0.18  0.30  0.18  0.04 …  ->  normal
@@ -77,8 +76,8 @@ class Heartbeat(Sourced):
     """
 
     lengths: ClassVar[tuple[int, ...]] = (64, 128, 256, 512)
-    only_made = frozenset({"noise"})
-    only_real = Sourced.only_real | {"signal", "label", "longer"}
+    synthetic_only = frozenset({"noise"})
+    real_only = RealOrSyntheticTask.real_only | {"signal", "label", "longer"}
 
     noise: float = 0.05
     shortest: float = 0.5
@@ -98,24 +97,24 @@ class Heartbeat(Sourced):
     @property
     def columns(self) -> Columns:
         """Signals and classes."""
-        return (self.signal, signals), (self.label, labels)
+        return (self.signal, signal_column), (self.label, label_column)
 
-    def real(self, found: Found, length: int) -> Examples:
+    def build_examples(self, dataset: LoadedDataset, length: int) -> Examples:
         """Signals of no more samples than the length, with a class each."""
-        band = Band(lengths.least(length, self.shortest), length, self.longer)
-        return classified.signals(found, length, band)
+        accepted = LengthRange(lengths.minimum(length, self.shortest), length, self.longer)
+        return classified_signals(dataset, length, accepted)
 
-    def made_signature(self, length: int) -> Signature:
+    def synthetic_signature(self, length: int) -> Signature:
         """Voltages -> a rhythm; `UserError` below 54."""
         lengths.require("heartbeat", length, 2 * _LONGEST)
         padded = self._fewest(length) < length
         return Signature(Reals(1), Tokens(len(RHYTHMS)), Alignment.POOLED, length, padded=padded)
 
-    def made_sample(
+    def synthetic_sample(
         self, length: int, count: int, generator: torch.Generator, split: Split
     ) -> Batch:
         """Draw rhythms and beats, then sum up the waves and the noise."""
-        self.made_signature(length)
+        self.synthetic_signature(length)
         steps = torch.randint(self._fewest(length), length + 1, (count, 1), generator=generator)
         rhythm = torch.randint(len(RHYTHMS), (count, 1), generator=generator)
         interval, beats = _beats(length, rhythm, generator)
@@ -126,11 +125,11 @@ class Heartbeat(Sourced):
         mask = lengths.mask(steps.squeeze(1), length)
         return Batch((trace * mask)[..., None], rhythm, mask, lag=lag)
 
-    def made_chance(self, length: int) -> float:
+    def synthetic_chance(self, length: int) -> float:
         """All rhythms are as likely."""
         return 1 / len(RHYTHMS)
 
-    def made_oracle(self, length: int, source: Tensor, source_mask: Tensor | None) -> Tensor:
+    def synthetic_oracle(self, length: int, source: Tensor, source_mask: Tensor | None) -> Tensor:
         """Measure the intervals between the R waves, and look for P waves before them."""
         real = lengths.mask(lengths.real_steps(source, source_mask), length)
         trace = source.squeeze(2) * real
@@ -147,12 +146,12 @@ class Heartbeat(Sourced):
         rhythm = torch.where(longest - shortest > 3, EXTRA, rhythm)
         return torch.where(beat_with_p.any(1), rhythm, FIBRILLATION)[:, None]
 
-    def made_reading(self) -> DisplayNames:
+    def synthetic_display_names(self) -> DisplayNames:
         """Voltages as numbers, rhythms by name."""
         return DisplayNames(target=RHYTHMS)
 
     def _fewest(self, length: int) -> int:
-        return max(2 * _LONGEST, lengths.least(length, self.shortest))
+        return max(2 * _LONGEST, lengths.minimum(length, self.shortest))
 
 
 def _beats(length: int, rhythm: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:

@@ -17,13 +17,12 @@ from lagbench.contract import (
     Tokens,
 )
 from lagbench.material import lengths
-from lagbench.material.drawing import deal
-from lagbench.material.real.columns import chords
+from lagbench.material.lengths import LengthRange, Longer
+from lagbench.material.real.builders import melodies
 from lagbench.material.real.examples import Examples
-from lagbench.material.real.length_range import Band, Longer
-from lagbench.material.real.melodies import melodies
-from lagbench.material.real.source import Columns, Found
-from lagbench.material.real.sourced import Sourced
+from lagbench.material.real.loading import Columns, LoadedDataset, chord_column
+from lagbench.material.real.task import RealOrSyntheticTask
+from lagbench.material.sampling import deal
 from lagbench.registry import register
 
 KEYS = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
@@ -43,7 +42,7 @@ _SCALES = torch.stack([  # `(7, 15)`: the major scale, begun at each of its degr
 
 
 @dataclass(frozen=True)
-class Melody(Sourced):
+class Melody(RealOrSyntheticTask):
     """Write the melody that a key, a mode and a figure of four steps ask for.
 
     Data, at length 8: `C ionian, +2 -1 +2 +1`  ->  `C5 E5 D5 F5 G5 B5 A5 C6`, as semitones above
@@ -73,7 +72,7 @@ class Melody(Sourced):
         longer: whether longer pieces are cut off there, or left out.
     """
 
-    only_real = Sourced.only_real | {"notes", "shortest", "longer"}
+    real_only = RealOrSyntheticTask.real_only | {"notes", "shortest", "longer"}
 
     notes: str = "notes"
     shortest: float = 0.5
@@ -91,25 +90,25 @@ class Melody(Sourced):
     @property
     def columns(self) -> Columns:
         """Pieces."""
-        return ((self.notes, chords),)
+        return ((self.notes, chord_column),)
 
-    def real(self, found: Found, length: int) -> Examples:
+    def build_examples(self, dataset: LoadedDataset, length: int) -> Examples:
         """Pieces of a chord and no more notes than the length."""
-        band = Band(1 + lengths.least(length, self.shortest), 1 + length, self.longer)
-        return melodies(found, length, band)
+        accepted = LengthRange(1 + lengths.minimum(length, self.shortest), 1 + length, self.longer)
+        return melodies(dataset, length, accepted)
 
-    def made_signature(self, length: int) -> Signature:
+    def synthetic_signature(self, length: int) -> Signature:
         """A key, a mode and a figure -> semitones."""
         lengths.require("melody", length, 1)
         return Signature(
             Reals(sum(_SHAPE)), Tokens(NOTES), Alignment.FREE, steps=1, target_steps=length
         )
 
-    def made_sample(
+    def synthetic_sample(
         self, length: int, count: int, generator: torch.Generator, split: Split
     ) -> Batch:
         """Draw briefs."""
-        self.made_signature(length)
+        self.synthetic_signature(length)
         briefs = _briefs(split)
         choices = briefs[deal(len(briefs), count, generator)]
         source = torch.zeros(count, 1, sum(_SHAPE))
@@ -117,11 +116,11 @@ class Melody(Sourced):
         lag = torch.arange(1, length + 1).expand(count, -1)
         return Batch(source, _melody(choices, length), lag=lag)
 
-    def made_examples(self, split: Split) -> int:
+    def synthetic_num_examples(self, split: Split) -> int:
         """How many briefs are of this split."""
         return len(_briefs(split))
 
-    def made_chance(self, length: int) -> float:
+    def synthetic_chance(self, length: int) -> float:
         """Over all briefs, from the notes of every degree and the degrees of every figure."""
         figures = torch.cartesian_prod(*(torch.tensor(STEPS) for _ in range(FIGURE)))
         degree = _degrees(figures, length)
@@ -130,12 +129,12 @@ class Melody(Sourced):
         sounds = torch.nn.functional.one_hot(notes.flatten(0, 1), NOTES).double().mean(0)
         return float((degrees / len(figures) @ sounds).amax(1).mean())
 
-    def made_oracle(self, length: int, source: Tensor, source_mask: Tensor | None) -> Tensor:
+    def synthetic_oracle(self, length: int, source: Tensor, source_mask: Tensor | None) -> Tensor:
         """Read the brief, and carry it out."""
         parts = torch.split(source[:, 0], list(_SHAPE), dim=1)
         return _melody(torch.stack([part.argmax(dim=1) for part in parts], dim=1), length)
 
-    def made_reading(self) -> DisplayNames:
+    def synthetic_display_names(self) -> DisplayNames:
         """The brief in the terms of the example, and semitones by number."""
         figure = [f"{step:+d}" for step in STEPS] * FIGURE
         return DisplayNames([*KEYS, *MODES, *figure])

@@ -61,7 +61,7 @@ class ModularArithmetic(Task):
     def signature(self, length: int) -> Signature:
         """Numbers and operators -> a number; `UserError` below 1."""
         lengths.require("modular_arithmetic", length, 1)
-        steps, least = _odd(length), _odd(lengths.least(length, self.shortest))
+        steps, least = _odd(length), _odd(lengths.minimum(length, self.shortest))
         source = Tokens(self.modulus + len(OPERATORS))
         return Signature(
             source, Tokens(self.modulus), Alignment.POOLED, steps, padded=least < steps
@@ -90,7 +90,7 @@ class ModularArithmetic(Task):
         state = torch.zeros(size, size, dtype=torch.float64)  # P(sum so far, open term)
         state[0] = 1 / size
         answers = torch.zeros(size, dtype=torch.float64)
-        least, sums = lengths.least(length, self.shortest), _sums(size)
+        least, sums = lengths.minimum(length, self.shortest), _sums(size)
         for steps in range(1, length + 1):
             if steps > 1 and steps % 2 == 1:
                 closed = torch.bincount(sums, state.flatten(), minlength=size)

@@ -19,17 +19,15 @@ from lagbench.contract import (
     UserError,
 )
 from lagbench.material import lengths
-from lagbench.material.real.columns import texts
+from lagbench.material.real.builders import TokenKind, require_vocabulary, text_windows
 from lagbench.material.real.examples import Examples
-from lagbench.material.real.source import Columns, Found
-from lagbench.material.real.sourced import Sourced
-from lagbench.material.real.symbols import Kind, require_vocabulary
-from lagbench.material.real.windows import windows
+from lagbench.material.real.loading import Columns, LoadedDataset, text_column
+from lagbench.material.real.task import RealOrSyntheticTask
 from lagbench.registry import register
 
 
 @dataclass(frozen=True)
-class NextToken(Sourced):
+class NextToken(RealOrSyntheticTask):
     """Predict every next word of a text, in bits.
 
     Data, at length 9 with 3 nouns and 2 modifiers: `N0 m1 N2 m0 V0 N1 V1 N2 m1  ->
@@ -61,15 +59,15 @@ class NextToken(Sourced):
     """
 
     metric: ClassVar[Metric] = Metric.BITS
-    only_made = frozenset({"nouns", "modifiers", "attractors", "clauses"})
-    only_real = Sourced.only_real | {"text", "tokens", "vocabulary"}
+    synthetic_only = frozenset({"nouns", "modifiers", "attractors", "clauses"})
+    real_only = RealOrSyntheticTask.real_only | {"text", "tokens", "vocabulary"}
 
     nouns: int = 8
     modifiers: int = 8
     attractors: float = 0.25
     clauses: float = 4.0
     text: str = "text"
-    tokens: Kind = "characters"
+    tokens: TokenKind = "characters"
     vocabulary: int = 1000
 
     def __post_init__(self) -> None:
@@ -87,13 +85,13 @@ class NextToken(Sourced):
     @property
     def columns(self) -> Columns:
         """Texts."""
-        return ((self.text, texts),)
+        return ((self.text, text_column),)
 
-    def real(self, found: Found, length: int) -> Examples:
+    def build_examples(self, dataset: LoadedDataset, length: int) -> Examples:
         """Windows into the texts."""
-        return windows(found, length, self.tokens, self.vocabulary)
+        return text_windows(dataset, length, self.tokens, self.vocabulary)
 
-    def made_signature(self, length: int) -> Signature:
+    def synthetic_signature(self, length: int) -> Signature:
         """Words -> words."""
         lengths.require("next_token", length, 1)
         space = Tokens(2 * self.nouns + self.modifiers)
@@ -101,11 +99,11 @@ class NextToken(Sourced):
             space, space, Alignment.ALIGNED, steps=length, target_steps=length, causal=True
         )
 
-    def made_sample(
+    def synthetic_sample(
         self, length: int, count: int, generator: torch.Generator, split: Split
     ) -> Batch:
         """Draw a text of one word more, and shift it."""
-        self.made_signature(length)
+        self.synthetic_signature(length)
         shape = count, length + 1
         verb = self._verbs(torch.rand(shape, generator=generator) < self._closing(length))
         subject = pad(verb, (1, -1), value=True)
@@ -119,7 +117,7 @@ class NextToken(Sourced):
         lag = (torch.arange(length + 1) - start) * verb - 1
         return Batch(text[:, :-1], text[:, 1:], lag=lag[:, 1:])
 
-    def made_chance(self, length: int) -> float:
+    def synthetic_chance(self, length: int) -> float:
         """The entropy of each word on its own."""
         begins, closes, goes_on = self._shares(length)
         return sum(
@@ -131,7 +129,7 @@ class NextToken(Sourced):
             )
         )
 
-    def made_optimum(self, length: int) -> float:
+    def synthetic_optimum(self, length: int) -> float:
         """The entropy of each word given all before it."""
         begins, closes, goes_on = self._shares(length)
         inside = closes + goes_on
@@ -143,7 +141,7 @@ class NextToken(Sourced):
         entropy = _bits(modifier, sizes).sum() + _bits(torch.tensor(verb, dtype=torch.float64), 1)
         return float((inside * entropy + begins * log2(self.nouns)).mean())
 
-    def made_oracle(self, length: int, source: Tensor, source_mask: Tensor | None) -> Tensor:
+    def synthetic_oracle(self, length: int, source: Tensor, source_mask: Tensor | None) -> Tensor:
         """Follow the clauses; log-probabilities, `-inf` where a word is impossible."""
         N, verb = self.nouns, self._closing(length)
         after = (source >= N) & (source < 2 * N)
@@ -155,7 +153,7 @@ class NextToken(Sourced):
         outside = (torch.arange(2 * N + self.modifiers) < N) / N
         return torch.where(after[..., None], outside, inside).log()
 
-    def made_reading(self) -> DisplayNames:
+    def synthetic_display_names(self) -> DisplayNames:
         """Nouns, verbs and modifiers by number, as in the example."""
         counts = {"N": self.nouns, "V": self.nouns, "m": self.modifiers}
         words = [f"{kind}{number}" for kind, count in counts.items() for number in range(count)]

@@ -36,7 +36,7 @@ class Parity(Task):
     def signature(self, length: int) -> Signature:
         """Bits -> one bit; `UserError` below 1."""
         lengths.require("parity", length, 1)
-        padded = lengths.least(length, self.shortest) < length
+        padded = lengths.minimum(length, self.shortest) < length
         return Signature(Tokens(2), Tokens(2), Alignment.POOLED, length, padded=padded)
 
     def sample(self, length: int, count: int, generator: torch.Generator, split: Split) -> Batch:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from lagbench.contract import Alignment, Batch, Signature, Split, Task, Tokens, UserError
 from lagbench.material import lengths
-from lagbench.material.ordering import stable_order
+from lagbench.material.sampling import stable_order
 from lagbench.registry import register
 
 

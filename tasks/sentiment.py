@@ -9,13 +9,11 @@ from torch import Tensor
 from lagbench.contract import Alignment, Batch, DisplayNames, Signature, Split, Tokens
 from lagbench.material import lengths
 from lagbench.material.language import Lexicon, fill
-from lagbench.material.real import classified
-from lagbench.material.real.columns import labels, texts
+from lagbench.material.lengths import LengthRange, Longer
+from lagbench.material.real.builders import TokenKind, classified_texts, require_vocabulary
 from lagbench.material.real.examples import Examples
-from lagbench.material.real.length_range import Band, Longer
-from lagbench.material.real.source import Columns, Found
-from lagbench.material.real.sourced import Sourced
-from lagbench.material.real.symbols import Kind, require_vocabulary
+from lagbench.material.real.loading import Columns, LoadedDataset, label_column, text_column
+from lagbench.material.real.task import RealOrSyntheticTask
 from lagbench.registry import register
 
 LEXICON = Lexicon(
@@ -44,7 +42,7 @@ _FIRST, _SECOND = 4, 5  # "it was very long", "but it was not dull"
 
 
 @dataclass(frozen=True)
-class Sentiment(Sourced):
+class Sentiment(RealOrSyntheticTask):
     """Is the review's verdict positive?
 
         it was not long with the break but it was very interesting .  ->  positive
@@ -72,13 +70,13 @@ class Sentiment(Sourced):
     longer: whether longer texts are cut off there, or left out.
     """
 
-    only_real = Sourced.only_real | {
+    real_only = RealOrSyntheticTask.real_only | {
         "text", "label", "tokens", "vocabulary", "shortest", "longer",
     }  # fmt: skip
 
     text: str = "text"
     label: str = "label"
-    tokens: Kind = "words"
+    tokens: TokenKind = "words"
     vocabulary: int = 1000
     shortest: float = 0.0
     longer: Longer = "cut"
@@ -91,23 +89,23 @@ class Sentiment(Sourced):
     @property
     def columns(self) -> Columns:
         """Texts and classes."""
-        return (self.text, texts), (self.label, labels)
+        return (self.text, text_column), (self.label, label_column)
 
-    def real(self, found: Found, length: int) -> Examples:
+    def build_examples(self, dataset: LoadedDataset, length: int) -> Examples:
         """Texts of no more symbols than the length, with a class each."""
-        band = Band(lengths.least(length, self.shortest), length, self.longer)
-        return classified.texts(found, length, self.tokens, self.vocabulary, band)
+        accepted = LengthRange(lengths.minimum(length, self.shortest), length, self.longer)
+        return classified_texts(dataset, length, self.tokens, self.vocabulary, accepted)
 
-    def made_signature(self, length: int) -> Signature:
+    def synthetic_signature(self, length: int) -> Signature:
         """Words -> negative or positive; `UserError` below 10."""
         lengths.require("sentiment", length, 10)
         return Signature(Tokens(len(WORDS)), Tokens(len(ANSWERS)), Alignment.POOLED, length)
 
-    def made_sample(
+    def synthetic_sample(
         self, length: int, count: int, generator: torch.Generator, split: Split
     ) -> Batch:
         """Write both opinions into filler, then draw words."""
-        self.made_signature(length)
+        self.synthetic_signature(length)
         starts = _starts(length, count, generator)
         good, negated = _opinions(count, generator)
         adjectives = starts + torch.tensor([_FIRST, _SECOND]) - 1
@@ -123,11 +121,11 @@ class Sentiment(Sourced):
         verdict = (good ^ negated).gather(1, main)
         return Batch(source, verdict, lag=length - 1 - adjectives.gather(1, main))
 
-    def made_chance(self, length: int) -> float:
+    def synthetic_chance(self, length: int) -> float:
         """Verdicts come in pairs of equally likely reviews."""
         return 0.5
 
-    def made_oracle(self, length: int, source: Tensor, source_mask: Tensor | None) -> Tensor:
+    def synthetic_oracle(self, length: int, source: Tensor, source_mask: Tensor | None) -> Tensor:
         """Find both adjectives, and take the one of the main clause with what stands before it."""
         bad, good, end = (LEXICON.first(name) for name in ("bad", "good", "contrast"))
         adjective = (source >= bad) & (source < end)
@@ -138,7 +136,7 @@ class Sentiment(Sourced):
         negated = source.gather(1, (place - 1).clamp(min=0)) == LEXICON.word("not")
         return ((source.gather(1, place) >= good) ^ negated).long()
 
-    def made_reading(self) -> DisplayNames:
+    def synthetic_display_names(self) -> DisplayNames:
         """English."""
         return DisplayNames(WORDS, ANSWERS)
 

@@ -7,8 +7,8 @@ from scipy.special import bdtrc
 from torch import Tensor
 
 from lagbench.material import lengths
-from lagbench.material.ordering import stable_order
 from lagbench.material.rewriting import Rewriting
+from lagbench.material.sampling import stable_order
 from lagbench.registry import register
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from lagbench.contract import Alignment, Batch, Reals, Signature, Split, Task, Tokens, UserError
-from lagbench.material import lengths, transcripts
+from lagbench.material import lengths, text_metrics
 from lagbench.registry import register
 
 
@@ -113,7 +113,7 @@ class Transcription(Task):
     def extra_metrics(self, length: int, answers: Tensor, batch: Batch) -> dict[str, float]:
         """The character error rate, with symbols for characters."""
         return {
-            "character_error_rate": transcripts.character_error_rate(self.alphabet, answers, batch)
+            "character_error_rate": text_metrics.character_error_rate(self.alphabet, answers, batch)
         }
 
     def _symbols(self, most: int, count: int, generator: torch.Generator) -> Tensor:

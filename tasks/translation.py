@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from lagbench.contract import Alignment, Batch, DisplayNames, Signature, Split, Tokens
-from lagbench.material import lengths, transcripts
+from lagbench.material import lengths, text_metrics
 from lagbench.material.bilingual import (
     END,
     FORM,
@@ -19,13 +19,11 @@ from lagbench.material.bilingual import (
     WORDS,
     translated,
 )
-from lagbench.material.real.columns import texts
+from lagbench.material.lengths import LengthRange, Longer
+from lagbench.material.real.builders import TokenKind, require_vocabulary, text_pairs
 from lagbench.material.real.examples import Examples
-from lagbench.material.real.length_range import Band, Longer
-from lagbench.material.real.pairs import pairs
-from lagbench.material.real.source import Columns, Found
-from lagbench.material.real.sourced import Sourced
-from lagbench.material.real.symbols import Kind, require_vocabulary
+from lagbench.material.real.loading import Columns, LoadedDataset, text_column
+from lagbench.material.real.task import RealOrSyntheticTask
 from lagbench.registry import register
 
 # A clause has up to two adjectives, a noun, a verb, up to two adjectives, a noun, and a link.
@@ -38,7 +36,7 @@ _LONGEST = len(_FIRST)
 
 
 @dataclass(frozen=True)
-class Translation(Sourced):
+class Translation(RealOrSyntheticTask):
     """Translate sentences of many clauses, word for word but not in order.
 
     Data, at length 11: `young cats saw big old trees and dog feared moons .`  ->
@@ -68,12 +66,18 @@ class Translation(Sourced):
         longer: whether longer texts are cut off there, or their pairs left out.
     """
 
-    only_real = Sourced.only_real | {"reads", "writes", "tokens", "vocabulary", "longer"}
+    real_only = RealOrSyntheticTask.real_only | {
+        "reads",
+        "writes",
+        "tokens",
+        "vocabulary",
+        "longer",
+    }
 
     shortest: float = 0.5
     reads: str = "en"
     writes: str = "de"
-    tokens: Kind = "words"
+    tokens: TokenKind = "words"
     vocabulary: int = 1000
     longer: Longer = "drop"
 
@@ -85,14 +89,14 @@ class Translation(Sourced):
     @property
     def columns(self) -> Columns:
         """Texts in both languages."""
-        return (self.reads, texts), (self.writes, texts)
+        return (self.reads, text_column), (self.writes, text_column)
 
-    def real(self, found: Found, length: int) -> Examples:
+    def build_examples(self, dataset: LoadedDataset, length: int) -> Examples:
         """Pairs of texts of no more symbols than the length."""
-        band = Band(lengths.least(length, self.shortest), length, self.longer)
-        return pairs(found, length, self.tokens, self.vocabulary, band)
+        accepted = LengthRange(lengths.minimum(length, self.shortest), length, self.longer)
+        return text_pairs(dataset, length, self.tokens, self.vocabulary, accepted)
 
-    def made_signature(self, length: int) -> Signature:
+    def synthetic_signature(self, length: int) -> Signature:
         """Words of one language -> words of the other and an end."""
         lengths.require("translation", length, _LONGEST)
         return Signature(
@@ -104,11 +108,11 @@ class Translation(Sourced):
             padded=True,
         )
 
-    def made_sample(
+    def synthetic_sample(
         self, length: int, count: int, generator: torch.Generator, split: Split
     ) -> Batch:
         """Draw clauses, and keep those that end in time."""
-        self.made_signature(length)
+        self.synthetic_signature(length)
         room = lengths.draw(length, self._shortest(length), count, generator)[:, None]
         draws = torch.randint(32, (count, _LONGEST, length // 4), generator=generator)
         there = (draws >= 16) | _NEEDED
@@ -129,7 +133,7 @@ class Translation(Sourced):
         real, asked = torch.arange(length) < steps, torch.arange(length + 1) <= steps
         return Batch(source, target, real, asked, lag)
 
-    def made_chance(self, length: int) -> float:
+    def synthetic_chance(self, length: int) -> float:
         """Of every word and the end at each place, from where clauses may begin and end."""
         begins, fits = [1.0] + [0.0] * (length + _LONGEST), self._fits(length)
         noun, adjective, verb, link, stop, end = (
@@ -157,18 +161,18 @@ class Translation(Sourced):
         asked = noun + adjective + verb + link + stop + end
         return float(shares.amax(0).sum() / asked.sum())
 
-    def made_oracle(self, length: int, source: Tensor, source_mask: Tensor | None) -> Tensor:
+    def synthetic_oracle(self, length: int, source: Tensor, source_mask: Tensor | None) -> Tensor:
         """Find each word's place in its clause, and what it agrees with."""
         real = torch.ones_like(source, dtype=torch.bool) if source_mask is None else source_mask
         return translated(source, real)
 
-    def made_reading(self) -> DisplayNames:
+    def synthetic_display_names(self) -> DisplayNames:
         """Words of both languages."""
         return DisplayNames(WORDS, TRANSLATIONS)
 
     def extra_metrics(self, length: int, answers: Tensor, batch: Batch) -> dict[str, float]:
         """BLEU, as a translation is judged that need not be right word for word."""
-        return {"bleu": transcripts.bleu(self.display_names(length).target, answers, batch)}
+        return {"bleu": text_metrics.bleu(self.display_names(length).target, answers, batch)}
 
     def _shortest(self, length: int) -> float:
         """The share of the length that is drawn at least, so that a clause fits."""
@@ -176,7 +180,7 @@ class Translation(Sourced):
 
     def _fits(self, length: int) -> list[float]:
         """How likely a sentence has room for each number of words."""
-        least = lengths.least(length, self._shortest(length))
+        least = lengths.minimum(length, self._shortest(length))
         room = [min(1.0, (length + 1 - n) / (length + 1 - least)) for n in range(length + 1)]
         return room + [0.0] * _LONGEST
 

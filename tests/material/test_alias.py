@@ -4,7 +4,7 @@ import pytest
 import torch
 from scipy.stats import chisquare
 
-from lagbench.material.alias import Alias
+from lagbench.material.sampling import AliasTable
 
 
 def weights(count: int) -> torch.Tensor:
@@ -17,7 +17,7 @@ def weights(count: int) -> torch.Tensor:
 
 @pytest.mark.parametrize("count", [1, 2, 7, 63, 500])
 def test_the_columns_hold_the_weights(count):
-    alias = Alias.of(weights(count))
+    alias = AliasTable.of(weights(count))
     shares = torch.cat([alias.boundary, 1 - alias.boundary]) / count
     found = torch.zeros(count, dtype=torch.float64).index_add_(0, alias.outcomes, shares)
     torch.testing.assert_close(found, weights(count) / weights(count).sum(), atol=1e-12, rtol=0)
@@ -25,7 +25,7 @@ def test_the_columns_hold_the_weights(count):
 
 def test_outcomes_are_as_frequent_as_their_weights():
     exact, count = torch.arange(20.0) % 5, 100_000
-    drawn = Alias.of(exact).draw(count, torch.Generator().manual_seed(0))
+    drawn = AliasTable.of(exact).draw(count, torch.Generator().manual_seed(0))
     seen = torch.bincount(drawn, minlength=20)
     assert seen[exact == 0].sum() == 0
     likely = exact > 0

@@ -6,7 +6,7 @@ import pytest
 import torch
 from scipy.stats import chisquare
 
-from lagbench.material.drawing import deal, distinct
+from lagbench.material.sampling import deal, distinct
 
 
 @pytest.mark.parametrize("size", [3, 40])

@@ -6,7 +6,7 @@ from scipy.stats import chisquare
 
 from lagbench.contract import Split
 from lagbench.material import digits
-from lagbench.material.handwriting import choose
+from lagbench.material.digits import choose
 
 
 @pytest.mark.parametrize("split", list(Split))

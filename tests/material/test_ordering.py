@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from lagbench.material.ordering import stable_order
+from lagbench.material.sampling import stable_order
 
 
 @pytest.mark.parametrize("largest", [1, 255, 256, 65_535, 65_536, 2**40])

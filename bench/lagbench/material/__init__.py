@@ -1,1 +1,1 @@
-"""Stored examples that several tasks are made from."""
+"""Sampling, pictures, vocabularies and data sets that several tasks share."""

@@ -59,7 +59,7 @@ class Rewriting(Task):
             Alignment.FREE,
             steps=length,
             target_steps=length + self.varied,
-            padded=lengths.least(length, self.shortest) < length,
+            padded=lengths.minimum(length, self.shortest) < length,
         )
 
     def sample(self, length: int, count: int, generator: torch.Generator, split: Split) -> Batch:
@@ -81,7 +81,7 @@ class Rewriting(Task):
 
     def chance(self, length: int) -> float:
         """The likeliest symbol, or `end`, at each target step."""
-        least = lengths.least(length, self.shortest)
+        least = lengths.minimum(length, self.shortest)
         guesses = torch.zeros(length + self.varied, self.alphabet + 1, dtype=torch.float64)
         for steps in range(least, length + 1):
             guesses[:steps, : self.alphabet] += self.frequencies(steps)

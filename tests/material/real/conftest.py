@@ -6,16 +6,16 @@ from pathlib import Path
 import pytest
 from datasets import Dataset, config
 
-from lagbench.material.real import sourced
-from lagbench.material.real.source import find
+from lagbench.material.real import task as real_task
+from lagbench.material.real.loading import read_dataset
 
 
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path_factory, monkeypatch):
     """What `datasets` keeps, and what the process has read, is gone after each test."""
     monkeypatch.setattr(config, "HF_DATASETS_CACHE", tmp_path_factory.mktemp("datasets"))
-    find.cache_clear()
-    sourced._real.cache_clear()
+    read_dataset.cache_clear()
+    real_task._examples.cache_clear()
 
 
 @pytest.fixture

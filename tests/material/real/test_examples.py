@@ -16,8 +16,15 @@ from lagbench.contract import (
     Tokens,
     UserError,
 )
-from lagbench.material.real import lookup
-from lagbench.material.real.examples import Examples, entropy, likeliest, masked
+from lagbench.material.real import examples as examples_module
+from lagbench.material.real.examples import (
+    Examples,
+    KeyIndex,
+    drop_unused_masks,
+    entropy,
+    majority_accuracy,
+    source_keys,
+)
 
 
 def examples(**splits):
@@ -57,7 +64,7 @@ def test_answers_count_all_examples_that_are_read_alike():
 
 
 def test_repeats_between_splits_are_counted():
-    assert FOUND.facts() == {
+    assert FOUND.summary() == {
         "cut": 1,
         "validation sources that are in training too": 2,
         "test sources that are in training too": 0,
@@ -66,9 +73,9 @@ def test_repeats_between_splits_are_counted():
 
 def test_the_likeliest_answer_is_taken_at_each_step_where_one_is_asked_for():
     target = [[0, 1, 2], [0, 2, 2], [1, 2, 0]]
-    assert likeliest(batch([[0]] * 3, target)) == 6 / 9
+    assert majority_accuracy(batch([[0]] * 3, target)) == 6 / 9
     asked = [[1, 1, 0], [1, 1, 0], [1, 0, 0]]
-    assert likeliest(batch([[0]] * 3, target, target_mask=asked)) == 3 / 5
+    assert majority_accuracy(batch([[0]] * 3, target, target_mask=asked)) == 3 / 5
 
 
 def test_entropy_is_that_of_the_counts():
@@ -79,9 +86,9 @@ def test_entropy_is_that_of_the_counts():
 
 def test_masks_that_say_nothing_are_left_out():
     full = {Split.TRAIN: batch([[1, 2]], [[0]], [[1, 1]])}
-    plain, padding = masked(full)
+    plain, padding = drop_unused_masks(full)
     assert (plain[Split.TRAIN].source_mask, padding) == (None, False)
-    kept, padding = masked({**full, Split.TEST: batch([[1, 2]], [[0]], [[1, 0]])})
+    kept, padding = drop_unused_masks({**full, Split.TEST: batch([[1, 2]], [[0]], [[1, 0]])})
     assert padding
     assert kept[Split.TRAIN].source_mask is not None
 
@@ -94,7 +101,7 @@ def test_matches_are_those_of_comparing_all_pairs(width):
     wanted = torch.randint(2, (20, *shape[1:]), generator=generator)
     if width is not None:
         stored, wanted = stored.float() / 3, wanted.float() / 3
-    row, place = lookup.Index(lookup.keys(stored, None)).matches(lookup.keys(wanted, None))
+    row, place = KeyIndex(source_keys(stored, None)).matches(source_keys(wanted, None))
     expected = (wanted[:, None] == stored[None]).flatten(2).all(2).nonzero().tolist()
     assert sorted(zip(row.tolist(), place.tolist(), strict=True)) == [tuple(x) for x in expected]
 
@@ -103,11 +110,11 @@ def test_keys_are_the_same_in_chunks_and_without_padding(monkeypatch):
     generator = torch.Generator().manual_seed(0)
     source = torch.randint(9, (40, 6), generator=generator)
     mask = torch.arange(6) < torch.randint(1, 7, (40, 1), generator=generator)
-    whole = lookup.keys(source, mask)
-    assert torch.equal(lookup.keys(source.masked_fill(~mask, 7), mask), whole)
-    monkeypatch.setattr(lookup, "_CHUNK", 13)
-    assert torch.equal(lookup.keys(source, mask), whole)
-    assert len(lookup.keys(source.float()[..., None], mask).unique()) == len(whole.unique())
+    whole = source_keys(source, mask)
+    assert torch.equal(source_keys(source.masked_fill(~mask, 7), mask), whole)
+    monkeypatch.setattr(examples_module, "_CHUNK", 13)
+    assert torch.equal(source_keys(source, mask), whole)
+    assert len(source_keys(source.float()[..., None], mask).unique()) == len(whole.unique())
 
 
 def test_reals_are_told_apart():

@@ -5,13 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lagbench.contract import UserError
-from lagbench.material.real.symbols import UNKNOWN, Vocabulary, require_vocabulary, symbols
+from lagbench.material.real.builders import UNKNOWN, Vocabulary, require_vocabulary, tokenize
 
 
 @given(st.text())
 def test_characters_and_bytes_lose_nothing(text):
-    assert "".join(symbols(text, "characters")) == text
-    characters = symbols(text, "bytes")
+    assert "".join(tokenize(text, "characters")) == text
+    characters = tokenize(text, "bytes")
     vocabulary = Vocabulary("bytes", [], 1)
     assert bytes(vocabulary.numbers(characters)).decode() == text
     assert vocabulary.unknown([characters]) == (0 if text else 1)
@@ -20,7 +20,7 @@ def test_characters_and_bytes_lose_nothing(text):
 def test_words_are_runs_of_letters_and_single_signs():
     text = "Männer, don't\nstop!? 3.5"
     expected = ["Männer", ",", "don", "'", "t", "\n", "stop", "!", "?", "3", ".", "5"]
-    assert symbols(text, "words") == expected
+    assert tokenize(text, "words") == expected
 
 
 def test_a_vocabulary_keeps_the_most_frequent_and_breaks_ties_by_name():

@@ -12,8 +12,8 @@ from math import comb, pi
 import torch
 from torch import Tensor
 
-from lagbench.material.alias import Alias
 from lagbench.material.expressions.grammar import DIGITS, OPERATORS, RARITY, Tilted
+from lagbench.material.sampling import AliasTable
 
 _ALIASING = 1e-8  # what a coefficient may gain from those that are `N`, `2 N`, … terms later
 
@@ -49,7 +49,7 @@ def tilted(depth: int, arguments: int, least: int, longest: int) -> Tilted:
     total = total[best] * hopeful.sum() / roots.sum()
     kept = x[best] ** (longest - tokens) * ((tokens > least) & (tokens <= longest))
     share = float(exact[least + 1 :].sum() * x[best] ** longest / total)
-    return Tilted(k, c, tuple(map(Alias.of, (hopeful, *below))), kept, share)
+    return Tilted(k, c, tuple(map(AliasTable.of, (hopeful, *below))), kept, share)
 
 
 @cache

@@ -18,7 +18,7 @@ from itertools import accumulate, pairwise
 import torch
 from torch import Tensor
 
-from lagbench.material.alias import Alias
+from lagbench.material.sampling import AliasTable
 
 DIGITS = 10
 WORDS = (*map(str, range(DIGITS)), "[MIN", "[MAX", "[MED", "[SM", "]")
@@ -44,7 +44,7 @@ class Tilted:
 
     arguments: Tensor
     nested: Tensor
-    levels: tuple[Alias, ...]
+    levels: tuple[AliasTable, ...]
     kept: Tensor
     share: float
 

@@ -1,1 +1,1 @@
-"""Real data for tasks: read by `datasets`, parted, cut to length, and turned into tensors once."""
+"""Real data for tasks: loading and splitting, conversion to examples, and the task base class."""

@@ -15,9 +15,9 @@ from lagbench import registry
 from lagbench.check import AT_A_LENGTH, Check, causality, judge, predictions, streams, task
 from lagbench.contract import Metric, Split, UserError
 from lagbench.data.splits import fixed_split
-from lagbench.material.real import sourced
-from lagbench.material.real.source import find
-from lagbench.material.real.symbols import UNKNOWN
+from lagbench.material.real import task as real_task
+from lagbench.material.real.builders import UNKNOWN
+from lagbench.material.real.loading import read_dataset
 from lagbench.spec.budget import Budget
 from lagbench.spec.cell import Cell
 from lagbench.spec.recipe import Recipe
@@ -252,8 +252,8 @@ def test_changed_files_are_other_data(write, tmp_path):
     assert replace(cell).key == key
     write("a.csv", text=REVIEWS, label=[1 - label for label in LABELS])
     os.utime(place, (1, 1))
-    find.cache_clear()
-    sourced._real.cache_clear()
+    read_dataset.cache_clear()
+    real_task._examples.cache_clear()
     assert replace(cell).key != key
     again = fixed_split(named, 8, Split.TEST, 20, tmp_path / "cache")
     assert torch.equal(again.source, split.source)
@@ -280,8 +280,8 @@ def test_what_cannot_be_learnt_from_is_refused_before_training(write, tmp_path):
         f"next_token:source={same}", 30
     )
     place = write("a.csv", text=REVIEWS, label=LABELS)
-    band = refused(f"sentiment:source={place},shortest=0.9", 100)
-    assert band == f"{place} has no train example of at least 90 steps."
+    accepted = refused(f"sentiment:source={place},shortest=0.9", 100)
+    assert accepted == f"{place} has no train example of at least 90 steps."
     assert "need a length of at least 1, not 0" in refused(f"sentiment:source={place}", 0)
 
 

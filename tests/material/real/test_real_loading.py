@@ -6,10 +6,15 @@ import datasets
 import pytest
 
 from lagbench.contract import Split, UserError
-from lagbench.material.real.columns import chords, labels, signals, texts
-from lagbench.material.real.source import find
+from lagbench.material.real.loading import (
+    chord_column,
+    label_column,
+    read_dataset,
+    signal_column,
+    text_column,
+)
 
-REVIEWS = (("text", texts), ("label", labels))
+REVIEWS = (("text", text_column), ("label", label_column))
 TEXTS = ['wer, wie, "was"', "ö\tÄ", "None", "four\nfive"]
 LABELS = [0, 1, 1, 0]
 ROWS = list(zip(TEXTS, LABELS, strict=True))
@@ -17,7 +22,7 @@ ROWS = list(zip(TEXTS, LABELS, strict=True))
 
 def refused(place, columns=REVIEWS, subset=""):
     with pytest.raises(UserError) as caught:
-        find(place, subset, columns)
+        read_dataset(place, subset, columns)
     sentence = str(caught.value)
     assert "\n" not in sentence
     assert sentence.endswith((".", "?"))
@@ -26,14 +31,16 @@ def refused(place, columns=REVIEWS, subset=""):
 
 @pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.jsonl", "a.json", "a.parquet"])
 def test_every_format_gives_the_same_rows(write, name):
-    found = find(write(name, text=TEXTS, label=LABELS), "", REVIEWS)
+    found = read_dataset(write(name, text=TEXTS, label=LABELS), "", REVIEWS)
     assert found.rows == {Split.TRAIN: ROWS}
-    assert found.digest == find(write("b.jsonl", text=TEXTS, label=LABELS), "", REVIEWS).digest
+    assert (
+        found.digest == read_dataset(write("b.jsonl", text=TEXTS, label=LABELS), "", REVIEWS).digest
+    )
 
 
 def test_a_text_file_is_one_text(tmp_path):
     (tmp_path / "a.txt").write_text("One\n\ntwo \n", encoding="utf-8")
-    found = find(str(tmp_path / "a.txt"), "", (("text", texts),))
+    found = read_dataset(str(tmp_path / "a.txt"), "", (("text", text_column),))
     assert found.rows == {Split.TRAIN: [("One\n\ntwo \n",)]}
 
 
@@ -42,20 +49,22 @@ def test_a_folder_has_the_splits_that_its_files_are_named_after(write, tmp_path)
         write(f"data [x]/{name}.jsonl", text=[TEXTS[at]], label=[at])
     write("data [x]/.hidden.jsonl", other=[1])
     (tmp_path / "data [x]" / "README.md").write_text("# nothing")
-    found = find(str(tmp_path / "data [x]"), "", REVIEWS)
+    found = read_dataset(str(tmp_path / "data [x]"), "", REVIEWS)
     assert found.rows == {split: [(TEXTS[at], at)] for at, split in enumerate(Split)}
 
 
 def test_a_folder_without_such_names_is_read_whole(write, tmp_path):
     write("data/one.csv", text=TEXTS[:2], label=LABELS[:2])
     write("data/more/two.csv", text=TEXTS[2:], label=LABELS[2:])
-    assert sorted(find(str(tmp_path / "data"), "", REVIEWS).rows[Split.TRAIN]) == sorted(ROWS)
+    assert sorted(read_dataset(str(tmp_path / "data"), "", REVIEWS).rows[Split.TRAIN]) == sorted(
+        ROWS
+    )
 
 
 def test_records_within_records_are_columns(write):
     place = write("a.jsonl", translation=[{"en": "cat", "de": "Katze"}])
-    columns = (("translation.en", texts), ("translation.de", texts))
-    assert find(place, "", columns).rows == {Split.TRAIN: [("cat", "Katze")]}
+    columns = (("translation.en", text_column), ("translation.de", text_column))
+    assert read_dataset(place, "", columns).rows == {Split.TRAIN: [("cat", "Katze")]}
 
 
 def test_classes_go_by_the_names_that_a_data_set_has_for_them(tmp_path):
@@ -64,7 +73,7 @@ def test_classes_go_by_the_names_that_a_data_set_has_for_them(tmp_path):
     )
     named = datasets.Dataset.from_dict({"text": TEXTS, "label": LABELS}, features=features)
     named.to_parquet(tmp_path / "a.parquet")
-    found = find(str(tmp_path / "a.parquet"), "", REVIEWS)
+    found = read_dataset(str(tmp_path / "a.parquet"), "", REVIEWS)
     assert [label for _, label in found.rows[Split.TRAIN]] == ["bad", "good", "good", "bad"]
     named = datasets.Dataset.from_dict({"text": TEXTS, "label": [0, 1, 1, -1]}, features=features)
     named.to_parquet(tmp_path / "b.parquet")
@@ -73,28 +82,28 @@ def test_classes_go_by_the_names_that_a_data_set_has_for_them(tmp_path):
 
 def test_the_digest_moves_with_what_is_read_and_with_nothing_else(write):
     place = write("a.jsonl", text=TEXTS, label=LABELS, other=[1, 2, 3, 4])
-    digest = find(place, "", REVIEWS).digest
+    digest = read_dataset(place, "", REVIEWS).digest
     os.utime(place, (1, 1))
     write("a.jsonl", text=TEXTS, label=LABELS, other=[4, 3, 2, 1])
-    find.cache_clear()
-    assert find(place, "", REVIEWS).digest == digest
+    read_dataset.cache_clear()
+    assert read_dataset(place, "", REVIEWS).digest == digest
     os.utime(place, (2, 2))
     write("a.jsonl", text=TEXTS, label=LABELS[::-1], other=[4, 3, 2, 1])
-    find.cache_clear()
-    assert find(place, "", REVIEWS).digest == digest  # a palindrome
+    read_dataset.cache_clear()
+    assert read_dataset(place, "", REVIEWS).digest == digest  # a palindrome
     write("a.jsonl", text=TEXTS, label=[1, 1, 1, 0], other=[4, 3, 2, 1])
     os.utime(place, (3, 3))
-    find.cache_clear()
-    changed = find(place, "", REVIEWS)
+    read_dataset.cache_clear()
+    changed = read_dataset(place, "", REVIEWS)
     assert changed.digest != digest
     assert [label for _, label in changed.rows[Split.TRAIN]] == [1, 1, 1, 0]
 
 
 def test_nothing_is_read_twice_in_a_process(write, monkeypatch):
     place = write("a.csv", text=TEXTS, label=LABELS)
-    first = find(place, "", REVIEWS)
+    first = read_dataset(place, "", REVIEWS)
     monkeypatch.setattr(datasets, "load_dataset", None)
-    assert find(place, "", REVIEWS) is first
+    assert read_dataset(place, "", REVIEWS) is first
 
 
 class Hub(dict):
@@ -109,7 +118,10 @@ def test_a_name_is_asked_of_the_hub(monkeypatch):
     part = datasets.Dataset.from_dict({"text": TEXTS, "label": LABELS})
     hub = Hub(train=part, test=part, unsupervised=part)
     monkeypatch.setattr(datasets, "load_dataset", hub)
-    assert find("someone/reviews", "plain", REVIEWS).rows == {Split.TRAIN: ROWS, Split.TEST: ROWS}
+    assert read_dataset("someone/reviews", "plain", REVIEWS).rows == {
+        Split.TRAIN: ROWS,
+        Split.TEST: ROWS,
+    }
     assert hub.asked == ("someone/reviews", {"name": "plain"})
     monkeypatch.setattr(datasets, "load_dataset", Hub(test=part))
     assert refused("other") == "other has no training split; there are: test."
@@ -129,10 +141,12 @@ def test_what_can_only_be_a_path_is_not_asked_of_the_hub(place, monkeypatch):
 
 def test_mistakes_of_columns(write):
     place = write("a.csv", text=TEXTS, label=LABELS)
-    missing = refused(place, (("txt", texts),))
+    missing = refused(place, (("txt", text_column),))
     assert missing == f"{place} has no column 'txt'; did you mean 'text'?"
-    assert "'label' of" in refused(place, (("label", texts),))
-    assert refused(place, (("label", texts),)).endswith("holds a whole number in row 0, not text.")
+    assert "'label' of" in refused(place, (("label", text_column),))
+    assert refused(place, (("label", text_column),)).endswith(
+        "holds a whole number in row 0, not text."
+    )
     gap = write("b.jsonl", text=["one", None], label=[0, 1])
     assert refused(gap).endswith("has nothing in row 1.")
     gap = write("b.csv", text=["one", ""], label=[0, 1])
@@ -143,19 +157,23 @@ def test_mistakes_of_columns(write):
 
 def test_lists_do_not_survive_a_csv(write):
     place = write("a.csv", signal=["[0.5, 1.5]"], label=[1])
-    for check in (signals, chords):
+    for check in (signal_column, chord_column):
         sentence = refused(place, (("signal", check),))
         assert "holds text, not lists: a CSV cannot hold lists" in sentence
 
 
 def test_mistakes_in_lists(write):
     place = write("a.jsonl", flat=[1], gap=[[1.0, None]], high=[[60, 128]], text=[["a"]])
-    assert refused(place, (("flat", signals),)).endswith(
+    assert refused(place, (("flat", signal_column),)).endswith(
         "holds a whole number in row 0, not a list."
     )
-    assert refused(place, (("gap", signals),)).endswith("holds None in row 0, not a finite number.")
-    assert refused(place, (("high", chords),)).endswith("pitches are whole numbers from 0 to 127.")
-    assert "holds 'a' in row 0" in refused(place, (("text", chords),))
+    assert refused(place, (("gap", signal_column),)).endswith(
+        "holds None in row 0, not a finite number."
+    )
+    assert refused(place, (("high", chord_column),)).endswith(
+        "pitches are whole numbers from 0 to 127."
+    )
+    assert "holds 'a' in row 0" in refused(place, (("text", chord_column),))
 
 
 def test_mistakes_of_files(write, tmp_path):
@@ -165,7 +183,7 @@ def test_mistakes_of_files(write, tmp_path):
         "bytes.jsonl": b'{"text": "gr\xfc\xdfe", "label": 1}\n',
     }.items():
         (tmp_path / name).write_bytes(content)
-        sentence = refused(str(tmp_path / name), (("text", texts),))
+        sentence = refused(str(tmp_path / name), (("text", text_column),))
         assert sentence == f"{tmp_path / name} is not UTF-8 text: save it in that encoding."
     for name, content in {"empty.csv": "", "head.csv": "text,label\n"}.items():
         (tmp_path / name).write_text(content)

@@ -60,7 +60,7 @@ def hostile(record: Any) -> list[Record]:
 
 
 def test_the_files_of_a_report(tmp_path: Path, run: Run, grid: list[Record]) -> None:
-    paths = write_report(tmp_path, run, grid, [])
+    _, paths = write_report(tmp_path, run, grid, [])
     tables = {
         *("trials", "curves", "probes", "summary", "horizons"),
         *("comparisons", "ranks", "lr_windows", "progress", "equal_cost", "unsupported"),

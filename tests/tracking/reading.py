@@ -2,7 +2,7 @@
 
 import json
 
-from lagbench.tracking.files import records
+from lagbench.tracking.sync import records
 
 
 class Read:

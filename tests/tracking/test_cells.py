@@ -14,7 +14,7 @@ from lagbench.run.cell import run_cell
 from lagbench.run.config import WorkerConfig
 from lagbench.run.failures import failed_records
 from lagbench.tracking import CellRuns, Tracking
-from lagbench.tracking.files import run_files
+from lagbench.tracking.sync import run_files
 from tests.tracking.reading import Read
 from tests.tracking.samples import one_cell
 

@@ -13,7 +13,7 @@ from lagbench.record import Status
 from lagbench.run.config import WorkerConfig
 from lagbench.run.failures import failed_records
 from lagbench.tracking import CellRuns, Tracking
-from lagbench.tracking.files import run_files, run_id
+from lagbench.tracking.sync import run_files, run_id
 from tests.tracking.samples import TINY, one_cell
 from tests.tracking.stub import serving
 

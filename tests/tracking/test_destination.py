@@ -5,22 +5,22 @@ import pytest
 from lagbench.contract import UserError
 from lagbench.spec.destination import Destination
 from lagbench.spec.suite import cells, load
-from lagbench.tracking.destination import Tracking, Wish, destination
+from lagbench.tracking.destination import CliWandbOptions, Tracking, destination
 
 SUITE = Destination(project="of-suite", entity="suite-team")
 ENVIRONMENT = {"WANDB_MODE": "disabled", "WANDB_PROJECT": "of-env", "WANDB_ENTITY": "env-team"}
-COMMAND = Wish("online", "of-command", "command-team")
+COMMAND = CliWandbOptions("online", "of-command", "command-team")
 
 
 @pytest.mark.parametrize(
     ("wish", "environment", "suite", "expected"),
     [
-        (Wish(), {}, Destination(), ("offline", "lagbench", None)),
-        (Wish(), {}, SUITE, ("offline", "of-suite", "suite-team")),
-        (Wish(), ENVIRONMENT, SUITE, ("disabled", "of-env", "env-team")),
+        (CliWandbOptions(), {}, Destination(), ("offline", "lagbench", None)),
+        (CliWandbOptions(), {}, SUITE, ("offline", "of-suite", "suite-team")),
+        (CliWandbOptions(), ENVIRONMENT, SUITE, ("disabled", "of-env", "env-team")),
         (COMMAND, ENVIRONMENT, SUITE, ("online", "of-command", "command-team")),
-        (Wish(project="mine"), {"WANDB_ENTITY": "we"}, SUITE, ("offline", "mine", "we")),
-        (Wish(), {"WANDB_MODE": "", "WANDB_PROJECT": ""}, SUITE, ("offline", "of-suite",
+        (CliWandbOptions(project="mine"), {"WANDB_ENTITY": "we"}, SUITE, ("offline", "mine", "we")),
+        (CliWandbOptions(), {"WANDB_MODE": "", "WANDB_PROJECT": ""}, SUITE, ("offline", "of-suite",
                                                                   "suite-team")),
     ],
 )  # fmt: skip
@@ -30,15 +30,22 @@ def test_precedence(wish, environment, suite, expected, tmp_path):
 
 
 def test_a_login_alone_sends_nothing():
-    assert destination(Wish(), Destination(), environment={"WANDB_API_KEY": "k"}).mode == "offline"
+    assert (
+        destination(CliWandbOptions(), Destination(), environment={"WANDB_API_KEY": "k"}).mode
+        == "offline"
+    )
 
 
 @pytest.mark.parametrize(
     ("wish", "environment", "message"),
     [
-        (Wish(), {"WANDB_MODE": "onlin"}, "W&B has no mode 'onlin' here; did you mean 'online'"),
-        (Wish(project="a/b"), {}, "'a/b' is no W&B project"),
-        (Wish(), {"WANDB_ENTITY": "x" * 129}, "is no W&B entity"),
+        (
+            CliWandbOptions(),
+            {"WANDB_MODE": "onlin"},
+            "W&B has no mode 'onlin' here; did you mean 'online'",
+        ),
+        (CliWandbOptions(project="a/b"), {}, "'a/b' is no W&B project"),
+        (CliWandbOptions(), {"WANDB_ENTITY": "x" * 129}, "is no W&B entity"),
     ],
 )
 def test_mistakes_are_sentences(wish, environment, message):

@@ -18,10 +18,7 @@ from lagbench.run.failures import failed_records
 from lagbench.run.runner import run
 from lagbench.spec.suite import load, selected
 from lagbench.tracking import CellRuns, SuiteRuns, Tracking
-from lagbench.tracking.background import Background
-from lagbench.tracking.files import ended as has_ended
-from lagbench.tracking.files import run_files, run_id, uploaded
-from lagbench.tracking.upload import Upload, sync
+from lagbench.tracking.sync import has_ended, run_files, run_id, sync, uploaded
 from tests.tracking.reading import Read
 from tests.tracking.samples import KEY, SMALLEST, TINY, Warnings
 from tests.tracking.stub import serving
@@ -58,7 +55,7 @@ def test_everything_arrives_once(tracked, tmp_path, serve):
     done = sync(folder, LONG)
     files = run_files(folder)
     assert (done.left, done.complaint, done.before, done.unfinished) == ((), None, 0, 0)
-    assert done.places == {
+    assert done.addresses == {
         run_id(file): f"{stub.url}/me/proj/runs/{run_id(file)}" for file in files
     }
     arrived = stub.arrived
@@ -79,7 +76,7 @@ def test_everything_arrives_once(tracked, tmp_path, serve):
 
     before = len(arrived.graphql)
     again = sync(folder, LONG)
-    assert (again.places, again.before, again.left) == ({}, len(files), ())
+    assert (again.addresses, again.before, again.left) == ({}, len(files), ())
     assert len(arrived.graphql) == before
     assert arrived.authorizations - {""}  # it did log in
     assert not [path for path in folder.rglob("*") if path.is_file()
@@ -90,46 +87,42 @@ def test_a_run_that_goes_on_is_left_alone(four, cell, serve):
     serve()
     going_on = CellRuns(Tracking("offline", four, "proj"), "tiny", cell)
     done = sync(four, LONG)
-    assert (len(done.places), done.unfinished, done.left) == (4, 4, ())
+    assert (len(done.addresses), done.unfinished, done.left) == (4, 4, ())
     going_on.finish(failed_records(cell, WorkerConfig("tiny"), Status.UNSUPPORTED, "enough"))
     done = sync(four, LONG)
-    assert (len(done.places), done.before, done.unfinished) == (4, 4, 0)
+    assert (len(done.addresses), done.before, done.unfinished) == (4, 4, 0)
 
 
 NO_ANSWER = "the server did not answer in time"
 
 
 @pytest.mark.parametrize("how", [{"status": 500}, {"status": None}, {"dies_at": "UpsertBucket"}])
-def test_a_server_that_does_not_work_can_be_given_up(four, serve, how):
-    stub = serve(**how)
-    upload = Upload(run_files(four))
-    assert stub.reached.wait(LONG)
-    upload.stop()
-    assert (upload.places(), upload.complaint()) == ({}, NO_ANSWER)
-    assert upload.left == run_files(four)
+def test_a_server_that_does_not_work_is_given_up(four, serve, how):
+    serve(**how)
+    done = sync(four, patience=8)
+    assert (done.addresses, done.complaint) == ({}, NO_ANSWER)
+    assert len(done.left) == 4
 
 
 def test_no_patience_uploads_nothing(four, serve):
     serve(status=None)
     done = sync(four, patience=0)
-    assert (done.places, len(done.left), done.complaint) == ({}, 4, NO_ANSWER)
+    assert (done.addresses, len(done.left), done.complaint) == ({}, 4, NO_ANSWER)
     assert not any(map(uploaded, run_files(four)))
 
 
 def test_what_a_dead_server_did_not_take_a_living_one_does(four, serve):
-    dead = serve(dies_at="UpsertBucket")
-    upload = Upload(run_files(four))
-    assert dead.reached.wait(LONG)
-    assert len(upload.stop().left) == 4
+    serve(dies_at="UpsertBucket")
+    assert len(sync(four, patience=8).left) == 4
     serve()
-    assert len(sync(four, LONG).places) == 4
+    assert len(sync(four, LONG).addresses) == 4
 
 
 def test_an_upload_has_a_service_of_its_own(four, serve, monkeypatch):
     """Not the one of the process that began it, which here is gone."""
     serve()
     monkeypatch.setenv("WANDB_SERVICE", f"3-{os.getpid()}-unix-{four}/nothing")
-    assert len(sync(four, LONG).places) == 4
+    assert len(sync(four, LONG).addresses) == 4
 
 
 def test_a_refusal_is_told(four, serve):
@@ -146,11 +139,12 @@ def test_without_a_key_it_says_so(four, serve, monkeypatch):
     assert stub.arrived.graphql == []
 
 
-def test_uploads_beside_training_arrive(four, cell, serve):
+def test_what_is_online_is_uploaded_at_the_end(four, cell, serve):
     stub = serve()
-    with SuiteRuns(Tracking("online", four, "proj"), "tiny", LONG) as runs:
-        runs.ended(cell, failed_records(cell, WorkerConfig("tiny"), Status.FAILED, "it broke"))
-        runs.settle()
+    runs = SuiteRuns(Tracking("online", four, "proj"), "tiny", LONG)
+    runs.ended(cell, failed_records(cell, WorkerConfig("tiny"), Status.FAILED, "it broke"))
+    assert stub.arrived.streams == []
+    runs.upload()
     assert runs.warnings == []
     assert {id_ for id_, _ in stub.arrived.streams} == {run_id(file) for file in run_files(four)}
 
@@ -158,9 +152,9 @@ def test_uploads_beside_training_arrive(four, cell, serve):
 def test_online_without_a_key_is_one_warning(tmp_path, cell, monkeypatch, serve):
     stub = serve()
     monkeypatch.delenv("WANDB_API_KEY")
-    with SuiteRuns(Tracking("online", tmp_path, "proj"), "tiny", LONG) as runs:
-        runs.ended(cell, failed_records(cell, WorkerConfig("tiny"), Status.FAILED, "it broke"))
-        runs.settle()
+    runs = SuiteRuns(Tracking("online", tmp_path, "proj"), "tiny", LONG)
+    runs.ended(cell, failed_records(cell, WorkerConfig("tiny"), Status.FAILED, "it broke"))
+    runs.upload()
     (warning,) = runs.warnings
     assert warning.startswith("4 of 4 W&B runs were not uploaded: No API key configured")
     assert warning.endswith(f"`lagbench sync {tmp_path}` uploads them.")
@@ -169,10 +163,11 @@ def test_online_without_a_key_is_one_warning(tmp_path, cell, monkeypatch, serve)
 
 
 @pytest.mark.slow
-def test_a_run_against_a_server_that_hangs_is_whole_and_warns(tmp_path, serve):
+def test_a_run_against_a_server_that_hangs_is_whole_and_warns(tmp_path, serve, monkeypatch):
     serve(status=None)
     suite = selected(load(TINY), SMALLEST)
     watcher = Warnings()
+    monkeypatch.setattr("lagbench.tracking.suite.PATIENCE", 8.0)
     run(RunConfig(suite, tmp_path, Inline(), Tracking("online", tmp_path, "proj")), watcher)
     assert set(pd.read_csv(tmp_path / "trials.csv").status) == {"ok"}
     files = run_files(tmp_path)
@@ -191,30 +186,23 @@ def test_offline_reaches_no_server(tmp_path, cell, serve):
     assert not stub.reached.is_set()
 
 
-def test_what_is_out_of_time_is_ended_with_its_service(four, serve):
-    stub = serve(status=None)
-    background = Background(seconds=0)
-    background.offer(run_files(four))
-    group = background.upload.process.pid
-    assert stub.reached.wait(LONG)
-    background.settle()
-    assert background.complaint == NO_ANSWER
-    assert background.left == run_files(four)
-    assert not _alive(group)
-    background.offer([])
-    assert background.upload is None
-
-
 @pytest.mark.slow
 def test_an_upload_ends_with_the_process_that_began_it(four, serve):
     """However that went: here it does not even close its files."""
     stub = serve(status=None)
     program = (
-        "import os, sys; from pathlib import Path; from lagbench.tracking.upload import Upload;"
-        "print(Upload([Path(sys.argv[1])]).process.pid, flush=True); sys.stdin.read();"
-        "os.kill(os.getpid(), 9)"
+        "import os, subprocess, sys, threading; from pathlib import Path\n"
+        "from lagbench.tracking import sync\n"
+        "popen = subprocess.Popen\n"
+        "def told(*arguments, **options):\n"
+        "    process = popen(*arguments, **options)\n"
+        "    print(process.pid, flush=True)\n"
+        "    return process\n"
+        "subprocess.Popen = told\n"
+        "work = threading.Thread(target=sync.sync, args=(Path(sys.argv[1]), 600), daemon=True)\n"
+        "work.start(); sys.stdin.read(); os.kill(os.getpid(), 9)\n"
     )
-    with subprocess.Popen([sys.executable, "-c", program, str(run_files(four)[0])],
+    with subprocess.Popen([sys.executable, "-c", program, str(four)],
                           stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:  # fmt: skip
         group = int(process.stdout.readline())
         assert stub.reached.wait(LONG)
@@ -230,13 +218,17 @@ def test_an_upload_ends_with_the_process_that_began_it(four, serve):
 
 @pytest.mark.slow
 def test_many_runs_take_several_processes(four, serve, monkeypatch):
-    monkeypatch.setattr("lagbench.tracking.upload.BATCH", 3)
-    began = []
+    from lagbench.tracking import sync as module
+
+    monkeypatch.setattr(module, "BATCH", 3)
+    began, wandb_sync = [], module._wandb_sync
     monkeypatch.setattr(
-        "lagbench.tracking.upload.Upload", lambda files: began.append(len(files)) or Upload(files)
+        module,
+        "_wandb_sync",
+        lambda files, *rest: began.append(len(files)) or wandb_sync(files, *rest),
     )
     serve()
-    assert len(sync(four, LONG).places) == 4
+    assert len(sync(four, LONG).addresses) == 4
     assert began == [3, 1]
 
 

@@ -10,9 +10,9 @@ import pytest
 from lagbench.record import Run, Status
 from lagbench.run.config import WorkerConfig
 from lagbench.run.failures import failed_records
+from lagbench.run.store import results
 from lagbench.tracking import SuiteRuns, Tracking
-from lagbench.tracking.files import run_files
-from lagbench.tracking.tables import read
+from lagbench.tracking.sync import run_files
 from tests.tracking.reading import Read
 from tests.tracking.samples import KEY
 
@@ -107,9 +107,9 @@ def test_no_secret_and_nothing_outside_the_folder(tracked):
 
 def test_trials_whose_worker_died_are_tracked_all_the_same(cell, tmp_path):
     records = failed_records(cell, WorkerConfig("tiny"), Status.FAILED, "its worker died")
-    with SuiteRuns(Tracking("offline", tmp_path), "tiny", 4) as runs:
-        runs.ended(cell, records)
-        runs.ended(cell, records)  # there now: not once more
+    runs = SuiteRuns(Tracking("offline", tmp_path), "tiny")
+    runs.ended(cell, records)
+    runs.ended(cell, records)  # there now: not once more
     found = [Read(file) for file in run_files(tmp_path)]
     assert [(one.exits, one.notes) for one in found] == [([1], "its worker died")] * 4
 
@@ -122,18 +122,9 @@ def test_wandb_down_at_the_end_is_a_warning(tracked, tmp_path, monkeypatch):
 
     monkeypatch.setattr(wandb, "init", down)
     run = Run.model_validate_json((tracked / "run.json").read_text())
-    with SuiteRuns(Tracking("offline", tmp_path), "tiny", 4) as runs:
-        runs.finish(run, sorted(tracked.glob("*.csv")))
+    runs = SuiteRuns(Tracking("offline", tmp_path), "tiny")
+    runs.finish(run, results(tracked).tables, sorted(tracked.glob("*.csv")))
     assert runs.warnings == ["W&B stopped tracking: ConnectionResetError: the service is gone"]
-
-
-def test_tables_are_read_with_their_types(tmp_path):
-    (tmp_path / "t.csv").write_text("a,b,c,d,e\n1,1.5,True,x,\n,inf,False,,\n")
-    table = read(tmp_path / "t.csv")
-    assert table.columns == ["a", "b", "c", "d", "e"]
-    assert table.rows == [[1, 1.5, True, "x", None], [None, math.inf, False, None, None]]
-    (tmp_path / "t.csv").write_text("a,b\n")
-    assert read(tmp_path / "t.csv").rows == []
 
 
 def _missing(value):

@@ -16,10 +16,10 @@ def dashboard(
     """
     from lagbench.spec.suite import load
     from lagbench.tracking.dashboard import save
-    from lagbench.tracking.destination import Wish, destination
+    from lagbench.tracking.destination import CliWandbOptions, destination
 
     chosen = load(suite)
-    where = destination(Wish("online", project, entity), chosen.wandb)
+    where = destination(CliWandbOptions("online", project, entity), chosen.wandb)
     saved = save(where, chosen.name, [axis.name for axis in chosen.tasks])
     found = {"workspace": saved.workspace, "report": saved.report}
     if as_json:

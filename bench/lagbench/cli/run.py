@@ -106,7 +106,7 @@ def run(
     from lagbench.device import validate_device
     from lagbench.run.config import RunConfig
     from lagbench.spec.suite import Selection, load, selected
-    from lagbench.tracking.destination import Wish, destination
+    from lagbench.tracking.destination import CliWandbOptions, destination
 
     with redirect_stdout(sys.stderr) if as_json else nullcontext():
         registry.discover(plugin)
@@ -117,7 +117,7 @@ def run(
             suite=chosen,
             out=folder,
             executor=executor_of(executor, workers, address, cell_gpus),
-            tracking=destination(Wish(wandb, project, entity), chosen.wandb, folder),
+            tracking=destination(CliWandbOptions(wandb, project, entity), chosen.wandb, folder),
             plugins=tuple(plugin),
             device=validate_device(device),
             command=("lagbench", *sys.argv[1:]),

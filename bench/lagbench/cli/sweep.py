@@ -45,12 +45,12 @@ def sweep(
     Example: lagbench sweep quick --method bayes
     """
     from lagbench.spec.suite import cells, load
-    from lagbench.tracking.destination import Wish, destination
+    from lagbench.tracking.destination import CliWandbOptions, destination
     from lagbench.tracking.sweep import sweep_file
 
     registry.discover(plugin)
     chosen = load(suite, changes)
-    where = destination(Wish(None, project, entity), chosen.wandb)
+    where = destination(CliWandbOptions(None, project, entity), chosen.wandb)
     same = [*options("--set", changes), *options("--plugin", plugin)]
     command = ["lagbench", "agent", suite, *same]
     path = out or Path(f"{chosen.name}-sweep.yaml")

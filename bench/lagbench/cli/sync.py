@@ -23,16 +23,18 @@ def sync(
     Given again, it goes on with what is left. Exit status 1 if something is.
     Example: lagbench sync results/quick
     """
-    from lagbench.tracking.upload import sync as upload
+    from lagbench.tracking.sync import sync as upload
 
     if not (folder / "wandb").is_dir():
         raise UserError(f"There are no W&B runs in {folder}: it has no folder wandb.")
-    found = upload(folder, patience)
+    result = upload(folder, patience)
     if as_json:
-        print_json(asdict(found))
+        fields = asdict(result)
+        print_json({"places": fields.pop("addresses"), **fields})
     else:
-        print_rows([{"run": run, "is at": place} for run, place in found.places.items()])
-        typer.echo(found.sentence)
-    if found.left:
-        warn(f"{len(found.left)} W&B runs are left: {found.complaint}.")
+        rows = [{"run": run, "is at": address} for run, address in result.addresses.items()]
+        print_rows(rows)
+        typer.echo(result.sentence)
+    if result.left:
+        warn(f"{len(result.left)} W&B runs are left: {result.complaint}.")
         raise typer.Exit(1)

@@ -21,6 +21,7 @@ A reader of the declaration calls, and never keeps, what it needs:
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from functools import partial
 from typing import Any, Literal, get_args
 
@@ -308,7 +309,8 @@ def recorded_values(record: Record) -> dict[str, Any]:
     """Every single value of a trial that is known, by the name of its column."""
     values = {c.name: c.value(record) for c in trial_columns() if c.source != "throughput"}
     parts = {n for n in Record.model_fields if isinstance(getattr(record, n), dict | tuple)}
-    return {n: v for n, v in values.items() if v is not None and n not in parts}
+    known = {n: v for n, v in values.items() if v is not None and n not in parts}
+    return {n: v.value if isinstance(v, Enum) else v for n, v in known.items()}
 
 
 _COUNTS = ["seeds", "shortest", "longest", "lengths", "blocks", "rates"]

@@ -40,11 +40,11 @@ def prepare() -> None:
 
 def write_report(
     out: Path, run: Run, records: Sequence[Record], throughputs: Sequence[Throughput]
-) -> list[Path]:
+) -> tuple[Tables, list[Path]]:
     """Write all tables, `report.md` with `figures/`, and `report.html` into `out`.
 
-    Only records of the cells that the run names are reported. Returns the paths of the tables and
-    of the two pages. Nothing is fetched from anywhere, now or when the page is opened.
+    Only records of the cells that the run names are reported. Returns the tables, and the paths of
+    their files and of the two pages. Nothing is fetched, now or when the page is opened.
     """
     cells = set(run.cells)
     reported = [record for record in records if record.cell in cells]
@@ -62,7 +62,7 @@ def write_report(
     for name, text in pages.items():
         paths.append(out / name)
         paths[-1].write_text(text, encoding="utf-8", newline="\n")
-    return paths
+    return tables, paths
 
 
 def _context(report: Report) -> dict[str, Any]:

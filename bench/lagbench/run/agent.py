@@ -1,4 +1,4 @@
-"""One run of a W&B sweep: what W&B chose is trained here like any cell, and told as it goes."""
+"""One run of a W&B sweep: train what W&B chose like any cell, and report to W&B meanwhile."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -9,22 +9,20 @@ from lagbench.run.runner import Watcher, run
 from lagbench.spec.suite import Selection, Suite, selected
 from lagbench.tracking.sweep import Choice, SweepRun
 
-PATIENCE = 1.0  # seconds a trial that the server is waited for in the end
+PATIENCE = 1.0  # seconds per trial to wait for the server at the end
 
 
 class SweepReporter(Watcher):
-    """Tells a run of a sweep what becomes of its cell."""
+    """Logs the evaluations and the result of a cell to a sweep's run."""
 
-    def __init__(self, to: SweepRun) -> None:
-        self.to = to
+    def __init__(self, sweep_run: SweepRun) -> None:
+        self.sweep_run = sweep_run
 
     def on_event(self, event: Event) -> None:
-        """Tell an evaluation."""
-        self.to.log(event.points)
+        self.sweep_run.log(event.points)
 
     def finished(self, done: Finished) -> None:
-        """Tell what it came to."""
-        self.to.finish(done.records)
+        self.sweep_run.finish(done.records)
 
 
 def agent(config: RunConfig) -> tuple[Path, str | None]:
@@ -32,10 +30,13 @@ def agent(config: RunConfig) -> tuple[Path, str | None]:
 
     The records are kept in a folder of the run's own, so that many agents may work at once.
     """
-    to = SweepRun(seconds=PATIENCE * len(config.suite.seeds))
-    out = config.out / to.run.id
-    run(replace(config, suite=narrowed(config.suite, to.chosen), out=out), SweepReporter(to))
-    return out, to.guard.warning
+    sweep_run = SweepRun(seconds=PATIENCE * len(config.suite.seeds))
+    out = config.out / sweep_run.run.id
+    run(
+        replace(config, suite=narrowed(config.suite, sweep_run.chosen), out=out),
+        SweepReporter(sweep_run),
+    )
+    return out, sweep_run.best_effort.warning
 
 
 def narrowed(suite: Suite, choice: Choice) -> Suite:

@@ -7,6 +7,7 @@ from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Thread
+from typing import TYPE_CHECKING
 
 from lagbench.device import device_name
 from lagbench.record import Record, Run, Status
@@ -18,6 +19,9 @@ from lagbench.run.store import Store, os_errors_as_user_errors, run_lock
 from lagbench.spec.cell import Cell
 from lagbench.spec.suite import cells
 from lagbench.tracking import SuiteRuns, Tracking
+
+if TYPE_CHECKING:
+    from lagbench.report.tables import Tables
 
 WRITTEN = ("trials.csv", "summary.csv", "report.md", "report.html")  # the report comes last
 
@@ -70,17 +74,15 @@ def _run(config: RunConfig, todo: list[Cell], store: Store, watcher: Watcher) ->
     if before is not None and up_to_date and _same_report(before, report, store):
         return before
     store.write_run(report)
-    trials = sum(len(cell.pairs) for cell in todo)
-    with SuiteRuns(config.tracking, config.suite.name, trials) as runs:
-        imports = Thread(target=_import_ahead, args=(config.tracking,), daemon=True)
-        if missing and not config.executor.in_process:  # this process would only wait
-            imports.start()
-        records |= train_cells(config, missing, store, watcher, runs, imports)
-        runs.settle()
-        _measure(_unmeasured(records, store), store, config.device, watcher)
-        seconds = report.seconds + time.monotonic() - started
-        report = report.model_copy(update={"seconds": seconds, "reported": True})
-        runs.finish(report, _write_report(store, report))
+    runs = SuiteRuns(config.tracking, config.suite.name)
+    imports = Thread(target=_import_ahead, args=(config.tracking,), daemon=True)
+    if missing and not config.executor.in_process:  # this process would only wait
+        imports.start()
+    records |= train_cells(config, missing, store, watcher, runs, imports)
+    _measure(_unmeasured(records, store), store, config.device, watcher)
+    seconds = report.seconds + time.monotonic() - started
+    report = report.model_copy(update={"seconds": seconds, "reported": True})
+    runs.finish(report, *_write_report(store, report))
     for warning in runs.warnings:
         watcher.warned(warning)
     store.write_run(report)
@@ -149,11 +151,11 @@ def _import_ahead(tracking: Tracking) -> None:
     with suppress(Exception):  # raised again where it is used
         import lagbench.run.cell  # noqa: F401
         from lagbench.report import page
-        from lagbench.tracking import opening
+        from lagbench.tracking import runs
 
         page.prepare()
         if tracking.mode != "disabled":
-            opening.prepare()
+            runs.prepare()
 
 
 def _failed(records: list[Record]) -> bool:
@@ -167,8 +169,8 @@ def _same_report(before: Run, now: Run, store: Store) -> bool:
     return before.reported and same and all((store.out / name).is_file() for name in WRITTEN)
 
 
-def _write_report(store: Store, report: Run) -> list[Path]:
-    """Write all that is derived from the records; returns the paths of tables and pages."""
+def _write_report(store: Store, report: Run) -> tuple["Tables", list[Path]]:
+    """Write all that is derived from the records: the tables, and the paths of files."""
     from lagbench.report.page import write_report  # imports Altair: seconds
 
     with os_errors_as_user_errors(store.out):

@@ -148,8 +148,10 @@ def _records(
     todo = list(dict.fromkeys(cell for own in lists for cell in own))
     records = stored_cells(todo, store, config.retry_failed, Watcher())
     missing = [cell for cell in todo if cell not in records]
-    with SuiteRuns(config.tracking, config.suite.name, len(missing)) as runs:
-        return records | train_cells(config, missing, store, Watcher(), runs)
+    runs = SuiteRuns(config.tracking, config.suite.name)
+    records |= train_cells(config, missing, store, Watcher(), runs)
+    runs.upload()
+    return records
 
 
 def _judged(

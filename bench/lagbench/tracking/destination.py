@@ -32,8 +32,8 @@ class Tracking:
 
 
 @dataclass(frozen=True)
-class Wish:
-    """What a command says of tracking; None: nothing."""
+class CliWandbOptions:
+    """The W&B options of a command; None: not given."""
 
     mode: str | None = None
     project: str | None = None
@@ -41,19 +41,19 @@ class Wish:
 
 
 def destination(
-    wish: Wish,
+    options: CliWandbOptions,
     suite: Destination,
     folder: Path = Path(),
     environment: Mapping[str, str] = os.environ,
 ) -> Tracking:
-    """Where to track, of all who have a say. A login alone sends nothing: the mode is offline.
+    """Where to track: options before environment before suite; the default mode is offline.
 
     Raises `UserError` where a mode does not exist, or a name is not one that W&B takes.
     """
-    project = wish.project or environment.get("WANDB_PROJECT") or suite.project or PROJECT
-    entity = wish.entity or environment.get("WANDB_ENTITY") or suite.entity
+    project = options.project or environment.get("WANDB_PROJECT") or suite.project or PROJECT
+    entity = options.entity or environment.get("WANDB_ENTITY") or suite.entity
     return Tracking(
-        _mode(wish.mode or environment.get("WANDB_MODE") or "offline"),
+        _mode(options.mode or environment.get("WANDB_MODE") or "offline"),
         folder,
         _name("project", project),
         None if entity is None else _name("entity", entity),

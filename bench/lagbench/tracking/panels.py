@@ -5,14 +5,14 @@ from typing import Any
 
 from wandb_workspaces.reports import v2 as wr
 
-from lagbench.tracking.pairs import score_of
+from lagbench.tracking.suite import score_name
 
 
 def scores(tasks: Sequence[str]) -> list[Any]:
     """A panel for each task: its score by length."""
     return [
         _by_architecture(
-            f"Score against length: {task}", "length", score_of(task), range_y=(-0.1, 1)
+            f"Score against length: {task}", "length", score_name(task), range_y=(-0.1, 1)
         )
         for task in tasks
     ]

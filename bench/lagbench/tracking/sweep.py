@@ -12,10 +12,10 @@ import yaml
 
 from lagbench.contract import UserError
 from lagbench.record import Point, Record
+from lagbench.report.columns import recorded_values
 from lagbench.spec.cell import Cell
-from lagbench.tracking.cells import ENDED_WELL, measures
 from lagbench.tracking.destination import Tracking
-from lagbench.tracking.opening import Guard, lean
+from lagbench.tracking.runs import SUCCEEDED, BestEffort, minimal_settings
 
 Method = Literal["grid", "random", "bayes"]
 AT = "@"  # between a task's name and a length: a grid over both would have lengths that no task has
@@ -26,9 +26,9 @@ def sweep_file(
 ) -> str:
     """The YAML that `wandb sweep` takes; command: what an agent starts for each trial."""
     architectures = dict.fromkeys(cell.architecture.name for cell in cells)
-    places = dict.fromkeys(f"{cell.task.name}{AT}{cell.length}" for cell in cells)
+    targets = dict.fromkeys(f"{cell.task.name}{AT}{cell.length}" for cell in cells)
     rates = dict.fromkeys(rate for cell in cells for rate in cell.rates)
-    described = {
+    description = {
         "name": suite,
         "project": tracking.project,
         "entity": tracking.entity,
@@ -36,13 +36,13 @@ def sweep_file(
         "metric": {"name": "validation_score", "goal": "maximize"},
         "parameters": {
             "architecture": {"values": list(architectures)},
-            "task_at_length": {"values": list(places)},
+            "task_at_length": {"values": list(targets)},
             "learning_rate": {"values": list(rates)},
         },
         "command": list(command),
     }
     text: str = yaml.safe_dump(
-        {key: value for key, value in described.items() if value is not None},
+        {key: value for key, value in description.items() if value is not None},
         sort_keys=False, allow_unicode=True, width=100,
     )  # fmt: skip
     return text
@@ -58,8 +58,8 @@ class SweepRun:
     def __init__(self, seconds: float) -> None:
         import wandb
 
-        self.guard = Guard()
-        settings = lean()
+        self.best_effort = BestEffort()
+        settings = minimal_settings()
         settings.init_timeout = 30
         settings.finish_timeout = seconds
         settings.finish_timeout_raises = True
@@ -80,15 +80,15 @@ class SweepRun:
         rows = [point.model_dump() for point in points.values()]
         if rows:
             means = {name: fmean(row[name] for row in rows) for name in rows[0]}
-            self.guard(lambda: self.run.log(means))
+            self.best_effort(lambda: self.run.log(means))
 
     def finish(self, records: Sequence[Record]) -> None:
-        """Write the mean of each measure over the seeds, and what else all of them have alike."""
-        rows = [measures(record) for record in records]
+        """Write the mean of each measure over the seeds, and the other fields of the first."""
+        rows = [recorded_values(record) for record in records]
         shared = {name: _mean([row[name] for row in rows if name in row]) for name in rows[0]}
-        well = all(record.status in ENDED_WELL for record in records)
-        self.guard(lambda: self.run.summary.update(shared))
-        self.guard(lambda: self.run.finish(exit_code=0 if well else 1))
+        well = all(record.status in SUCCEEDED for record in records)
+        self.best_effort(lambda: self.run.summary.update(shared))
+        self.best_effort(lambda: self.run.finish(exit_code=0 if well else 1))
 
 
 class Choice:

@@ -25,9 +25,9 @@ def _discover() -> None:
 
 
 def _prepare_tracking() -> None:
-    from lagbench.tracking import opening
+    from lagbench.tracking import runs
 
-    opening.prepare()
+    runs.prepare()
 
 
 _COMMAND = os.getppid()

@@ -157,6 +157,8 @@ class CellRuns:
             with staged_in(self.folder):
                 _log_probes(run, record.probes)
             run.summary.update(recorded_values(record))
+            run.summary["unsupported_probes"] = record.unsupported_probes
+            run.summary["deep_probes"] = list(record.deep_probes)
             if record.reason is not None:
                 run.notes = record.reason
             run.finish(exit_code=0 if record.status in SUCCEEDED else 1)

@@ -25,7 +25,7 @@ from lagbench.report.charts import run_figures
 from lagbench.report.palette import COLOURS, looks
 from lagbench.report.panels import ROWS, VEGA_LITE, Figure
 from lagbench.report.sections import Report, shown_sections
-from lagbench.report.tables import Results, derive, write_tables
+from lagbench.report.tables import Results, Tables, derive, write_tables
 
 _BUNDLE = """
 import sys, vl_convert

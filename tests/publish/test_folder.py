@@ -8,7 +8,7 @@ import pytest
 from lagbench.claims import CLAIMS
 from lagbench.contract import UserError
 from lagbench.publish import folder
-from lagbench.publish.folder import SMALL, add, publish, regenerate
+from lagbench.publish.folder import MAX_PAGE_BYTES, add, publish, regenerate
 
 
 def contents(results):
@@ -81,7 +81,7 @@ def test_a_large_page_is_not_kept(results, tmp_path, monkeypatch):
     copy = tmp_path / "copy"
     shutil.copytree(results, copy)
     page = copy / "tiny" / "report.html"
-    for size, kept in ((SMALL, True), (SMALL + 1, False)):
+    for size, kept in ((MAX_PAGE_BYTES, True), (MAX_PAGE_BYTES + 1, False)):
         monkeypatch.setattr(folder, "write_report", lambda *_, n=size: page.write_bytes(bytes(n)))
         regenerate(copy)
         assert page.exists() is kept

@@ -39,9 +39,9 @@ def test_the_longest_length_of_each_and_not_too_many(record):
     records = [mapped(record, length=length) for length in (8, 32, 16)]
     (figure,) = attention.attention_figures(records)
     assert "at length 32" in figure.caption
-    many = [mapped(record, task=f"task {number}") for number in range(attention.MOST + 5)]
+    many = [mapped(record, task=f"task {number}") for number in range(attention.MAX_FIGURES + 5)]
     drawn = list(attention.attention_figures(many))
-    assert len(drawn) == attention.MOST == len({figure.name for figure in drawn})
+    assert len(drawn) == attention.MAX_FIGURES == len({figure.name for figure in drawn})
 
 
 def test_pages_show_them(record, run, tmp_path):

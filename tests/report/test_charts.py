@@ -80,12 +80,12 @@ def test_a_legend_names_those_that_are_drawn(record: Any) -> None:
     assert [set(scale) for scale in colours(score.specification)] == [{"a", "b"}] * 4
 
 
-def test_looks_differ_for_hundreds_and_do_not_hang_on_the_refused(record: Any) -> None:
+def test_looks_differ_for_hundreds_and_do_not_hang_on_the_unsupported(record: Any) -> None:
     scored = [record(architecture=f"scored_{index}", score=0.5) for index in range(300)]
-    refused = record(architecture="a", status="unsupported", selected=False, reason="no")
+    unsupported = record(architecture="a", status="unsupported", selected=False, reason="no")
     alone = looks(derive(scored, []).summary)
     assert len(set(alone.values())) == 300
-    together = looks(derive([*scored, refused], []).summary)
+    together = looks(derive([*scored, unsupported], []).summary)
     assert {name: look for name, look in together.items() if name != "a"} == alone
 
 

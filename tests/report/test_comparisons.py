@@ -123,11 +123,11 @@ def test_only_seeds_that_both_have_are_compared(record: Any) -> None:
     assert row["difference"] == pytest.approx((0.7 + 0.5) / 2)
 
 
-def test_a_length_that_one_of_them_refuses_is_left_out(record: Any) -> None:
+def test_a_length_that_one_of_them_does_not_support_is_left_out(record: Any) -> None:
     gru = [one for length in (16, 32) for one in runs(record, "gru", [0.9, 0.8], length=length)]
     rnn = runs(record, "rnn", [0.2, 0.1], length=16)
-    refused = record(architecture="rnn", length=32, status=Status.UNSUPPORTED, selected=False)
-    found = compared([*gru, *rnn, refused])
+    unsupported = record(architecture="rnn", length=32, status=Status.UNSUPPORTED, selected=False)
+    found = compared([*gru, *rnn, unsupported])
     assert found["length"].tolist() == [16]
 
 

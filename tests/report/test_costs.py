@@ -7,7 +7,7 @@ import pytest
 from lagbench.cost.scaling import Exponent
 from lagbench.report.costs import cost_figures, exponent_table, throughput_table, write_costs
 
-REFUSED = {"architecture": "bilstm", "task": "copy", "length": 16, "reason": "it reads ahead"}
+UNSUPPORTED = {"architecture": "bilstm", "task": "copy", "length": 16, "reason": "it reads ahead"}
 FITTED = [
     Exponent("rnn", "copy", work, 1.1, 0.9, 1.3, 4, order)
     for work, order in (("training", "T"), ("inference", None))
@@ -24,14 +24,14 @@ def table(throughput):
         for name in ("rnn", "lstm")
         for length in (16, 64, 256)
     ]  # fmt: skip
-    return throughput_table(measured, [REFUSED])
+    return throughput_table(measured, [UNSUPPORTED])
 
 
 def test_every_case_has_a_row(table):
     assert len(table) == 7
-    refused = table[table["reason"].notna()]
-    assert refused[list(REFUSED)].to_dict("records") == [REFUSED]
-    assert refused["train_tokens_per_second"].isna().all()
+    unsupported = table[table["reason"].notna()]
+    assert unsupported[list(UNSUPPORTED)].to_dict("records") == [UNSUPPORTED]
+    assert unsupported["train_tokens_per_second"].isna().all()
     assert table.set_index(["architecture", "length"])["undisturbed"]["rnn"].tolist() == [1, 0, 1]
 
 

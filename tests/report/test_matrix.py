@@ -30,7 +30,7 @@ def tables(record: Any) -> Any:
 def test_a_cell_tells_its_score_or_why_it_has_none(record: Any) -> None:
     found = outcomes(tables(record)).set_index(["architecture", "task"])
     assert dict(found["state"]) == {
-        ("bilstm", "recall"): "refused",
+        ("bilstm", "recall"): "unsupported",
         ("lstm", "copy"): "scored",
         ("lstm", "recall"): "scored",
         ("rnn", "recall"): "timeout",
@@ -38,16 +38,16 @@ def test_a_cell_tells_its_score_or_why_it_has_none(record: Any) -> None:
     told = found["finding"]
     assert told["lstm", "recall"] == "0.600 (0.500 to 0.700) at 16, 2 seeds"
     assert told["lstm", "copy"] == "1.000 at 16, 1 seed"
-    assert told["bilstm", "recall"] == "refused at 16: it peeks"
+    assert told["bilstm", "recall"] == "unsupported at 16: it peeks"
     assert told["rnn", "recall"] == "timeout at 16: no reason was given"
 
 
-def test_what_is_refused_is_hatched(record: Any) -> None:
+def test_what_is_unsupported_is_hatched(record: Any) -> None:
     every = tables(record)
     figure = matrix(outcomes(every), looks(every.summary))
     svg = vl_convert.vegalite_to_svg(figure.specification, vl_version=VEGA_LITE)
     assert "finding: 0.600 (0.500 to 0.700) at 16, 2 seeds" in svg
-    assert "architecture: bilstm; finding: refused at 16: it peeks" in svg
+    assert "architecture: bilstm; finding: unsupported at 16: it peeks" in svg
     assert svg.count('aria-roledescription="point"') == 1
     assert svg.count(">×<") == 1
 

@@ -51,11 +51,11 @@ def written(out: Path, run: Run, records: list[Record], throughputs: Any = ()) -
 def hostile(record: Any) -> list[Record]:
     names = {"architecture": HOSTILE, "task": HOSTILE}
     failed = {"status": Status.FAILED, "selected": False, "reason": f"{HOSTILE}\n{HOSTILE}"}
-    refused = {"status": Status.UNSUPPORTED, "selected": False, "reason": HOSTILE}
+    unsupported = {"status": Status.UNSUPPORTED, "selected": False, "reason": HOSTILE}
     return [
         record(**names, score=0.9, recipe={HOSTILE: HOSTILE}),
         record(**names, length=32, **failed),
-        record(**names, length=64, **refused),
+        record(**names, length=64, **unsupported),
     ]
 
 

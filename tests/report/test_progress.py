@@ -138,7 +138,7 @@ def test_whose_price_is_not_known_is_left_out(pair):
 
 
 def test_nothing_trained_is_no_row(record):
-    refused = [record(status=Status.UNSUPPORTED, selected=False)]
-    found = progress(refused, [])
+    unsupported = [record(status=Status.UNSUPPORTED, selected=False)]
+    found = progress(unsupported, [])
     assert found.empty
-    assert equal_cost(found, refused).empty
+    assert equal_cost(found, unsupported).empty

@@ -104,8 +104,8 @@ def test_endings(record: Any) -> None:
     assert columns.status_counts(row) == "2"
 
 
-def test_equal_refusals_and_failures_share_a_row(record: Any) -> None:
-    refused = [
+def test_equal_unsupported_pairs_and_failures_share_a_row(record: Any) -> None:
+    unsupported = [
         record(length=length, status=Status.UNSUPPORTED, selected=False, reason="it looks ahead")
         for length in (128, 16, 32)
     ]
@@ -115,9 +115,9 @@ def test_equal_refusals_and_failures_share_a_row(record: Any) -> None:
         for rate in (0.1, 0.03)
     ]
     silent = record(seed=5, status=Status.TIMEOUT, selected=False)
-    found = derive([*refused, *failed, silent], [])
-    (refusal,) = sections.unsupported_pairs(found).itertuples()
-    assert (refusal.length, refusal.reason) == ("16, 32, 128", "it looks ahead")
+    found = derive([*unsupported, *failed, silent], [])
+    (pair,) = sections.unsupported_pairs(found).itertuples()
+    assert (pair.length, pair.reason) == ("16, 32, 128", "it looks ahead")
     diverged, timeout = sections.failures(found).itertuples()
     assert (diverged.trials, diverged.seed, diverged.learning_rate) == (4, "0, 1", "0.03, 0.1")
     assert (timeout.status, timeout.reason) == ("timeout", "–")

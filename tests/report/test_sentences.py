@@ -177,7 +177,7 @@ def test_the_best_choice_costs_least_of_those_that_hold(record: Any, throughput:
     ]
     choice = only(run_facts(records, speeds), BestChoice)
     assert choice == BestChoice({"lstm": (("recall", 32),)}, True, ())
-    assert "Best choice: lstm on recall (32)" in str(choice)
+    assert "Best choice: lstm. It holds at the longest length of recall (32)" in str(choice)
 
 
 def test_tasks_on_which_nobody_holds_are_named(record: Any) -> None:

@@ -40,8 +40,10 @@ def test_long_lines_are_thinned_and_keep_their_mean(record: Any) -> None:
     lags = np.arange(1000.0)
     probes = [(lag, lag / 1000, 5) for lag in lags]
     found = series.lag_accuracy(derive([probed(record, 0, probes)], []))
-    assert len(found) == series.MOST
-    np.testing.assert_allclose(found["x"], lags.reshape(series.MOST, -1).mean(axis=1))
+    assert len(found) == series.MAX_POINTS_PER_LINE
+    np.testing.assert_allclose(
+        found["x"], lags.reshape(series.MAX_POINTS_PER_LINE, -1).mean(axis=1)
+    )
     np.testing.assert_allclose(found["value"], found["x"] / 1000)
 
 
@@ -49,7 +51,7 @@ def test_a_crowd_of_lines_is_drawn_at_the_longest_lengths_alone(
     record: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(series, "MAX_LINES", 5)
-    monkeypatch.setattr(series, "LARGEST", 30)
+    monkeypatch.setattr(series, "MAX_POINTS", 30)
     records = [
         probed(record, 0, [(lag, 0.5, 1) for lag in range(100)], architecture=name, length=length)
         for name in ("a", "b", "c")

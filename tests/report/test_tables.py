@@ -102,7 +102,7 @@ def test_trials_carry_the_speed_of_their_cell(record: Any, throughput: Any) -> N
     assert list(rows.columns) == [column.name for column in columns.trial_columns()]
 
 
-def test_two_speeds_of_one_cell_are_refused(record: Any, throughput: Any) -> None:
+def test_two_speeds_of_one_cell_are_an_error(record: Any, throughput: Any) -> None:
     with pytest.raises(pd.errors.MergeError):
         derive([record()], [throughput(), throughput(batch=8)])
 
@@ -131,7 +131,7 @@ def test_a_length_without_a_score_ends_what_is_known(record: Any) -> None:
     assert (row["horizon"], row["censored"], row["longest"]) == (32.0, "at least", 32)
 
 
-def test_a_refused_length_is_left_out_of_the_horizon(record: Any) -> None:
+def test_an_unsupported_length_is_left_out_of_the_horizon(record: Any) -> None:
     records = [
         record(length=16, score=0.75),
         record(length=32, status=Status.UNSUPPORTED, selected=False, reason="even lengths alone"),

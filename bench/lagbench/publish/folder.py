@@ -16,7 +16,7 @@ from lagbench.publish.records import Published
 from lagbench.report.page import markdown, write_report
 from lagbench.run.store import Store, atomic_write, os_errors_as_user_errors
 
-SMALL = 2 * 2**20  # bytes; a larger report.html is not kept
+MAX_PAGE_BYTES = 2 * 2**20  # bytes; a larger report.html is not kept
 CLAIMS = "claims"  # the folder of the claims, an experiment in each folder of it
 
 
@@ -26,12 +26,12 @@ def add(run: Path, results: Path) -> Path:
     Raises `UserError` where there is no run, or it is not finished.
     """
     store = Store(run)
-    found = store.read_run()
-    if found is None or not found.reported:
+    finished = store.read_run()
+    if finished is None or not finished.reported:
         raise UserError(f"There is no finished run in {run}: go on with it, or run it first.")
-    own, speeds = store.reported(found)
-    new = Published((found,), tuple(own), tuple(speeds))
-    path = results / found.suite / records.NAME
+    reported, speeds = store.reported(finished)
+    new = Published((finished,), tuple(reported), tuple(speeds))
+    path = results / finished.suite / records.NAME
     records.write(path, records.added(records.read(path), new) if path.is_file() else new)
     return path
 
@@ -44,12 +44,14 @@ def regenerate(results: Path) -> list[Path]:
     paths = sorted(results.rglob(records.NAME))
     if not paths:
         raise UserError(f"There are no published results in {results}: no {records.NAME}.")
-    found = {path.parent.relative_to(results).as_posix(): records.read(path) for path in paths}
-    suites = {name: one for name, one in found.items() if not name.startswith(f"{CLAIMS}/")}
+    stored = {path.parent.relative_to(results).as_posix(): records.read(path) for path in paths}
+    suites = {
+        name: published for name, published in stored.items() if not name.startswith(f"{CLAIMS}/")
+    }
     for name, published in suites.items():
         with os_errors_as_user_errors(results / name):
             _report(results / name, published)
-    experiments = {name.removeprefix(f"{CLAIMS}/"): found[name] for name in {*found} - {*suites}}
+    experiments = {name.removeprefix(f"{CLAIMS}/"): stored[name] for name in {*stored} - {*suites}}
     rulings = _judged(results / CLAIMS, experiments) if experiments else []
     page = markdown(
         "results.md.j2",
@@ -69,13 +71,16 @@ def regenerate(results: Path) -> list[Path]:
 def _report(folder: Path, published: Published) -> None:
     write_report(folder, published.run, published.records, published.throughputs)
     page = folder / "report.html"
-    if page.stat().st_size > SMALL:
+    if page.stat().st_size > MAX_PAGE_BYTES:
         page.unlink()
 
 
 def _judged(folder: Path, experiments: Mapping[str, Published]) -> list[Ruling]:
     """Judge the claims by their experiments, which have no page of their own, and write theirs."""
-    ran: conduct.Ran = {name: (one.run, one.records) for name, one in sorted(experiments.items())}
+    ran: conduct.Ran = {
+        name: (published_suite.run, published_suite.records)
+        for name, published_suite in sorted(experiments.items())
+    }
     with os_errors_as_user_errors(folder):
         return conduct.judged(folder, ran, Store(folder).read_step_times(), linked=False)
 

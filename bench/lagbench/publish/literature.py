@@ -17,18 +17,18 @@ from lagbench.report.statistics import iqm
 FIGURES = Path(__file__).with_name("literature.toml")
 
 
-class _FrozenRow(BaseModel):
+class _FrozenModel(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Place(_FrozenRow):
+class TaskLength(_FrozenModel):
     """A task at a length."""
 
     task: str
     length: int
 
 
-class Row(_FrozenRow):
+class PublishedFigure(_FrozenModel):
     """A published figure, and what of ours it is held against; `literature.toml` explains it."""
 
     finding: str
@@ -44,7 +44,7 @@ class Row(_FrozenRow):
     of: Literal["mean", "best"] = "mean"
     ours_is: Literal["near", "at_most", "at_least"]
     tolerance: float = Field(ge=0)
-    minus: Place | None = None
+    minus: TaskLength | None = None
     why: str = ""
 
 
@@ -60,7 +60,7 @@ class Agreement(StrEnum):
 class LiteratureFigure:
     """A row with our figure; None: it was not run."""
 
-    row: Row
+    row: PublishedFigure
     ours: float | None
     seeds: int
 
@@ -88,14 +88,14 @@ def against_literature(suites: Mapping[str, Published]) -> list[LiteratureFigure
 
 
 @cache
-def rows() -> tuple[Row, ...]:
+def rows() -> tuple[PublishedFigure, ...]:
     """The published figures."""
-    found = tomllib.loads(FIGURES.read_text(encoding="utf-8"))["rows"]
-    return tuple(Row.model_validate(row) for row in found)
+    table = tomllib.loads(FIGURES.read_text(encoding="utf-8"))["rows"]
+    return tuple(PublishedFigure.model_validate(row) for row in table)
 
 
-def _compared(row: Row, records: Sequence[Record]) -> LiteratureFigure:
-    ours = _values(row, Place(task=row.task, length=row.length), records)
+def _compared(row: PublishedFigure, records: Sequence[Record]) -> LiteratureFigure:
+    ours = _values(row, TaskLength(task=row.task, length=row.length), records)
     others = ours if row.minus is None else _values(row, row.minus, records)
     if not ours or not others:
         return LiteratureFigure(row, None, 0)
@@ -103,14 +103,14 @@ def _compared(row: Row, records: Sequence[Record]) -> LiteratureFigure:
     return LiteratureFigure(row, _figure(row, ours) - less, len(ours))
 
 
-def _values(row: Row, place: Place, records: Iterable[Record]) -> list[float]:
+def _values(row: PublishedFigure, cell: TaskLength, records: Iterable[Record]) -> list[float]:
     """The measure of every seed that was scored."""
-    found = (
+    table = (
         _value(row.measure, record)
         for record in records
-        if record.cell_id == (row.architecture, place.task, place.length) and record.selected
+        if record.cell_id == (row.architecture, cell.task, cell.length) and record.selected
     )
-    return [value for value in found if value is not None]
+    return [value for value in table if value is not None]
 
 
 def _value(measure: str, record: Record) -> float | None:
@@ -123,7 +123,7 @@ def _value(measure: str, record: Record) -> float | None:
     return values[0] if values else None
 
 
-def _figure(row: Row, values: Sequence[float]) -> float:
+def _figure(row: PublishedFigure, values: Sequence[float]) -> float:
     """Over the seeds: their interquartile mean, or the best."""
     if row.of == "mean":
         return float(iqm(values))

@@ -39,15 +39,15 @@ class OverallRank:
 
 def rank_architectures(suites: Mapping[str, Published]) -> list[OverallRank]:
     """Architectures, the best first."""
-    found: dict[str, dict[str, SuiteRank]] = {}
+    by_architecture: dict[str, dict[str, SuiteRank]] = {}
     for suite, published in suites.items():
-        for architecture, own in _in_suite(_scores(published)).items():
-            found.setdefault(architecture, {})[suite] = own
-    standings = [
-        OverallRank(name, float(np.mean([one.ahead for one in own.values()])), own)
-        for name, own in found.items()
+        for architecture, rank in _in_suite(_scores(published)).items():
+            by_architecture.setdefault(architecture, {})[suite] = rank
+    overall = [
+        OverallRank(name, float(np.mean([rank.ahead for rank in ranks.values()])), ranks)
+        for name, ranks in by_architecture.items()
     ]
-    return sorted(standings, key=lambda one: (-one.ahead, one.architecture))
+    return sorted(overall, key=lambda rank: (-rank.ahead, rank.architecture))
 
 
 def _scores(published: Published) -> pd.DataFrame:

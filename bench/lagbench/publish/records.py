@@ -80,26 +80,26 @@ def added(old: Published, new: Published) -> Published:
         for run in old.runs
     )
     speeds = (s for s in old.throughputs if (s.architecture, s.task, s.length) not in places)
-    found = Published(
+    merged = Published(
         runs=(*(run for run in runs if run.cells), *new.runs),
         records=(*kept, *new.records),
         throughputs=(*speeds, *new.throughputs),
     )
-    _refuse_unlike(found.records)
-    return found
+    _reject_unlike(merged.records)
+    return merged
 
 
-def _refuse_unlike(records: Iterable[Record]) -> None:
+def _reject_unlike(records: Iterable[Record]) -> None:
     settings: dict[Block, dict[str, object]] = {}
     for record in records:
-        own = {**record.recipe, **{f"budget {name}": n for name, n in record.budget.items()}}
-        own.pop("keep", None)  # decides no number
-        first = settings.setdefault((record.task, record.length), own)
-        unlike = [name for name in sorted({*first, *own}) if first.get(name) != own.get(name)]
+        values = {**record.recipe, **{f"budget {name}": n for name, n in record.budget.items()}}
+        values.pop("keep", None)  # decides no number
+        first = settings.setdefault((record.task, record.length), values)
+        unlike = [name for name in sorted({*first, *values}) if first.get(name) != values.get(name)]
         if unlike:
             raise UserError(
                 f"{record.architecture} on {record.task} at length {record.length} was trained "
-                f"with {unlike[0]} {own.get(unlike[0])}, not {first.get(unlike[0])}, as others "
+                f"with {unlike[0]} {values.get(unlike[0])}, not {first.get(unlike[0])}, as others "
                 "that are published were: they cannot be compared."
             )
 

@@ -1,7 +1,7 @@
-"""Attention as pictures: what was read on one axis, and where each step looked on the other."""
+"""Heat maps of attention: queries against keys."""
 
 from collections.abc import Iterator, Sequence
-from itertools import groupby, islice
+from itertools import islice
 
 import altair as alt
 import pandas as pd
@@ -11,32 +11,29 @@ from lagbench.registry import slug
 from lagbench.report.palette import COLOURS
 from lagbench.report.panels import Figure, panels
 
-MOST = 12
-"""Pictures in a report: the first architectures and tasks by name; the records have all maps."""
-MOST_PANELS = 6
-"""Layers and examples in one picture."""
+MAX_FIGURES = 12
+"""In a report: the first architectures and tasks by name; the records have all maps."""
+MAX_PANELS = 6
+"""Layers and examples in one figure."""
 CELL = 15
 """Pixels of a query and of a key."""
-LEAST = 110
+MIN_SIDE = 110
 """Pixels of a side."""
 
 
 def attention_figures(records: Sequence[Record]) -> Iterator[Figure]:
     """A figure for each architecture on each task, at the longest length that has maps."""
-    shown = sorted((r for r in records if r.attention_maps), key=_place)
-    longest = [list(own)[-1] for _, own in groupby(shown, key=lambda r: (r.task, r.architecture))]
-    yield from islice(map(_figure, longest), MOST)
-
-
-def _place(record: Record) -> tuple[str, str, int]:
-    return record.task, record.architecture, record.length
+    mapped = [record for record in records if record.attention_maps]
+    shown = sorted(mapped, key=lambda r: (r.task, r.architecture, r.length))
+    longest = {(record.task, record.architecture): record for record in shown}
+    yield from islice(map(_figure, longest.values()), MAX_FIGURES)
 
 
 def _figure(record: Record) -> Figure:
-    maps = record.attention_maps[:MOST_PANELS]
-    rows = pd.DataFrame([row for each in maps for row in _rows(each)])
+    maps = record.attention_maps[:MAX_PANELS]
+    rows = pd.DataFrame([row for attention_map in maps for row in _rows(attention_map)])
     width, height = (
-        max(LEAST, CELL * max(len(getattr(each, side)) for each in maps))
+        max(MIN_SIDE, CELL * max(len(getattr(attention_map, side)) for attention_map in maps))
         for side in ("keys", "queries")
     )
     layers = [
@@ -67,20 +64,21 @@ def _figure(record: Record) -> Figure:
     )
 
 
-def _rows(each: AttentionMap) -> Iterator[dict[str, object]]:
-    panel = f"example {each.example + 1}, layer {each.layer + 1}"
-    for place, (query, weights) in enumerate(zip(each.queries, each.weights, strict=True)):
-        for other, (key, weight) in enumerate(zip(each.keys, weights, strict=True)):
+def _rows(attention_map: AttentionMap) -> Iterator[dict[str, object]]:
+    panel = f"example {attention_map.example + 1}, layer {attention_map.layer + 1}"
+    rows = zip(attention_map.queries, attention_map.weights, strict=True)
+    for i, (query, weights) in enumerate(rows):
+        for j, (key, weight) in enumerate(zip(attention_map.keys, weights, strict=True)):
             yield {
                 "panel": panel,
-                "query": f"{place:03d}{query}",  # the place keeps equal symbols apart, in order
-                "key": f"{other:03d}{key}",
+                "query": f"{i:03d}{query}",  # the index keeps equal symbols apart, in order
+                "key": f"{j:03d}{key}",
                 "weight": weight / 1000,
             }
 
 
 def _axis() -> alt.Axis:
-    """An axis that names every step, without the place before its name."""
+    """An axis that names every step, without its index."""
     return alt.Axis(
         labelExpr="slice(datum.label, 3)",
         labelAngle=0,

@@ -62,24 +62,24 @@ def changes(before: Results, after: Results) -> Changes:
     shared = _shared(before, after)
     alike = [task for task in shared if _data(before, task) == _data(after, task)]
     places = [_places(side.tables) for side in (before, after)]
-    found = [change for task in alike for change in _on_task(task, before.tables, after.tables)]
+    result = [change for task in alike for change in _on_task(task, before.tables, after.tables)]
     return Changes(
         circumstances=list(_circumstances(before, after)),
         other_data=[task for task in shared if task not in alike],
-        changes=found,
+        changes=result,
         gone=sorted(places[0] - places[1]),
         new=sorted(places[1] - places[0]),
     )
 
 
-def sentence(found: Changes) -> str:
-    """What it comes to."""
-    verdicts = [change.verdict for change in found.changes]
+def sentence(result: Changes) -> str:
+    """How many architectures are better, worse or undecided."""
+    verdicts = [change.verdict for change in result.changes]
     if not verdicts:
         return "The two runs share no task on which both have scores."
     counts = {verdict: verdicts.count(verdict) for verdict in dict.fromkeys(sorted(verdicts))}
-    told = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
-    return f"{len(verdicts)} compared: {told}."
+    parts = [f"{count} {verdict}" for verdict, count in counts.items()]
+    return f"{len(verdicts)} compared: {', '.join(parts)}."
 
 
 def _shared(before: Results, after: Results) -> list[str]:
@@ -94,8 +94,8 @@ def _places(tables: Tables) -> set[tuple[str, str]]:
 
 def _data(side: Results, task: str) -> set[tuple[str, int]]:
     """What the examples of a task hang on."""
-    own = [record for record in side.records if record.task == task]
-    return {(str(sorted(record.task_fields.items())), record.task_version) for record in own}
+    subset = [record for record in side.records if record.task == task]
+    return {(str(sorted(record.task_fields.items())), record.task_version) for record in subset}
 
 
 def _on_task(task: str, before: Tables, after: Tables) -> list[Change]:
@@ -103,32 +103,32 @@ def _on_task(task: str, before: Tables, after: Tables) -> list[Change]:
     known, others = tables[0].columns, tables[1].columns
     pairs = [(name, name) for name in others if name in known]
     pairs += [(old, name) for name in others if name not in known for old in known]
-    found = []
+    result = []
     for old, name in pairs:
         shared = pd.DataFrame({"before": tables[0][old], "after": tables[1][name]}).dropna()
         if len(shared):
-            found.append(_compared(shared) | {"before": old, "after": name})
-    tested = [row for row in found if not isnan(row["p"])]
+            result.append(_compared(shared) | {"before": old, "after": name})
+    tested = [row for row in result if not isnan(row["p"])]
     for row, p in zip(tested, holm([row["p"] for row in tested]), strict=True):
         row["p"] = float(p)
         row["detectable"] = float(minimum_detectable(row["pairs"], len(tested)))
         row["verdict"] = _verdict(row)
-    return [_change(task, row, before, after) for row in found]
+    return [_change(task, row, before, after) for row in result]
 
 
 def _by_seed(tables: Tables, task: str) -> pd.DataFrame:
     """Scores on a task: (length, seed) × architecture."""
     rows = scored(tables.trials)
-    own = rows[rows["task"] == task]
-    return own.pivot_table(index=["length", "seed"], columns="architecture", values="score")
+    subset = rows[rows["task"] == task]
+    return subset.pivot_table(index=["length", "seed"], columns="architecture", values="score")
 
 
 def _compared(shared: pd.DataFrame) -> Row:
     """The columns `after` and `before`, in pairs, their p not yet corrected."""
     groups = [rows for _, rows in shared.groupby("length")]
     strata = [(rows["after"].to_numpy(float), rows["before"].to_numpy(float)) for rows in groups]
-    found = {name: float(value) for name, value in asdict(compare(strata)).items()}
-    return found | {
+    result = {name: float(value) for name, value in asdict(compare(strata)).items()}
+    return result | {
         "lengths": tuple(map(int, shared.index.unique("length"))),
         "seeds": min(map(len, groups)),
         "score_before": float(shared["before"].mean()),
@@ -160,8 +160,8 @@ def _speed(tables: Tables, architecture: str, task: str, lengths: tuple[int, ...
     """Training speed relative to the reference model, geometric mean over these lengths."""
     rows = tables.summary
     of_task = (rows["architecture"] == architecture) & (rows["task"] == task)
-    found = speeds(rows[of_task & rows["length"].isin(lengths)])
-    training = found.loc[found["work"] == "training", "relative"]
+    result = speeds(rows[of_task & rows["length"].isin(lengths)])
+    training = result.loc[result["work"] == "training", "relative"]
     return float(training.iloc[0]) if len(training) else nan
 
 
@@ -169,7 +169,7 @@ def _circumstances(before: Results, after: Results) -> Iterator[tuple[str, str, 
     """What of the settings, the versions and the machine differs."""
     facts = [_facts(side) for side in (before, after)]
     for what in sorted({*facts[0], *facts[1]}):
-        values = [own.get(what, "–") for own in facts]
+        values = [subset.get(what, "–") for subset in facts]
         if values[0] != values[1]:
             yield what, values[0], values[1]
 
@@ -177,18 +177,18 @@ def _circumstances(before: Results, after: Results) -> Iterator[tuple[str, str, 
 def _facts(side: Results) -> dict[str, str]:
     run = side.run
     devices = sorted({record.device for record in side.records})
-    found = {
+    result = {
         "suite": run.suite,
         "commit": run.commit or "unknown",
         "machine": run.machine,
         "workers": workers(run.workers),
         "device": " or ".join(devices),
     }
-    found |= {f"{package} version": version for package, version in run.versions.items()}
+    result |= {f"{package} version": version for package, version in run.versions.items()}
     for kind in ("budget", "recipe"):
-        own = settings(side.records, kind)
-        found |= {f"{kind}: {name.replace('_', ' ')}": value for name, value in own.items()}
-    return found
+        subset = settings(side.records, kind)
+        result |= {f"{kind}: {name.replace('_', ' ')}": value for name, value in subset.items()}
+    return result
 
 
 def settings(records: Sequence[Record], kind: str) -> dict[str, str]:
@@ -197,4 +197,4 @@ def settings(records: Sequence[Record], kind: str) -> dict[str, str]:
     for record in records:
         for name, value in getattr(record, kind).items():
             values.setdefault(name, {})[str(value)] = None
-    return {name: " or ".join(own) for name, own in sorted(values.items())}
+    return {name: " or ".join(subset) for name, subset in sorted(values.items())}

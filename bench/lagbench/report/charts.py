@@ -38,9 +38,9 @@ def run_figures(tables: Tables) -> Iterator[Figure]:
         if len(frame):
             yield draw(frame, _present(frame, style))
     for lines, draw_task in by_task:
-        for task, own in lines.groupby("task"):
-            own = own.assign(panel="length " + own["length"].astype(str))
-            yield draw_task(slug(str(task)), str(task), own, _present(own, style))
+        for task, rows in lines.groupby("task"):
+            rows = rows.assign(panel="length " + rows["length"].astype(str))
+            yield draw_task(slug(str(task)), str(task), rows, _present(rows, style))
 
 
 def _present(frame: pd.DataFrame, style: Style) -> Style:

@@ -58,7 +58,9 @@ class Overall:
         measured = summary[summary[column].notna()]
         if self.statistic == "range":
             groups = measured[measured["score"].notna()].groupby("architecture")[column]
-            return {str(name): tuple(own.agg(["min", "max"]).tolist()) for name, own in groups}
+            return {
+                str(name): tuple(values.agg(["min", "max"]).tolist()) for name, values in groups
+            }
         measured = undisturbed(measured[measured[column] > 0])
         logs = measured.assign(log=np.log(measured[column].to_numpy(float)))
         means = logs.groupby("architecture")["log"].mean()
@@ -344,7 +346,7 @@ def aggregated(trials: pd.DataFrame) -> pd.DataFrame:
         group = groups[column.over][column.of or column.name]
         values[column.name] = group.agg(column.aggregate)
         if column.interval:
-            intervals = [statistics.interval(own.dropna()) for _, own in group]
+            intervals = [statistics.interval(sample.dropna()) for _, sample in group]
             index = values[column.name].index
             for name, bounds in zip(column.names[1:], zip(*intervals, strict=True), strict=False):
                 values[name] = pd.Series(bounds, index)

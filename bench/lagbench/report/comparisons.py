@@ -15,7 +15,7 @@ from lagbench.report.columns import frame, scored
 from lagbench.report.significance import ALPHA, compare, holm, minimum_detectable
 from lagbench.report.statistics import Floats
 
-AT_ONCE = 256
+MAX_PAIRS = 256
 """How many pairs are resampled together: what fits a cache."""
 COLUMNS = [
     *("architecture_a", "architecture_b", "task", "length", "lengths", "seeds"),
@@ -42,29 +42,29 @@ def comparisons(trials: pd.DataFrame) -> pd.DataFrame:
     at each. Holm's correction runs over the pairs of one task at one length, or at all of them:
     what somebody reads together.
     """
-    found: list[Row] = []
+    result: list[Row] = []
     for task, rows in scored(trials).groupby("task"):
         table = rows.pivot_table(index=["length", "seed"], columns="architecture", values="score")
         lengths = table.index.unique("length")
         for length in lengths:
-            found += _family({"task": task, "length": length}, table.loc[[length]])
+            result += _family({"task": task, "length": length}, table.loc[[length]])
         if len(lengths) > 1:
             several = _family({"task": task, "length": pd.NA}, table)
-            found += [row for row in several if row["lengths"] > 1]
+            result += [row for row in several if row["lengths"] > 1]
     by = ["task", "length", "architecture_a", "architecture_b"]
-    return frame(found, COLUMNS, by=by)
+    return frame(result, COLUMNS, by=by)
 
 
 def _family(where: Row, scores: pd.DataFrame) -> list[Row]:
     """Every two columns of `scores` compared; its index is (length, seed)."""
-    found = [row for pairs in _alike(scores) for row in _compared(pairs)]
-    tested = [row for row in found if not isnan(row["p"])]
+    result = [row for pairs in _alike(scores) for row in _compared(pairs)]
+    tested = [row for row in result if not isnan(row["p"])]
     corrected = holm([row["p"] for row in tested])
     for row, p_holm in zip(tested, corrected, strict=True):
         row["p_holm"] = p_holm
         row["minimum_detectable"] = float(minimum_detectable(row["differences"], len(tested)))
         row["verdict"] = _verdict(row)
-    return [where | row for row in found]
+    return [where | row for row in result]
 
 
 @dataclass(frozen=True)
@@ -82,30 +82,30 @@ def _alike(scores: pd.DataFrame) -> Iterator[_Pairs]:
     values = scores.to_numpy(float).T
     lengths = scores.index.get_level_values("length").to_numpy(int)
     by_rows: dict[bytes, list[tuple[int, int]]] = {}
-    for one, other in combinations(range(len(values)), 2):
-        rows = np.isfinite(values[one]) & np.isfinite(values[other])
+    for i, j in combinations(range(len(values)), 2):
+        rows = np.isfinite(values[i]) & np.isfinite(values[j])
         if rows.any():
-            by_rows.setdefault(rows.tobytes(), []).append((one, other))
+            by_rows.setdefault(rows.tobytes(), []).append((i, j))
     for key, places in by_rows.items():
         rows = np.frombuffer(key, bool)
-        for start in range(0, len(places), AT_ONCE):
-            one, other = np.array(places[start : start + AT_ONCE]).T
-            names = list(zip(scores.columns[one], scores.columns[other], strict=True))
-            yield _Pairs(names, lengths[rows], values[one][:, rows], values[other][:, rows])
+        for start in range(0, len(places), MAX_PAIRS):
+            i, j = np.array(places[start : start + MAX_PAIRS]).T
+            names = list(zip(scores.columns[i], scores.columns[j], strict=True))
+            yield _Pairs(names, lengths[rows], values[i][:, rows], values[j][:, rows])
 
 
 def _compared(pairs: _Pairs) -> Iterator[Row]:
     """A row for each pair, its p not yet corrected; `differences` are for the other columns."""
     _, starts = np.unique(pairs.lengths, return_index=True)
     of_a, of_b = (np.split(scores, starts[1:], axis=1) for scores in (pairs.a, pairs.b))
-    found = asdict(compare(list(zip(of_a, of_b, strict=True))))
+    result = asdict(compare(list(zip(of_a, of_b, strict=True))))
     for index, (a, b) in enumerate(pairs.names):
         yield {
             "architecture_a": a,
             "architecture_b": b,
             "lengths": len(of_a),
             "seeds": min(scores.shape[1] for scores in of_a),
-            **{column: values[index] for column, values in found.items()},
+            **{column: values[index] for column, values in result.items()},
             "differences": pairs.a[index] - pairs.b[index],
             "verdict": Better.NO_INTERVAL,
         }

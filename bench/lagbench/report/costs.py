@@ -25,13 +25,16 @@ UnsupportedCase = Mapping[str, str | int]  # architecture, task, length, reason
 
 
 def throughput_table(
-    found: Sequence[Throughput], unsupported: Sequence[UnsupportedCase]
+    throughputs: Sequence[Throughput], unsupported: Sequence[UnsupportedCase]
 ) -> pd.DataFrame:
     """A row a case; of those that were not measured, `reason` says why, and nothing else is said.
 
     `undisturbed` is false where other processes computed meanwhile.
     """
-    rows = [one.model_dump(exclude={"format"}) | {"undisturbed": one.undisturbed} for one in found]
+    rows = [
+        throughput.model_dump(exclude={"format"}) | {"undisturbed": throughput.undisturbed}
+        for throughput in throughputs
+    ]
     columns = [name for name in Throughput.model_fields if name != "format"]
     return pd.DataFrame([*rows, *unsupported], columns=[*columns, "undisturbed", "reason"])
 

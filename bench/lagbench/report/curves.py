@@ -3,7 +3,7 @@
 import altair as alt
 import pandas as pd
 
-from lagbench.report.lr_windows import WITHIN
+from lagbench.report.lr_windows import GOOD_SHARE
 from lagbench.report.panels import (
     GREY,
     Figure,
@@ -165,7 +165,7 @@ def rates(name: str, task: str, lines: pd.DataFrame, style: Style) -> Figure:
         f"rates_{name}",
         f"Learning rates: {task}",
         "Score on the validation split at every learning rate tried, means over the seeds. "
-        f"Ringed is the one selected; broad is the window of rates that reach {WITHIN:.0%} of its "
+        f"Ringed: the selected rate; broad: the window of rates that reach {GOOD_SHARE:.0%} of its "
         "score. A rate that was stopped early counts with what it had reached.",
         panels(lines, [*score_guides(), good, *_lines(base, style), chosen], "panel"),
         task,

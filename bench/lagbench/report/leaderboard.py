@@ -63,7 +63,11 @@ def leaderboard(tables: Tables) -> Leaderboard:
             rank=ranks.get(name),
             scores=at_longest.get(name, {}),
             horizons=horizons.get(name, {}),
-            overall={column: own[name] for column, own in overall.items() if name in own},
+            overall={
+                column: by_architecture[name]
+                for column, by_architecture in overall.items()
+                if name in by_architecture
+            },
         )
         for name in map(str, sorted(scored["architecture"].unique()))
     ]

@@ -14,9 +14,9 @@ from lagbench.record import Status
 from lagbench.report.columns import KEY, frame
 from lagbench.report.statistics import Censored, iqm
 
-WITHIN = 0.9
+GOOD_SHARE = 0.9
 """A rate is good if its validation score is at least this share of the best rate's."""
-LEARNED = 0.1
+MIN_SCORE = 0.1
 """Where even the best rate's validation score is below this, there is no window to speak of."""
 COLUMNS = [
     *(*KEY, "rates", "best_rate", "best", "interquartile_mean"),
@@ -37,12 +37,12 @@ def lr_windows(trials: pd.DataFrame) -> pd.DataFrame:
     """
     trained = trials[trials["validation_score"].notna()]
     best_rates = trained[trained["selected"]].groupby(KEY)["learning_rate"].first().to_dict()
-    found = [
-        dict(zip(KEY, place, strict=True)) | _window(rates.reset_index(), best_rates[place])
-        for place, rates in _rates(trained).groupby(KEY)
-        if place in best_rates
+    result = [
+        dict(zip(KEY, index, strict=True)) | _window(rates.reset_index(), best_rates[index])
+        for index, rates in _rates(trained).groupby(KEY)
+        if index in best_rates
     ]
-    return frame(found, COLUMNS, by=KEY)
+    return frame(result, COLUMNS, by=KEY)
 
 
 def _rates(trained: pd.DataFrame) -> pd.DataFrame:
@@ -59,20 +59,20 @@ def _window(rates: pd.DataFrame, best_rate: float) -> dict[str, Any]:
     """Learning rates of one architecture on one task at one length -> what they say."""
     tried, scores = rates["learning_rate"].to_list(), rates["score"].to_numpy(float)
     diverged = rates["diverged"].to_numpy()
-    place, last = tried.index(best_rate), len(tried) - 1
-    best = scores[place]
-    found = {
+    index, last = tried.index(best_rate), len(tried) - 1
+    best = scores[index]
+    result = {
         "rates": len(tried),
         "best_rate": best_rate,
         "best": best,
         "interquartile_mean": float(iqm(scores)),
-        "edge": _edge(place == 0, place == last),
+        "edge": _edge(index == 0, index == last),
     }
-    if best < LEARNED:
-        return found
-    good = (scores >= WITHIN * best) & (diverged <= diverged[place])
-    low, high = _around(place, good.tolist())
-    return found | {
+    if best < MIN_SCORE:
+        return result
+    good = (scores >= GOOD_SHARE * best) & (diverged <= diverged[index])
+    low, high = _around(index, good.tolist())
+    return result | {
         "window_low": tried[low],
         "window_high": tried[high],
         "window": math.log10(tried[high] / tried[low]),
@@ -80,11 +80,11 @@ def _window(rates: pd.DataFrame, best_rate: float) -> dict[str, Any]:
     }
 
 
-def _around(place: int, good: list[bool]) -> tuple[int, int]:
+def _around(index: int, good: list[bool]) -> tuple[int, int]:
     """The first and last place of the run of good ones around `place`, which is good."""
-    below = sum(1 for _ in takewhile(bool, reversed(good[:place])))
-    above = sum(1 for _ in takewhile(bool, good[place + 1 :]))
-    return place - below, place + above
+    below = sum(1 for _ in takewhile(bool, reversed(good[:index])))
+    above = sum(1 for _ in takewhile(bool, good[index + 1 :]))
+    return index - below, index + above
 
 
 def _edge(lowest: bool, highest: bool) -> str:

@@ -1,4 +1,4 @@
-"""Every architecture on every task at one glance: how well, or why not."""
+"""The heat map of all architectures on all tasks: scores, or why there is none."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ def outcomes(tables: Tables) -> pd.DataFrame:
     """A row for each architecture and task at the longest length at which the task was scored.
 
     Columns: architecture, task, length, score (missing: it has none), `label` for the cell, `state`
-    ("scored", "refused" or how its trials ended), and `finding`, which says it in words. No rows
+    ("scored" or how its trials ended), and `finding`, which says it in words. No rows
     where nothing has a score.
     """
     summary = tables.summary
@@ -28,14 +28,14 @@ def outcomes(tables: Tables) -> pd.DataFrame:
     longest = scored.groupby("task")["length"].max()
     rows = summary[summary["length"] == summary["task"].map(longest)]
     reasons = _reasons(tables.trials)
-    found = [
+    outcome_rows = [
         {name: getattr(row, name) for name in (*KEY, "score")} | _outcome(row, reasons)
         for row in rows.itertuples(index=False)
     ]
-    return pd.DataFrame(found, columns=[*KEY, "score", "label", "state", "finding"])
+    return pd.DataFrame(outcome_rows, columns=[*KEY, "score", "label", "state", "finding"])
 
 
-def matrix(found: pd.DataFrame, style: Style) -> Figure:
+def matrix(outcome_rows: pd.DataFrame, style: Style) -> Figure:
     """Architectures × tasks, coloured by score; what has none is hatched."""
     names = list(style)
     base = alt.Chart().encode(
@@ -51,10 +51,10 @@ def matrix(found: pd.DataFrame, style: Style) -> Figure:
         scored.mark_rect().encode(color=alt.Color("score:Q", scale=scale, legend=None)),
         scored.mark_text(fontSize=12).encode(text="label:N", color=letters),
         others.mark_rect(fill="transparent", stroke=GREY, strokeOpacity=0.4),
-        others.transform_filter(alt.datum.state == "refused").mark_point(
+        others.transform_filter(alt.datum.state == Status.UNSUPPORTED.value).mark_point(
             shape=HATCH, stroke=GREY, size=(HEIGHT - 4) ** 2, strokeWidth=1
         ),
-        others.transform_filter(alt.datum.state != "refused").mark_text(
+        others.transform_filter(alt.datum.state != Status.UNSUPPORTED.value).mark_text(
             text="×", color=GREY, fontSize=18
         ),
     ]
@@ -62,10 +62,10 @@ def matrix(found: pd.DataFrame, style: Style) -> Figure:
         "matrix",
         "Every architecture on every task",
         "Score at the longest length at which a task was scored: 0 is chance, 1 the optimum. "
-        "Hatched: the architecture refuses the task; ×: it was tried and has no score. The reasons "
-        "stand under the pointer, and in the tables below.",
+        "Hatched: unsupported; ×: tried, without a score. Tooltips and the tables below have the "
+        "reasons.",
         panels(
-            found.assign(panel="score at the longest length"),
+            outcome_rows.assign(panel="score at the longest length"),
             layers,
             "panel",
             height=alt.Step(HEIGHT),
@@ -86,7 +86,7 @@ def _outcome(row: Any, reasons: dict[tuple[Any, ...], tuple[str, str]]) -> dict[
         finding = " ".join([*filter(None, words), plural(int(row.seeds), "seed")])
         return {"label": number(row.score, 2), "state": "scored", "finding": finding}
     status, reason = reasons[row.architecture, row.task, row.length]
-    state = "refused" if status == Status.UNSUPPORTED else status.replace("_", " ")
+    state = status.replace("_", " ")
     return {"label": "", "state": state, "finding": f"{state} at {row.length}: {reason}"}
 
 
@@ -95,4 +95,4 @@ def _reasons(trials: pd.DataFrame) -> dict[tuple[Any, ...], tuple[str, str]]:
     ended = trials.assign(why=trials["reason"].fillna("no reason was given"))
     ordered = ended.sort_values("status", key=lambda status: status == Status.OK, kind="stable")
     first = ordered.groupby(KEY)[["status", "why"]].first()
-    return {place: (status, why) for place, status, why in first.itertuples(name=None)}
+    return {cell_id: (status, why) for cell_id, status, why in first.itertuples(name=None)}

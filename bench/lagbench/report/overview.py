@@ -1,4 +1,4 @@
-"""The charts over all tasks: who reaches how far, where, and at what price."""
+"""The charts over all tasks: scores, horizons, ranks and costs."""
 
 import altair as alt
 import numpy as np
@@ -64,13 +64,13 @@ def _price(work: str, price: pd.DataFrame, style: Style) -> Figure:
     speed = speed.axis(format="~g", tickCount=4)
     base = alt.Chart().encode(x=speed, y=score_axis("score"))
     front = base.transform_filter(alt.datum.front)
-    own = base.encode(color=colour(style))
+    coloured = base.encode(color=colour(style))
     layers = [
         *score_guides(),
         front.mark_line(color=GREY, strokeWidth=1.5),
         front.mark_point(color=GREY, size=230, strokeWidth=1.5),
-        own.mark_rule(opacity=0.6).encode(y=score_axis("score_low"), y2=alt.Y2("score_high")),
-        own.mark_point(size=90, filled=True, opacity=1).encode(
+        coloured.mark_rule(opacity=0.6).encode(y=score_axis("score_low"), y2=alt.Y2("score_high")),
+        coloured.mark_point(size=90, filled=True, opacity=1).encode(
             shape=shape(style),
             tooltip=[*_score_tooltip(), alt.Tooltip("speed:Q", title="relative speed")],
         ),
@@ -79,16 +79,16 @@ def _price(work: str, price: pd.DataFrame, style: Style) -> Figure:
     return Figure(
         f"price_{work}",
         f"Score against {work} speed",
-        "At the longest length at which a task was scored. Up is better, right is cheaper. Ringed "
-        "and joined is the Pareto front: whom no other beats in one without losing in the other. "
-        "Bars are 95% intervals over the seeds.",
+        "At the longest length at which a task was scored; up is better, right is faster. Ringed: "
+        "no other model is both faster and better (the Pareto front). Bars are 95% intervals over "
+        "the seeds.",
         panels(price.assign(panel=panel), layers, "panel"),
     )
 
 
-def horizons(found: pd.DataFrame, style: Style) -> Figure:
-    """How far back each architecture reaches on each task, with intervals."""
-    lengths = pd.concat([found["shortest"], found["longest"]])
+def horizons(horizon_rows: pd.DataFrame, style: Style) -> Figure:
+    """The horizon of each architecture on each task, with intervals."""
+    lengths = pd.concat([horizon_rows["shortest"], horizon_rows["longest"]])
     ticks = alt.Axis(values=sorted(map(int, lengths.unique())), format="d")
     length = alt.X("horizon:Q", title="length", axis=ticks, scale=log_scale(lengths, 2.5))
     base = alt.Chart().encode(
@@ -115,32 +115,32 @@ def horizons(found: pd.DataFrame, style: Style) -> Figure:
         "horizons",
         "How far back",
         f"The length up to which the score is {HOLDS} or more, there and at every shorter length, "
-        "between lengths linear in log length; ≥: the longest tried still holds; <: not even the "
+        "interpolated between the tested lengths; ≥: the longest tried holds; <: not even the "
         "shortest. Lines are 95% bootstrap intervals over the seeds; a single seed has none.",
-        panels(found, layers, "task", height=alt.Step(26)),
+        panels(horizon_rows, layers, "task", height=alt.Step(26)),
     )
 
 
 def ranks(ranked: pd.DataFrame, style: Style) -> Figure:
-    """Average ranks, and who is not told apart: a critical-difference diagram."""
+    """Average ranks and groups that are not distinguished: a critical-difference diagram."""
     difference = float(ranked["critical_difference"].iloc[0])
     frame = pd.concat([ranked, _groups(ranked, difference)]).assign(panel="1 is best")
     order = frame["row"].tolist()
-    place = alt.Y("row:N", title=None, sort=order, axis=_NAMES)
+    row_axis = alt.Y("row:N", title=None, sort=order, axis=_NAMES)
     ends = frame[["rank", "end"]].to_numpy(float)
     scale = alt.Scale(domain=[1, max(2.0, float(np.nanmax(ends)))], nice=True)
     rank = alt.X("rank:Q", title="average rank", scale=scale, axis=alt.Axis(tickCount=6))
-    base = alt.Chart().encode(y=place, x=rank)
+    base = alt.Chart().encode(y=row_axis, x=rank)
     group = base.transform_filter("isValid(datum.end)").encode(x2="end:Q")
     tooltip = [
         alt.Tooltip("architecture:N"),
         alt.Tooltip("rank:Q", title="average rank", format=".2f"),
         alt.Tooltip("score:Q", title="score overall", format=".3f"),
     ]
-    own = base.transform_filter("isValid(datum.architecture)")
+    coloured = base.transform_filter("isValid(datum.architecture)")
     layers = [
         group.mark_rule(color=GREY, strokeWidth=7, strokeCap="round"),  # equal ranks show, too
-        own.mark_point(size=90, filled=True, opacity=1).encode(
+        coloured.mark_point(size=90, filled=True, opacity=1).encode(
             color=colour(style).legend(None), shape=shape(style).legend(None), tooltip=tooltip
         ),
     ]
@@ -156,12 +156,12 @@ def ranks(ranked: pd.DataFrame, style: Style) -> Figure:
 
 
 def _groups(ranked: pd.DataFrame, difference: float) -> pd.DataFrame:
-    """A row for each group of ranks that are not told apart, and one for the difference."""
+    """A row for each group of ranks that are not distinguished, and one for the difference."""
     best = float(ranked["rank"].min())
     rows = [
-        {"row": f"group {letter}", "rank": own["rank"].min(), "end": own["rank"].max()}
+        {"row": f"group {letter}", "rank": coloured["rank"].min(), "end": coloured["rank"].max()}
         for letter in sorted(set("".join(ranked["clique"].fillna(""))))
-        for own in [ranked[ranked["clique"].str.contains(letter, regex=False).fillna(False)]]
+        for coloured in [ranked[ranked["clique"].str.contains(letter, regex=False).fillna(False)]]
     ]
     scale = {"row": f"CD {difference:.2f}", "rank": best, "end": best + difference}
     return pd.DataFrame([*rows, scale])

@@ -115,8 +115,8 @@ def _compact(figure: Figure) -> dict[str, Any]:
 
 def changes_markdown(before: Results, after: Results) -> str:
     """What changed between two runs, as Markdown."""
-    found = changes(before, after)
-    context = {"before": before, "after": after, "found": found, "sentence": sentence(found)}
+    changed = changes(before, after)
+    context = {"before": before, "after": after, "changed": changed, "sentence": sentence(changed)}
     return markdown("changes.md.j2", context)
 
 

@@ -165,8 +165,8 @@ def _fields(part: Any) -> set[str]:
         return set().union(*map(_fields, part))
     if not isinstance(part, dict):
         return set(re.findall(r"datum\.(\w+)", part)) if isinstance(part, str) else set()
-    own = {part["field"]} if isinstance(part.get("field"), str) else set()
-    return own.union(*map(_fields, part.values()))
+    field_names = {part["field"]} if isinstance(part.get("field"), str) else set()
+    return field_names.union(*map(_fields, part.values()))
 
 
 def _plain(frame: pd.DataFrame) -> list[dict[str, Any]]:

@@ -40,12 +40,12 @@ def progress(records: Iterable[Record], throughputs: Iterable[Throughput]) -> pd
     runs: dict[CellId, list[Record]] = {}
     for record in filter(_counts, records):
         runs.setdefault(record.cell_id, []).append(record)
-    found = [
-        dict(zip(KEY, place, strict=True)) | row
-        for place, own in runs.items()
-        for row in _progress(own, prices.get(place))
+    result = [
+        dict(zip(KEY, cell_id, strict=True)) | row
+        for cell_id, seeds_of_cell in runs.items()
+        for row in _progress(seeds_of_cell, prices.get(cell_id))
     ]
-    return frame(found, PROGRESS, by=[*KEY, "step"])
+    return frame(result, PROGRESS, by=[*KEY, "step"])
 
 
 def equal_cost(table: pd.DataFrame, records: Iterable[Record]) -> pd.DataFrame:
@@ -60,13 +60,13 @@ def equal_cost(table: pd.DataFrame, records: Iterable[Record]) -> pd.DataFrame:
         record.cell_id: record.recipe["steps"] * record.recipe["batch_size"]
         for record in filter(_counts, records)
     }
-    found = [
+    result = [
         {"task": task, "length": length, "effort": effort} | row
         for (task, length), rows in table.groupby(["task", "length"])
         for effort in EFFORTS
         for row in _reached(rows.dropna(subset=[effort]), effort, planned)
     ]
-    return frame(found, REACHED, by=["task", "length", "effort", "architecture"])
+    return frame(result, REACHED, by=["task", "length", "effort", "architecture"])
 
 
 def _counts(record: Record) -> bool:
@@ -77,11 +77,11 @@ def _progress(runs: Sequence[Record], speed: Throughput | None) -> Iterator[Row]
     """A row for each evaluation that all of these seeds have."""
     flops, seconds = _prices(speed)
     points = list(zip(*(run.curve for run in runs), strict=False))
-    scores = np.array([[one.validation_score for one in row] for row in points])
+    scores = np.array([[evaluation.validation_score for evaluation in row] for row in points])
     best = np.fmax.accumulate(scores, axis=0)
     known = np.asarray(np.isfinite(best).all(axis=1))
     low, high = bootstrap_interval([best[known]], iqm)
-    at = [row[0] for row, whole in zip(points, known, strict=True) if whole]
+    at = [row[0] for row, complete in zip(points, known, strict=True) if complete]
     for point, *score in zip(at, iqm(best[known]), low, high, strict=True):
         yield {
             "seeds": len(runs),
@@ -108,9 +108,9 @@ def _reached(rows: pd.DataFrame, effort: str, planned: dict[CellId, int]) -> Ite
     points: list[Any] = list(rows.itertuples(index=False))
     for row in points:
         courses.setdefault((row.architecture, row.task, row.length), []).append(row)
-    ends = [(place, course[-1]) for place, course in courses.items()]
-    whole = [getattr(end, effort) / end.examples * planned[place] for place, end in ends]
-    spent = min(whole, default=nan)
+    ends = [(cell_id, course[-1]) for cell_id, course in courses.items()]
+    complete = [getattr(end, effort) / end.examples * planned[cell_id] for cell_id, end in ends]
+    spent = min(complete, default=nan)
     for (architecture, _, _), course in courses.items():
         within = [row for row in course if getattr(row, effort) <= spent * (1 + 1e-9)]  # rounding
         reached = {name: getattr(row, name) for row in within[-1:] for name in ("step", *SCORE)}

@@ -18,7 +18,7 @@ from lagbench.report.columns import frame, scored
 from lagbench.report.significance import ALPHA
 from lagbench.report.statistics import Floats, bootstrap_interval, iqm
 
-MOST = 0.5
+MIN_SHARE = 0.5
 """An architecture is ranked if it has a score in at least this share of all blocks."""
 COLUMNS = [
     *("architecture", "blocks", "rank", "critical_difference", "friedman_p", "clique"),
@@ -36,12 +36,12 @@ def ranks(trials: pd.DataFrame) -> pd.DataFrame:
     """
     rows = scored(trials)
     samples = rows.groupby(["task", "length", "architecture"])["score"].apply(np.array).unstack()
-    ranked = samples.loc[:, samples.notna().mean() >= MOST].dropna()
+    ranked = samples.loc[:, samples.notna().mean() >= MIN_SHARE].dropna()
     unranked = [
         {"architecture": name, "blocks": 0} for name in samples.columns.difference(ranked.columns)
     ]
-    found = _ranked(ranked) if len(ranked) else []
-    return frame([*found, *unranked], COLUMNS, by=["rank", "architecture"])
+    result = _ranked(ranked) if len(ranked) else []
+    return frame([*result, *unranked], COLUMNS, by=["rank", "architecture"])
 
 
 def _ranked(samples: pd.DataFrame) -> list[dict[str, Any]]:
@@ -96,9 +96,9 @@ def cliques(scores: pd.DataFrame) -> dict[str, str]:
         name: "".join(
             letter
             for letter, (first, end) in zip(ascii_letters, longest, strict=False)
-            if first <= place <= end
+            if first <= index <= end
         )
-        for place, name in enumerate(names)
+        for index, name in enumerate(names)
     }
 
 

@@ -156,7 +156,7 @@ def _leaderboard_table(board: Leaderboard, cells: int) -> Table:
             Header(label, "number", task, task) for label in (f"score at {length}", "reach")
         ]
     overall = [column.overall for column in board.columns if column.overall is not None]
-    headers += [Header(own.label) for own in overall]
+    headers += [Header(shown.label) for shown in overall]
     caption = (
         "by reach and then by score. Score: on the test split, 0 is chance, 1 the optimum. Reach: "
         f"the length up to which the score is {HOLDS} or more, interpolated between the tested "
@@ -170,7 +170,7 @@ def _leaderboard_table(board: Leaderboard, cells: int) -> Table:
             f"{number(board.ranked.critical_difference, 2)} apart, which share a letter, are not "
             "distinguished (Nemenyi)."
         )
-    for explanation in dict.fromkeys(own.explanation for own in overall if own.explanation):
+    for explanation in filter(None, dict.fromkeys(shown.explanation for shown in overall)):
         caption += f" {explanation}"
     if board.disturbed:
         caption += f" {board.disturbed} of {cells} speeds were disturbed by other processes and are"
@@ -235,9 +235,9 @@ def _score_table(task: str, rows: pd.DataFrame) -> Table:
             TableRow(
                 [(c.text(row), c.details(row)) for c in shown], architecture=str(row.architecture)
             )
-            for row in own.itertuples(index=False)
+            for row in values.itertuples(index=False)
         ]
-        for _, own in rows.groupby("length")
+        for _, values in rows.groupby("length")
     ]
     return Table(task, "", headers, groups, task=task)
 
@@ -359,9 +359,9 @@ def circumstances(report: Report) -> list[Block]:
         ),
     }
     for kind in ("budget", "recipe"):
-        own = settings(report.records, kind)
-        if own:
-            facts[kind] = ", ".join(f"{n.replace('_', ' ')} {value}" for n, value in own.items())
+        values = settings(report.records, kind)
+        if values:
+            facts[kind] = ", ".join(f"{n.replace('_', ' ')} {value}" for n, value in values.items())
     return [Facts(facts)]
 
 

@@ -9,10 +9,10 @@ from lagbench.report.columns import KEY
 from lagbench.report.tables import Tables
 from lagbench.report.wording import reach, reach_bounds
 
-LARGEST = 8000
+MAX_POINTS = 8000
 """Points that all learning curves together may have, and likewise all lag curves: with the drawing
 program and the tables, a report of 5,000 trials stays below 3 MB."""
-MOST = 40
+MAX_POINTS_PER_LINE = 40
 """Points that one line may have."""
 MAX_LINES = 1000
 """Lines, or rows of scores, above which a page shows each task's longest length alone."""
@@ -43,9 +43,9 @@ def learning(tables: Tables) -> pd.DataFrame:
 def learning_seconds(tables: Tables) -> pd.DataFrame:
     """`learning` with `seconds`: what these examples take at the speed measured for the cell."""
     speed = tables.summary[[*KEY, "tokens_per_example", "train_tokens_per_second"]]
-    found = learning(tables).merge(speed[speed["train_tokens_per_second"] > 0], on=KEY)
-    each = found["tokens_per_example"] / found["train_tokens_per_second"]
-    return found.assign(seconds=found["examples"] * each.astype(float))
+    result = learning(tables).merge(speed[speed["train_tokens_per_second"] > 0], on=KEY)
+    seconds_each = result["tokens_per_example"] / result["train_tokens_per_second"]
+    return result.assign(seconds=result["examples"] * seconds_each.astype(float))
 
 
 def horizons(tables: Tables) -> pd.DataFrame:
@@ -53,14 +53,14 @@ def horizons(tables: Tables) -> pd.DataFrame:
 
     Columns are added: `reach` and `interval` in words, and `start`, the task's shortest length.
     """
-    found = tables.horizons
-    rows = list(found.itertuples(index=False))
-    return found.assign(
+    result = tables.horizons
+    rows = list(result.itertuples(index=False))
+    return result.assign(
         reach=[reach(row) for row in rows],
         interval=[reach_bounds(row) or "none" for row in rows],
-        start=found.groupby("task")["shortest"].transform("min"),
-        low=found["low"].fillna(found["horizon"]),
-        high=found["high"].fillna(found["horizon"]),
+        start=result.groupby("task")["shortest"].transform("min"),
+        low=result["low"].fillna(result["horizon"]),
+        high=result["high"].fillna(result["horizon"]),
     )
 
 
@@ -91,10 +91,10 @@ def gradient_reach(tables: Tables) -> pd.DataFrame:
 
 def influence(tables: Tables) -> pd.DataFrame:
     """The influence against lag, a mean over the exchanges of all seeds; `oracle`: the oracle's."""
-    found = _longest_curves(tables, "influence")
+    result = _longest_curves(tables, "influence")
     oracle = _longest_curves(tables, "influence_oracle")
     by_lag = oracle.groupby(["task", "length", "x"])["value"].mean().rename("oracle").reset_index()
-    return found.merge(by_lag, on=["task", "length", "x"], how="left")
+    return result.merge(by_lag, on=["task", "length", "x"], how="left")
 
 
 def _longest_curves(tables: Tables, probe: str, smallest: float = -math.inf) -> pd.DataFrame:
@@ -113,16 +113,16 @@ def price(summary: pd.DataFrame, speed: str) -> pd.DataFrame:
     longest = _undisturbed(longest_lengths(scores(summary)))
     timed = longest.loc[longest[speed] > 0]
     timed = timed.assign(speed=timed[speed])
-    fronts = [_front(own) for _, own in timed.groupby("task")]
+    fronts = [_front(rows_of_task) for _, rows_of_task in timed.groupby("task")]
     return timed.assign(front=pd.concat(fronts) if fronts else False)
 
 
-def _front(own: pd.DataFrame) -> pd.Series:
+def _front(rows_of_task: pd.DataFrame) -> pd.Series:
     """Which rows are on the Pareto front of `score` and `speed`."""
-    points = own[["score", "speed"]].to_numpy(float)
+    points = rows_of_task[["score", "speed"]].to_numpy(float)
     no_worse = (points[:, None] >= points[None]).all(-1)
     better = (points[:, None] > points[None]).any(-1)
-    return pd.Series(~(no_worse & better).any(0), index=own.index)
+    return pd.Series(~(no_worse & better).any(0), index=rows_of_task.index)
 
 
 def rates(tables: Tables) -> pd.DataFrame:
@@ -137,9 +137,9 @@ def rates(tables: Tables) -> pd.DataFrame:
         seeds=("seed", "size"),
         selected=("selected", "any"),
     ).reset_index()
-    found = means.merge(tables.lr_windows[[*KEY, "window_low", "window_high"]], on=KEY, how="left")
-    good = found["learning_rate"].between(found["window_low"], found["window_high"])
-    return found.drop(columns=["window_low", "window_high"]).assign(good=good)
+    result = means.merge(tables.lr_windows[[*KEY, "window_low", "window_high"]], on=KEY, how="left")
+    good = result["learning_rate"].between(result["window_low"], result["window_high"])
+    return result.drop(columns=["window_low", "window_high"]).assign(good=good)
 
 
 def longest_lengths(frame: pd.DataFrame) -> pd.DataFrame:
@@ -185,7 +185,7 @@ def _coarsened(frame: pd.DataFrame, x: str, value: str, weight: str | None) -> p
     lines = max(1, frame.groupby(KEY).ngroups)
     weights = frame[weight].to_numpy(float) if weight else np.ones(len(frame))
     sums = frame[KEY].assign(
-        place=_places(frame, x, max(2, min(MOST, LARGEST // lines))),
+        place=_places(frame, x, max(2, min(MAX_POINTS_PER_LINE, MAX_POINTS // lines))),
         weight=weights,
         **{column: frame[column].to_numpy(float) * weights for column in (x, value)},
     )

@@ -51,7 +51,7 @@ def compare(strata: Sequence[Pair]) -> PairTest:
     pairs = [(np.asarray(a, float), np.asarray(b, float)) for a, b in strata]
     differences = [a - b for a, b in pairs]
     together = np.concatenate(differences, axis=-1)
-    sizes = tuple(each.shape[-1] for each in differences)
+    sizes = tuple(sample.shape[-1] for sample in differences)
     low, high = bootstrap_interval(differences, _mean, _expanded(sizes))
     return PairTest(
         difference=together.mean(-1),
@@ -67,7 +67,7 @@ def sign_test(differences: ArrayLike) -> Floats:
 
     Of more than 12 differences, the same `PERMUTATIONS` random ways are taken each time.
     """
-    found = stats.permutation_test(
+    test = stats.permutation_test(
         (np.asarray(differences, float),),
         np.mean,
         permutation_type="samples",
@@ -76,7 +76,7 @@ def sign_test(differences: ArrayLike) -> Floats:
         axis=-1,
         rng=np.random.default_rng(0),
     )
-    return np.asarray(found.pvalue)
+    return np.asarray(test.pvalue)
 
 
 def holm(p: ArrayLike) -> Floats:

@@ -85,7 +85,7 @@ def horizon_interval(lengths: ArrayLike, samples: Sequence[ArrayLike]) -> tuple[
     """
 
     def statistic(*scores: Floats, axis: int) -> Floats:
-        return horizon(lengths, np.stack([iqm(each, axis) for each in scores], axis=-1))
+        return horizon(lengths, np.stack([iqm(sample, axis) for sample in scores], axis=-1))
 
     low, high = bootstrap_interval([np.asarray(sample, float) for sample in samples], statistic)
     return float(low), float(high)

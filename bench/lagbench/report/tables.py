@@ -134,21 +134,21 @@ def summary(rows: pd.DataFrame, throughputs: Iterable[Throughput]) -> pd.DataFra
 def horizons(rows: pd.DataFrame) -> pd.DataFrame:
     """The memory horizon of each architecture on each task, from `trials`.
 
-    Lengths that an architecture refuses are left out. A length that it tried without a score
+    Unsupported lengths are left out. A length that it tried without a score
     (it diverged, say) ends what is known: the horizon is then at least the length before.
     """
-    found = [
+    result = [
         {"architecture": architecture, "task": task} | _horizon(scores)
         for (architecture, task), tried in _scores_by_length(rows).items()
         if (scores := _leading(tried))
     ]
-    return frame(found, HORIZONS, by=["architecture", "task"])
+    return frame(result, HORIZONS, by=["architecture", "task"])
 
 
 def unsupported(rows: pd.DataFrame) -> pd.DataFrame:
     """A row for each architecture, task and length that cannot be run, and why."""
-    refused = rows[rows["status"] == Status.UNSUPPORTED]
-    return refused[UNSUPPORTED].drop_duplicates().sort_values(UNSUPPORTED, ignore_index=True)
+    of_trials = rows[rows["status"] == Status.UNSUPPORTED]
+    return of_trials[UNSUPPORTED].drop_duplicates().sort_values(UNSUPPORTED, ignore_index=True)
 
 
 def _horizon(scores: dict[int, list[float]]) -> dict[str, Any]:
@@ -169,13 +169,13 @@ def _horizon(scores: dict[int, list[float]]) -> dict[str, Any]:
 
 def _scores_by_length(rows: pd.DataFrame) -> dict[tuple[str, str], dict[int, list[float]]]:
     """Scores of the seeds by architecture and task, then by ascending length; empty: no score."""
-    found: dict[tuple[str, str], dict[int, list[float]]] = {}
+    result: dict[tuple[str, str], dict[int, list[float]]] = {}
     tried = rows.loc[rows["status"] != Status.UNSUPPORTED, [*KEY, "selected", "score"]]
     for architecture, task, length, selected, score in tried.itertuples(index=False):
-        scores = found.setdefault((architecture, task), {}).setdefault(length, [])
+        scores = result.setdefault((architecture, task), {}).setdefault(length, [])
         if selected and np.isfinite(score):
             scores.append(score)
-    return found
+    return result
 
 
 def _leading(scores: dict[int, list[float]]) -> dict[int, list[float]]:

@@ -72,14 +72,21 @@ class BestChoice:
     def __str__(self) -> str:
         sentences = []
         best = "trains fastest" if self.by_speed else "has the best score"
-        names = [
-            f"{name} on {join_words([f'{task} ({length})' for task, length in tasks])}"
+        names = {
+            name: join_words([f"{task} ({length})" for task, length in tasks])
             for name, tasks in self.chosen.items()
-        ]
-        if names:
+        }
+        if len(names) == 1:
+            ((name, where),) = names.items()
             sentences.append(
-                f"Best choice: {join_words(names)}. Of the architectures that hold at the longest "
-                f"length of a task (in brackets), it {best}."
+                f"Best choice: {name}. It holds at the longest length of {where} and {best} of "
+                "those that do."
+            )
+        elif names:
+            choices = join_words([f"{name} on {where}" for name, where in names.items()])
+            sentences.append(
+                f"Best choice: {choices}. Of the architectures that hold at the longest length of "
+                f"a task (in brackets), it {best}."
             )
         if self.unsolved:
             tasks = [f"{task} (furthest: {n}, {far})" for task, n, far in self.unsolved]

@@ -54,7 +54,7 @@ def size(value: Any) -> str:
     """Bytes, as in `1.23 MB`; thousands, not 1,024."""
     if pd.isna(value):
         return MISSING
-    power = max((each for each in range(5) if value >= 1000**each), default=0)
+    power = max((exponent for exponent in range(5) if value >= 1000**exponent), default=0)
     return f"{significant(value / 1000**power)} {('B', 'kB', 'MB', 'GB', 'TB')[power]}"
 
 
@@ -64,8 +64,8 @@ def bounds(low: Any, high: Any, digits: int = 2) -> str:
 
 
 def detectable(difference: float) -> str:
-    """The smallest difference that could have been found; `none` where not even the largest."""
-    return "none" if difference == inf else number(difference)
+    """The smallest difference that could have been detected."""
+    return "too few seeds" if difference == inf else number(difference)
 
 
 def reach(horizon: Any) -> str:

@@ -121,7 +121,7 @@ def test_a_selection_replaces_what_the_suite_says(tiny):
         ("[1e-3, 1e-2]", "[nan]", "learning_rates.0"),
         ("parameters = 2000", "parameters = 2000\nwidth = 3", "one of parameters, width"),
         ("parameters = 2000", "", "one of parameters, width"),
-        ("parameters = 2000", "time = 2", "budget: time is none, .* equal_cost.csv will say"),
+        ("parameters = 2000", "time = 2", "budget: time is no budget, .* equal_cost.csv"),
         ("lengths = [4, 8]", "lengths = []", "tasks.0.lengths"),
         ("lengths = [4, 8]", "lengths = [1]", "length of at least 2"),
         ('name = "recall"', 'name = "recal"', "did you mean 'recall'"),

@@ -1,4 +1,4 @@
-"""Budgets: what the architectures of a comparison have in equal measure."""
+"""Budgets: the quantity in which the architectures of a comparison are equal."""
 
 from typing import Any
 
@@ -6,10 +6,10 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class Budget(BaseModel):
-    """What the architectures of a comparison have in equal measure, each for one example.
+    """The quantity in which architectures are equal: exactly one field is set.
 
-    parameters: of the whole model. flops: operations of a forward pass at the task's length.
-    state: numbers carried when a whole example has been read. width: as it is, matched to nothing.
+    parameters: of the model. flops: operations of a forward pass on one example. state: numbers
+    carried for one example at its end. width: the width itself, whatever it costs.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -21,22 +21,22 @@ class Budget(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _no_stopwatch(cls, fields: Any) -> Any:
+    def _reject_time_budget(cls, fields: Any) -> Any:
         if isinstance(fields, dict) and "time" in fields:
             raise ValueError(
-                "time is none, as a width that a stopwatch finds is another the next time; give "
-                f"one of {', '.join(cls.model_fields)}, and equal_cost.csv will say what each "
-                "architecture had reached in equal seconds"
+                "time is no budget, as a width chosen by a clock is not reproducible; give one of "
+                f"{', '.join(cls.model_fields)}, and equal_cost.csv will compare the scores of "
+                "architectures after equal seconds"
             )
         return fields
 
     @model_validator(mode="after")
-    def _one_of_them(self) -> "Budget":
+    def _check_one_field(self) -> "Budget":
         if len(self.stated) != 1:
             raise ValueError(f"a budget is one of {', '.join(type(self).model_fields)}")
         return self
 
     @property
     def stated(self) -> dict[str, int]:
-        """What the budget says, by name."""
+        """The field that is set, by name."""
         return self.model_dump(exclude_none=True)

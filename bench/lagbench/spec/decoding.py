@@ -1,4 +1,4 @@
-"""Decoding: how the symbols of a written answer are chosen."""
+"""Decoding: how an autoregressive model chooses the tokens of its answer."""
 
 from typing import Literal
 
@@ -12,13 +12,13 @@ _FIELDS = {
 
 
 class Decoding(BaseModel):
-    """How the symbols of a written answer are chosen; values are fed back as they are predicted.
+    """How tokens are chosen; values are fed back as they are predicted.
 
-    greedy: the likeliest symbol at every step.
-    sample: a symbol drawn from `softmax(logits / temperature)`, among the `top_k` likeliest alone,
-        and among the fewest that hold `top_p` of the probability (Holtzman et al. 2020).
-    beam: the likeliest answer that a search with `beams` of them finds, its log-probability divided
-        by `((5 + length) / 6) ** length_penalty` (Wu et al. 2016).
+    greedy: the most probable token at every step.
+    sample: a token sampled from `softmax(logits / temperature)`, restricted to the `top_k` most
+        probable and to the nucleus of probability `top_p` (Holtzman et al. 2020).
+    beam: the best answer of a beam search with `beams` hypotheses by its log-probability divided by
+        `((5 + length) / 6) ** length_penalty` (Wu et al. 2016).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -31,7 +31,7 @@ class Decoding(BaseModel):
     length_penalty: float = Field(default=0.0, ge=0, allow_inf_nan=False)
 
     @model_validator(mode="after")
-    def _its_own_fields(self) -> "Decoding":
+    def _check_fields_of_method(self) -> "Decoding":
         for method, names in _FIELDS.items():
             for name in names:
                 changed = getattr(self, name) != type(self).model_fields[name].default

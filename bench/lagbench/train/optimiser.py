@@ -1,6 +1,6 @@
-"""AdamW on a stack of replicas, each with its own learning rate and its own gradient clipping."""
+"""AdamW on the parameters of several replicas, with a learning rate and clipping for each."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -10,10 +10,10 @@ from lagbench.kernels.adamw import AdamWOptions, AdamWState, adamw
 
 
 class ReplicaAdamW(Optimizer):
-    """AdamW (Loshchilov and Hutter 2019) on one flat buffer `(R, P)`: a row is a replica.
+    """AdamW (Loshchilov and Hutter 2019) on one buffer `(R, P)`: a row is a replica.
 
-    Equal to `torch.optim.AdamW` on each row alone after `torch.nn.utils.clip_grad_norm_`. A row
-    whose gradient is not finite is left as it is, then and ever after: it has diverged.
+    Equal to `torch.optim.AdamW` on each row after `torch.nn.utils.clip_grad_norm_`. A row whose
+    gradient is not finite has diverged, and is not updated any more.
     """
 
     def __init__(
@@ -28,38 +28,37 @@ class ReplicaAdamW(Optimizer):
         """flat: `(R, P)`, its `.grad` set by the caller; rates: `(R,)`; clip: largest norm."""
         super().__init__([flat], {})
         self.flat, self.rates = flat, rates.to(flat.dtype)
-        self.betas, self.weight_decay, self.clip, self.eps = betas, weight_decay, clip, eps
-        self.mean = torch.zeros_like(flat)
-        self.square = torch.zeros_like(flat)
+        self.options = AdamWOptions(betas, weight_decay, clip, eps)
+        finite = flat.new_ones(len(flat), dtype=torch.bool)
+        counts = flat.new_zeros(2, len(flat)).unbind()
+        self.tensors = AdamWState(
+            flat, torch.zeros_like(flat), torch.zeros_like(flat), finite, *counts
+        )
         self.steps = 0
         self.factor = 1.0  # of the schedule, set before each step
-        self.finite = flat.new_ones(len(flat), dtype=torch.bool)
-        self.norm_sum, self.clip_count = flat.new_zeros(2, len(flat)).unbind()
+
+    @property
+    def finite(self) -> Tensor:
+        """Which replicas have not diverged: `(R,)` bool."""
+        return self.tensors.finite
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
-        """One update of every replica that is still finite."""
-        grad = self.flat.grad
-        assert grad is not None
+        assert self.flat.grad is not None
         self.steps += 1
-        state = AdamWState(
-            self.flat, self.mean, self.square, self.finite, self.norm_sum, self.clip_count
-        )
-        options = AdamWOptions(self.betas, self.weight_decay, self.clip, self.eps)
-        adamw(state, grad, self.rates, self.factor, self.steps, options)
+        adamw(self.tensors, self.flat.grad, self.rates, self.factor, self.steps, self.options)
 
-    def select(self, rows: list[int], flat: Tensor) -> "ReplicaAdamW":
-        """The optimiser of some of the rows, as it stands, for their own buffer `flat`."""
-        some = ReplicaAdamW(
-            flat, self.rates[rows], self.betas, self.weight_decay, self.clip, self.eps
-        )
-        some.steps, some.factor = self.steps, self.factor
-        for name in ("mean", "square", "finite", "norm_sum", "clip_count"):
-            setattr(some, name, getattr(self, name)[rows])
-        return some
+    def select(self, rows: Sequence[int], flat: Tensor) -> "ReplicaAdamW":
+        """The optimiser of some of the rows in its present state, for another buffer `flat`."""
+        chosen = list(rows)
+        selected = ReplicaAdamW(flat, self.rates[chosen], *self.options)
+        selected.tensors = AdamWState(flat, *(tensor[chosen] for tensor in self.tensors[1:]))
+        selected.steps, selected.factor = self.steps, self.factor
+        return selected
 
     def restart_counts(self) -> tuple[Tensor, Tensor]:
-        """Sums over the steps since the last call: gradient norms, and steps clipped, `(R,)`."""
-        counts = self.norm_sum.cpu(), self.clip_count.cpu()
-        self.norm_sum, self.clip_count = (torch.zeros_like(self.norm_sum) for _ in range(2))
-        return counts
+        """Sums over the steps since the last call, `(R,)`: gradient norms, and steps clipped."""
+        norms, clipped = self.tensors.norm_sum.cpu(), self.tensors.clip_count.cpu()
+        zeros = (torch.zeros_like(self.tensors.norm_sum) for _ in range(2))
+        self.tensors = AdamWState(*self.tensors[:4], *zeros)
+        return norms, clipped

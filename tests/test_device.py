@@ -13,8 +13,8 @@ MEGABYTE = 2**20
 def test_what_is_freed_is_not_counted_twice() -> None:
     def call() -> None:
         for _ in range(3):
-            one = torch.zeros(MEGABYTE // 4)
-            del one
+            block = torch.zeros(MEGABYTE // 4)
+            del block
 
     assert peak_memory(call, [], CPU) == MEGABYTE
 

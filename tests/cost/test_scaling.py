@@ -11,7 +11,7 @@ from lagbench.record import Throughput
 from lagbench.spec.pairing import Unsupported
 
 
-def timed(length, seconds, architecture="gru", task="recall", cores=0.0):
+def timed(length: int, seconds, architecture: str = "gru", task: str = "recall", cores=0.0):
     """A batch of 4 that takes so many seconds to train on, and half of that to read."""
     return Throughput(
         architecture=architecture,
@@ -28,23 +28,23 @@ def timed(length, seconds, architecture="gru", task="recall", cores=0.0):
     )
 
 
-def power(order, lengths=LENGTHS, **names):
+def power(order: float, lengths=LENGTHS, **names):
     return [timed(length, 1e-6 * (length + 8) ** order, **names) for length in lengths]
 
 
-def chosen(architecture, lengths, width=8):
+def chosen(architecture: str, lengths, width=8):
     tasks = [registry.task(name) for name in TASKS]
     return cases([registry.architecture(architecture)], tasks, lengths, width, 2)
 
 
 @pytest.mark.parametrize("order", [1.0, 1.5, 2.0])
-def test_an_exact_power_is_found_without_doubt(order):
+def test_an_exact_power_is_found_without_doubt(order: float) -> None:
     training, inference = exponents(power(order), {"gru": "T"})
-    for found in (training, inference):
-        assert found.exponent == pytest.approx(order, abs=1e-9)
-        assert found.high - found.low < 1e-6
-        assert (found.architecture, found.task, found.order) == ("gru", "recall", "T")
-        assert found.lengths == 5  # 256 to 4096
+    for exponent in (training, inference):
+        assert exponent.exponent == pytest.approx(order, abs=1e-9)
+        assert exponent.high - exponent.low < 1e-6
+        assert (exponent.architecture, exponent.task, exponent.order) == ("gru", "recall", "T")
+        assert exponent.lengths == 5  # 256 to 4096
     assert (training.work, inference.work) == ("training", "inference")
 
 
@@ -57,18 +57,20 @@ def test_short_lengths_and_cells_beside_others_do_not_count() -> None:
 
 def test_architectures_and_tasks_are_fitted_apart() -> None:
     mixed = [
-        one
+        timing
         for pair in zip(
             power(1.0, architecture="gru"), power(2.0, architecture="lstm", task="copy"),
             strict=True,
         )
-        for one in pair
+        for timing in pair
     ]  # fmt: skip
-    found = {(one.architecture, one.task): one for one in exponents(mixed, {"lstm": "T²"})}
-    assert found["gru", "recall"].exponent == pytest.approx(1)
-    assert found["gru", "recall"].order is None
-    assert found["lstm", "copy"].exponent == pytest.approx(2)
-    assert found["lstm", "copy"].order == "T²"
+    exponent = {
+        (timing.architecture, timing.task): timing for timing in exponents(mixed, {"lstm": "T²"})
+    }
+    assert exponent["gru", "recall"].exponent == pytest.approx(1)
+    assert exponent["gru", "recall"].order is None
+    assert exponent["lstm", "copy"].exponent == pytest.approx(2)
+    assert exponent["lstm", "copy"].order == "T²"
 
 
 def test_the_interval_holds_the_truth_as_often_as_it_says() -> None:

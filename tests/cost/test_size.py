@@ -26,14 +26,14 @@ D, SOURCE = 8, Reals(3)
 NOTHING = Size(0, 0)
 
 
-def state_of(name, source=SOURCE, alignment=Alignment.FREE, steps=12):
+def state_of(name: str, source=SOURCE, alignment=Alignment.FREE, steps: int = 12):
     signature = Signature(source, Tokens(4), alignment, steps, target_steps=5)
     plan = match(registry.architecture(name).value, signature)
     assert isinstance(plan, Plan)
     return state_size(plan, D)
 
 
-def floats(numbers):
+def floats(numbers: float):
     return Size(numbers, 4 * numbers)
 
 
@@ -51,7 +51,7 @@ def floats(numbers):
         ("s4d:layers=1,state=6", D * 6),
     ],
 )
-def test_a_state_of_constant_size(name, numbers):
+def test_a_state_of_constant_size(name: str, numbers: float) -> None:
     assert state_of(name) == StateSize(floats(numbers), NOTHING, None)
 
 
@@ -68,16 +68,16 @@ def test_a_table_of_positions_that_ends_before_we_do() -> None:
     a_step = floats(2 * 2 * D)
     name = "transformer_causal:positions=learned,table=17"
     assert state_of(name) == StateSize(a_step, a_step, None)
-    one = "transformer_causal:positions=learned,table=1"
+    name_of_one = "transformer_causal:positions=learned,table=1"
     only = StateSize(a_step, NOTHING, None)
-    assert state_of(one, alignment=Alignment.POOLED, steps=1) == only
+    assert state_of(name_of_one, alignment=Alignment.POOLED, steps=1) == only
 
 
 @pytest.mark.parametrize("cell", ["gru", "lstm"])
-def test_what_an_encoder_decoder_keeps(cell):
-    own = {"gru": D, "lstm": 2 * D}[cell]
-    assert state_of(f"seq2seq:cell={cell}") == StateSize(floats(own), NOTHING, NOTHING)
-    attending = StateSize(floats(own + D), NOTHING, floats(D))
+def test_what_an_encoder_decoder_keeps(cell: str) -> None:
+    numbers = {"gru": D, "lstm": 2 * D}[cell]
+    assert state_of(f"seq2seq:cell={cell}") == StateSize(floats(numbers), NOTHING, NOTHING)
+    attending = StateSize(floats(numbers + D), NOTHING, floats(D))
     assert state_of(f"seq2seq_dot:cell={cell}") == attending
 
 
@@ -88,7 +88,7 @@ def test_an_encoder_decoder_transformer_keeps_both_sides() -> None:
 
 
 @pytest.mark.parametrize("name", ["bilstm", "dense", "transformer"])
-def test_what_reads_ahead_has_no_state(name):
+def test_what_reads_ahead_has_no_state(name: str) -> None:
     assert state_of(name, alignment=Alignment.POOLED) is None
 
 
@@ -100,19 +100,19 @@ def test_raw_sources() -> None:
 
 
 @pytest.mark.parametrize("name", registry.architectures())
-def test_every_architecture_of_ours_has_a_size(name):
+def test_every_architecture_of_ours_has_a_size(name: str) -> None:
     value = registry.architectures()[name]
-    found = model_size(value, named_tasks(), Budget(parameters=10_000))
-    assert found is not None
-    assert abs(found.parameters - 10_000) <= 1000
-    task = registry.tasks()[found.task]
-    plan = match(value, task.signature(found.length))
+    size = model_size(value, named_tasks(), Budget(parameters=10_000))
+    assert size is not None
+    assert abs(size.parameters - 10_000) <= 1000
+    task = registry.tasks()[size.task]
+    plan = match(value, task.signature(size.length))
     assert isinstance(plan, Plan)
-    assert (plan.kind, task.lengths[0]) == (found.plan, found.length)
-    assert parameter_count(plan, found.width) == found.parameters
-    told = describe(found, value.cost)
-    assert list(told) == ["parameters", "state", "compute", "path", "sequential"]
-    assert all(told.values())
+    assert (plan.kind, task.lengths[0]) == (size.plan, size.length)
+    assert parameter_count(plan, size.width) == size.parameters
+    words = describe(size, value.cost)
+    assert list(words) == ["parameters", "state", "compute", "path", "sequential"]
+    assert all(words.values())
 
 
 def named_tasks():
@@ -139,22 +139,22 @@ def test_no_task_fits_the_budget() -> None:
 
 def test_the_first_task_that_can_be_run_is_taken() -> None:
     tasks = [registry.task(name) for name in ("running_parity", "copy", "parity", "recall")]
-    found = model_size(registry.architecture("bigru").value, tasks, Budget(width=6))
-    assert (found.task, found.plan, found.width) == ("parity", PlanKind.POOL, 6)
-    assert found.budget is None
+    size = model_size(registry.architecture("bigru").value, tasks, Budget(width=6))
+    assert (size.task, size.plan, size.width) == ("parity", PlanKind.POOL, 6)
+    assert size.budget is None
 
 
 def test_wording() -> None:
     tasks = [registry.task("copy")]
     value = registry.architecture("transformer_seq2seq").value
-    told = describe(model_size(value, tasks, Budget(width=8)), Cost("T²", "1", "log T"))
-    assert told["parameters"].endswith(" at width 8, on copy at length 16")
-    assert told["state"] == (
+    words = describe(model_size(value, tasks, Budget(width=8)), Cost("T²", "1", "log T"))
+    assert words["parameters"].endswith(" at width 8, on copy at length 16")
+    assert words["state"] == (
         "64 numbers (256 bytes) an example after one step; grows by 32 numbers (128 bytes) a "
         "source step and 32 numbers (128 bytes) a target step"
     )
-    assert told["compute"].startswith("of order T²:")
-    assert told["sequential"].startswith("of order log T:")
-    told = describe(model_size(registry.architecture("gru").value, tasks, Budget(width=8)), None)
-    assert told["state"] == "8 numbers (32 bytes) an example, after any number of steps"
-    assert "compute" not in told
+    assert words["compute"].startswith("of order T²:")
+    assert words["sequential"].startswith("of order log T:")
+    words = describe(model_size(registry.architecture("gru").value, tasks, Budget(width=8)), None)
+    assert words["state"] == "8 numbers (32 bytes) an example, after any number of steps"
+    assert "compute" not in words

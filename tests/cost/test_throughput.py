@@ -27,26 +27,26 @@ def measured(architecture: str, task: str, length: int, device: torch.device = C
 
 
 def test_a_pooled_answer_is_not_decoded() -> None:
-    found = measured("lstm", "recall", 12)
-    assert found.decode_ms_per_token is None
-    assert found.tokens_per_example == 12
-    assert found.state_bytes == 4 * 2 * D
-    assert found.train_tokens_per_second_low <= found.train_tokens_per_second
-    assert found.train_tokens_per_second <= found.train_tokens_per_second_high
-    assert found.undisturbed is (found.other_cores < 0.5)
+    cost = measured("lstm", "recall", 12)
+    assert cost.decode_ms_per_token is None
+    assert cost.tokens_per_example == 12
+    assert cost.state_bytes == 4 * 2 * D
+    assert cost.train_tokens_per_second_low <= cost.train_tokens_per_second
+    assert cost.train_tokens_per_second <= cost.train_tokens_per_second_high
+    assert cost.undisturbed is (cost.other_cores < 0.5)
 
 
 @pytest.mark.parametrize("architecture", ["gru", "transformer_causal", "seq2seq_additive"])
 def test_a_written_answer_is_decoded(architecture: str) -> None:
-    found = measured(architecture, "copy", 3)
-    assert 0 < found.decode_ms_per_token_low <= found.decode_ms_per_token
-    assert found.decode_ms_per_token <= found.decode_ms_per_token_high
+    cost = measured(architecture, "copy", 3)
+    assert 0 < cost.decode_ms_per_token_low <= cost.decode_ms_per_token
+    assert cost.decode_ms_per_token <= cost.decode_ms_per_token_high
 
 
 def test_counts_are_the_same_again() -> None:
-    one, other = (measured("gru", "adding", 20) for _ in range(2))
+    first, other = (measured("gru", "adding", 20) for _ in range(2))
     for name in ("peak_memory_bytes", "flops_per_token", "state_bytes"):
-        assert getattr(one, name) == getattr(other, name) > 0
+        assert getattr(first, name) == getattr(other, name) > 0
 
 
 def test_a_cache_grows_with_what_was_read_and_a_recurrent_state_does_not() -> None:

@@ -103,7 +103,7 @@ def test_clipping_bounds_the_update_of_an_exploding_net():
         assert replicas.flat.grad.norm() > 1e6
         optimiser.step()
         update = replicas.flat.detach() - before
-        norms[clip] = optimiser.tensors.mean.norm().item(), update.norm().item()  # of one gradient alone
+        norms[clip] = optimiser.tensors.mean.norm().item(), update.norm().item()
     assert norms[None][0] > 1e6
     assert norms[1.0][0] == pytest.approx(1.0, rel=1e-3)
     assert norms[1.0][1] <= 0.1 < norms[None][1]

@@ -1,17 +1,18 @@
 """Scores of replicas against each model decoded and scored by itself, in plain arithmetic."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 import torch
 
-from lagbench.contract import Metric, Split, Tokens, UserError
+from lagbench.contract import Batch, Metric, Split, Tokens, UserError
 from lagbench.data.streams import generator
 from lagbench.model.assembly import assemble
 from lagbench.model.decoding import closed, decode
 from lagbench.record import Execution
 from lagbench.spec.decoding import Decoding
-from lagbench.train.cell import train
+from lagbench.train.cell import Job, train
 from lagbench.train.evaluation import evaluate
 from lagbench.train.objective import loss
 from lagbench.train.replicas import replicate
@@ -25,18 +26,18 @@ DECODINGS = (
 WRITERS = ("min_gru", "transformer_causal", "seq2seq")
 
 
-def models(job):
+def models(job: Callable[..., Job]):
     """A model for each pair, in double precision, unlike one another."""
-    made = []
+    built = []
     for index in range(len(job.pairs)):
         torch.manual_seed(index)
-        made.append(assemble(job.plan, job.width, job.recipe.feed).double())
+        built.append(assemble(job.plan, job.width, job.recipe.feed).double())
         with torch.no_grad():
-            made[-1].head.weight.mul_(3)
-    return made
+            built[-1].head.weight.mul_(3)
+    return built
 
 
-def counted(split):
+def scored_targets(split: Batch):
     shape = split.target.shape[:2]
     return torch.ones(shape, dtype=torch.bool) if split.target_mask is None else split.target_mask
 
@@ -44,31 +45,35 @@ def counted(split):
 @pytest.mark.parametrize("execution", Execution)
 @pytest.mark.parametrize("name", WRITERS)
 @pytest.mark.parametrize("task", ["copy", "copy:shortest=0.3"])
-@pytest.mark.parametrize("decoding", DECODINGS, ids=lambda one: one.method)
-def test_written_answers_are_scored(job, execution, name, task, decoding):
-    one = job(name, task, length=5)
-    split = one.split(Split.TEST, None)
+@pytest.mark.parametrize("decoding", DECODINGS, ids=lambda small: small.method)
+def test_written_answers_are_scored(
+    job: Callable[..., Job], execution: Execution, name: str, task: str, decoding: Decoding
+) -> None:
+    small = job(name, task, length=5)
+    split = small.split(Split.TEST, None)
     reached, answers = evaluate(
-        replicate(models(one), execution, CPU), split, Metric.ACCURACY, decoding
+        replicate(models(small), execution, CPU), split, Metric.ACCURACY, decoding
     )
-    space = one.plan.signature.target
-    assert answers.shape == (4, 16, one.plan.signature.target_steps)
+    space = small.plan.signature.target
+    assert answers.shape == (4, 16, small.plan.signature.target_steps)
     given = split.source, split.source_mask
-    for row, model in enumerate(models(one)):
+    for row, model in enumerate(models(small)):
         symbols = decode(model, *given, decoding, generator("decoding")).symbols
         assert torch.equal(answers[row], symbols)
         accuracy = Metric.ACCURACY(symbols, split.target, split.target_mask)
         assert reached.accuracy[row].item() == pytest.approx(accuracy, rel=1e-9)
         assert reached.metric[row] == reached.accuracy[row]
-        exact = ((symbols == split.target) | ~counted(split)).all(1).double().mean()
+        exact = ((symbols == split.target) | ~scored_targets(split)).all(1).double().mean()
         assert reached.exact_match[row].item() == pytest.approx(exact.item())
         with torch.no_grad():
             forced = loss(model(*given, split.target), split.target, split.target_mask, space)
         assert reached.loss[row].item() == pytest.approx(forced.item())
 
 
-def test_replicas_that_are_decoded_in_turn_know_that_they_are_not_stacked(job, monkeypatch):
-    one = job("min_gru", "copy", length=5)
+def test_replicas_that_are_decoded_in_turn_know_that_they_are_not_stacked(
+    job: Callable[..., Job], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = job("min_gru", "copy", length=5)
     seen = []
 
     def spy(model, *given):
@@ -76,22 +81,24 @@ def test_replicas_that_are_decoded_in_turn_know_that_they_are_not_stacked(job, m
         return decode(model, *given)
 
     monkeypatch.setattr("lagbench.train.evaluation.decode", spy)
-    replicas = replicate(models(one), Execution.VMAP, CPU)
-    evaluate(replicas, one.split(Split.TEST, None), Metric.ACCURACY, DECODINGS[1])
+    replicas = replicate(models(small), Execution.VMAP, CPU)
+    evaluate(replicas, small.split(Split.TEST, None), Metric.ACCURACY, DECODINGS[1])
     assert seen == [False] * 4
     assert replicas.models[0].core.stacked
 
 
 @pytest.mark.parametrize("execution", Execution)
 @pytest.mark.parametrize("task", ["recall", "running_parity"])
-def test_other_answers_are_the_likeliest_symbols(job, execution, task):
+def test_other_answers_are_the_likeliest_symbols(
+    job: Callable[..., Job], execution: Execution, task: str
+) -> None:
     """However writing models are told to choose."""
-    one = job("min_gru", task)
-    split = one.split(Split.TEST, None)
+    small = job("min_gru", task)
+    split = small.split(Split.TEST, None)
     reached, answers = evaluate(
-        replicate(models(one), execution, CPU), split, Metric.ACCURACY, DECODINGS[2]
+        replicate(models(small), execution, CPU), split, Metric.ACCURACY, DECODINGS[2]
     )
-    for row, model in enumerate(models(one)):
+    for row, model in enumerate(models(small)):
         with torch.no_grad():
             predicted = model(split.source, split.source_mask, None)
         assert torch.equal(answers[row], predicted.argmax(-1))
@@ -101,11 +108,13 @@ def test_other_answers_are_the_likeliest_symbols(job, execution, task):
 
 @pytest.mark.parametrize("execution", Execution)
 @pytest.mark.parametrize("name", ["min_gru", "seq2seq"])
-def test_values_are_scored_as_they_are_written(job, execution, name):
-    one = job(name, "adding")
-    split = one.split(Split.TEST, None)
-    reached, answers = evaluate(replicate(models(one), execution, CPU), double(split), Metric.MSE)
-    for row, model in enumerate(models(one)):
+def test_values_are_scored_as_they_are_written(
+    job: Callable[..., Job], execution: Execution, name: str
+) -> None:
+    small = job(name, "adding")
+    split = small.split(Split.TEST, None)
+    reached, answers = evaluate(replicate(models(small), execution, CPU), double(split), Metric.MSE)
+    for row, model in enumerate(models(small)):
         with torch.no_grad():
             predicted = model(split.source.double(), None, None)
         torch.testing.assert_close(answers[row], predicted)
@@ -114,38 +123,38 @@ def test_values_are_scored_as_they_are_written(job, execution, name):
         assert reached.accuracy is None
 
 
-def double(split):
+def double(split: Batch):
     return replace(split, source=split.source.double(), target=split.target.double())
 
 
-def test_values_are_not_searched_for(job):
-    one = job("seq2seq", "adding")
+def test_values_are_not_searched_for(job: Callable[..., Job]) -> None:
+    small = job("seq2seq", "adding")
     with pytest.raises(UserError, match="Values are written greedily, not by beam"):
         evaluate(
-            replicate(models(one), Execution.LOOP, CPU),
-            one.split(Split.TEST, None), Metric.MSE, DECODINGS[2],
+            replicate(models(small), Execution.LOOP, CPU),
+            small.split(Split.TEST, None), Metric.MSE, DECODINGS[2],
         )  # fmt: skip
 
 
-def test_bits_stay_teacher_forced(job):
-    one = job("min_gru", "copy:shortest=0.3", length=5)
-    split = one.split(Split.TEST, None)
-    reached, _ = evaluate(replicate(models(one), Execution.LOOP, CPU), split, Metric.BITS)
+def test_bits_stay_teacher_forced(job: Callable[..., Job]) -> None:
+    small = job("min_gru", "copy:shortest=0.3", length=5)
+    split = small.split(Split.TEST, None)
+    reached, _ = evaluate(replicate(models(small), Execution.LOOP, CPU), split, Metric.BITS)
     torch.testing.assert_close(reached.metric, reached.loss / torch.tensor(2.0).double().log())
 
 
-def test_an_answer_ends_at_its_first_end(job):
-    one = job("min_gru", "copy:shortest=0.3", length=5)
-    split = one.split(Split.TEST, None)
-    space = one.plan.signature.target
+def test_an_answer_ends_at_its_first_end(job: Callable[..., Job]) -> None:
+    small = job("min_gru", "copy:shortest=0.3", length=5)
+    split = small.split(Split.TEST, None)
+    space = small.plan.signature.target
     assert isinstance(space, Tokens)
-    _, symbols = evaluate(replicate(models(one), Execution.VMAP, CPU), split, Metric.ACCURACY)
+    _, symbols = evaluate(replicate(models(small), Execution.VMAP, CPU), split, Metric.ACCURACY)
     assert (symbols == space.end).any()
     assert torch.equal(closed(symbols, space), symbols)
 
 
 @pytest.mark.parametrize("feed", ["own", "none"])
-def test_training_feeds_as_the_recipe_says(job, feed):
+def test_training_feeds_as_the_recipe_says(job: Callable[..., Job], feed: str) -> None:
     """Targets that are not fed back are not read in training either."""
     once, often = (
         train(

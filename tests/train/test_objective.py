@@ -20,38 +20,38 @@ def tokens():
     return torch.randn(2, 12, 3, 5), target, mask
 
 
-def test_loss_is_torchs(tokens):
+def test_loss_is_torchs(tokens: TokensAndMask) -> None:
     predicted, target, mask = tokens
-    for one in predicted:
-        expected = F.cross_entropy(one.flatten(0, 1), target.flatten())
-        torch.testing.assert_close(loss(one, target, None, Tokens(5)), expected)
+    for replica in predicted:
+        expected = F.cross_entropy(replica.flatten(0, 1), target.flatten())
+        torch.testing.assert_close(loss(replica, target, None, Tokens(5)), expected)
         torch.testing.assert_close(
-            loss(one, target, mask, Tokens(5)), F.cross_entropy(one[mask], target[mask])
+            loss(replica, target, mask, Tokens(5)), F.cross_entropy(replica[mask], target[mask])
         )
     values, aim = torch.randn(4, 3, 2), torch.randn(4, 3, 2)
     torch.testing.assert_close(loss(values, aim, None, Reals(2)), F.mse_loss(values, aim))
 
 
-def test_scores_are_torchmetrics(tokens):
+def test_scores_are_torchmetrics(tokens: TokensAndMask) -> None:
     predicted, target, mask = tokens
     score = ReplicaScore(2, Tokens(5), Metric.ACCURACY)
     for part in (slice(0, 5), slice(5, 12)):
         score.update(predicted[:, part], target[part], mask[part])
     reached = score.evaluation()
     ignored = target.masked_fill(~mask, -100)
-    for row, one in enumerate(predicted):
+    for row, replica in enumerate(predicted):
         accuracy = MulticlassAccuracy(5, average="micro", ignore_index=-100)
         exact = MulticlassExactMatch(5, multidim_average="global", ignore_index=-100)
-        guessed = one.argmax(-1)
+        guessed = replica.argmax(-1)
         assert reached.accuracy[row].item() == pytest.approx(accuracy(guessed, ignored).item())
         right = torch.where(mask, guessed, target)
         assert reached.exact_match[row].item() == pytest.approx(exact(right, target).item())
         assert reached.loss[row].item() == pytest.approx(
-            F.cross_entropy(one[mask], target[mask]).item(), rel=1e-5
+            F.cross_entropy(replica[mask], target[mask]).item(), rel=1e-5
         )
 
 
-def test_bits_are_the_loss_in_another_unit(tokens):
+def test_bits_are_the_loss_in_another_unit(tokens: TokensAndMask) -> None:
     predicted, target, mask = tokens
     score = ReplicaScore(2, Tokens(5), Metric.BITS)
     score.update(predicted, target, mask)
@@ -59,7 +59,7 @@ def test_bits_are_the_loss_in_another_unit(tokens):
     torch.testing.assert_close(reached.metric, reached.loss / math.log(2))
 
 
-def test_values_are_scored_by_their_squared_error():
+def test_values_are_scored_by_their_squared_error() -> None:
     predicted, target = torch.randn(1, 6, 2, 3), torch.randn(6, 2, 3)
     score = ReplicaScore(1, Reals(3), Metric.MSE)
     score.update(predicted, target, None)

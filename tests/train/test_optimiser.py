@@ -13,13 +13,13 @@ SIZE = 37  # parameters of a row: several vectors, and a part of one
 
 
 @pytest.fixture(params=[nullcontext, without_kernels], ids=["compiled", "plain"], autouse=True)
-def form(request):
+def form(request: pytest.FixtureRequest):
     """Every test, with the kernel where there is one and without."""
     with request.param():
         yield
 
 
-def trajectory(gradients, rate, weight_decay, clip):
+def trajectory(gradients, rate, weight_decay: float, clip: float | None):
     parameter = torch.nn.Parameter(torch.linspace(-1, 1, SIZE, dtype=torch.float64))
     optimiser = torch.optim.AdamW(
         [parameter], lr=rate, betas=(0.8, 0.95), weight_decay=weight_decay
@@ -34,7 +34,7 @@ def trajectory(gradients, rate, weight_decay, clip):
 
 @pytest.mark.parametrize("weight_decay", [0.0, 0.1])
 @pytest.mark.parametrize("clip", [None, 0.7])
-def test_each_row_follows_adamw(weight_decay, clip):
+def test_each_row_follows_adamw(weight_decay: float, clip: float | None) -> None:
     gradients = torch.randn(20, 3, SIZE, dtype=torch.float64)
     rates = torch.tensor([1e-3, 1e-2, 0.3], dtype=torch.float64)
     flat = torch.linspace(-1, 1, SIZE, dtype=torch.float64).repeat(3, 1).requires_grad_()
@@ -49,7 +49,7 @@ def test_each_row_follows_adamw(weight_decay, clip):
     torch.testing.assert_close(flat.detach(), torch.stack(expected), rtol=1e-12, atol=1e-12)
 
 
-def test_clipping_is_counted_by_row():
+def test_clipping_is_counted_by_row() -> None:
     flat = torch.zeros(2, 3, requires_grad=True)
     optimiser = ReplicaAdamW(flat, torch.ones(2), (0.9, 0.999), 0.0, clip=1.0)
     for size in (0.1, 2.0, 3.0):
@@ -62,8 +62,8 @@ def test_clipping_is_counted_by_row():
 
 
 @pytest.mark.parametrize("poison", [float("nan"), float("inf")])
-def test_a_diverged_row_stops_and_its_neighbour_does_not_notice(poison):
-    def run(poisoned):
+def test_a_diverged_row_stops_and_its_neighbour_does_not_notice(poison: float) -> None:
+    def run(poisoned: bool):
         flat = torch.ones(2, 3, requires_grad=True)
         optimiser = ReplicaAdamW(flat, torch.full((2,), 0.1), (0.9, 0.999), 0.1, clip=1.0)
         frozen = None
@@ -82,19 +82,19 @@ def test_a_diverged_row_stops_and_its_neighbour_does_not_notice(poison):
     assert torch.equal(poisoned[0], frozen)
 
 
-def test_some_rows_go_on_as_they_were():
+def test_some_rows_go_on_as_they_were() -> None:
     gradients = torch.randn(10, 3, 5, dtype=torch.float64)
     rates = torch.tensor([1e-3, 1e-2, 0.3], dtype=torch.float64)
     flat = torch.ones(3, 5, dtype=torch.float64).requires_grad_()
-    whole = ReplicaAdamW(flat, rates, (0.8, 0.95), 0.1, clip=0.7)
+    complete = ReplicaAdamW(flat, rates, (0.8, 0.95), 0.1, clip=0.7)
     for gradient in gradients[:5]:
         flat.grad = gradient.clone()
-        whole.step()
+        complete.step()
     rows = [2, 0]
-    own = flat.detach()[rows].clone().requires_grad_()
-    some = whole.select(rows, own)
+    own_rows = flat.detach()[rows].clone().requires_grad_()
+    some = complete.select(rows, own_rows)
     for gradient in gradients[5:]:
-        flat.grad, own.grad = gradient.clone(), gradient[rows].clone()
-        whole.step()
+        flat.grad, own_rows.grad = gradient.clone(), gradient[rows].clone()
+        complete.step()
         some.step()
-    assert torch.equal(own.detach(), flat.detach()[rows])
+    assert torch.equal(own_rows.detach(), flat.detach()[rows])

@@ -25,7 +25,7 @@ JOBS = [(name, None) for name in registry.architectures()]
 JOBS += [("gru", "associative_recall:pairs=3,vocabulary=12"), ("transformer", "sentiment")]
 
 
-def passes(run, inputs, tapes, count=4):
+def passes(run: Run, inputs: list[Tensor], tapes: Tapes, count: int = 4):
     """The results of further and further passes over one input."""
     return [tapes.run(lambda given=given: run(given), [given]) for given in inputs[:count]]
 
@@ -35,34 +35,37 @@ def inputs(count=4, shape=(3, 5)):
     return [torch.randn(*shape, generator=generator) for _ in range(count)]
 
 
-def replays(tapes):
+def replays(tapes: Tapes):
     """How many tapes are trusted."""
-    return sum(made is not None and made.trusted for made in tapes.tapes.values())
+    return sum(
+        tape_of_shape is not None and tape_of_shape.trusted
+        for tape_of_shape in tapes.tapes.values()
+    )
 
 
-def assert_replayed(run, given=None):
+def assert_replayed(run: Run, given=None):
     given = inputs() if given is None else given
     tapes = Tapes()
-    found = passes(run, given, tapes)
+    results_of_passes = passes(run, given, tapes)
     assert replays(tapes) == 1
-    for results, one in zip(found, given, strict=True):
-        for result, expected in zip(results, run(one), strict=True):
+    for results, x_given in zip(results_of_passes, given, strict=True):
+        for result, expected in zip(results, run(x_given), strict=True):
             assert torch.equal(result, expected)
 
 
-def assert_plain(run, given=None):
+def assert_plain(run: Run, given=None):
     """It is not replayed, and gives what it gives."""
     given = inputs() if given is None else given
     tapes = Tapes()
-    found = passes(run, given, tapes)
+    results_of_passes = passes(run, given, tapes)
     assert replays(tapes) == 0
-    return found
+    return results_of_passes
 
 
 WEIGHT = torch.linspace(-1, 1, 20).view(5, 4).requires_grad_()
 
 
-def test_a_pass_with_its_gradients():
+def test_a_pass_with_its_gradients() -> None:
     def run(x):
         value = (x @ WEIGHT).tanh().square().mean()
         return value.detach(), *torch.autograd.grad(value, [WEIGHT])
@@ -70,26 +73,30 @@ def test_a_pass_with_its_gradients():
     assert_replayed(run)
 
 
-def test_weights_are_where_they_are_now():
+def test_weights_are_where_they_are_now() -> None:
     weight = torch.ones(5, 2)
 
     def run(x):
         return ((x @ weight).sum(0),)
 
     tapes = Tapes()
-    for one in inputs(5):
+    for x_given in inputs(5):
         weight.mul_(1.5)  # in place, as the optimiser does
-        assert torch.equal(tapes.run(lambda one=one: run(one), [one])[0], run(one)[0])
+        assert torch.equal(
+            tapes.run(lambda x_given=x_given: run(x_given), [x_given])[0], run(x_given)[0]
+        )
     assert replays(tapes) == 1
 
 
-def test_weights_of_several_models_share_a_tape():
+def test_weights_of_several_models_share_a_tape() -> None:
     models = [nn.Linear(5, 2) for _ in range(3)]
     tapes = Tapes()
-    for one in inputs(3):
+    for x_given in inputs(3):
         for model in models:
-            found = tapes.run(lambda m=model, x=one: (m(x).detach(),), [one], [*model.parameters()])
-            assert torch.equal(found[0], model(one))
+            results_of_passes = tapes.run(
+                lambda m=model, x=x_given: (m(x).detach(),), [x_given], [*model.parameters()]
+            )
+            assert torch.equal(results_of_passes[0], model(x_given))
     assert replays(tapes) == 1
 
 
@@ -109,7 +116,7 @@ def test_weights_of_several_models_share_a_tape():
         lambda x: (torch.stack([row + 1 for row in x.unbind(0)]).sum(dim=1),),
     ],
 )
-def test_views_in_place_and_several_results(run):
+def test_views_in_place_and_several_results(run: Run) -> None:
     assert_replayed(lambda x: tuple(run(x)))
 
 
@@ -164,38 +171,40 @@ def test_mamba_on_a_sequence_of_one_image(job: Callable[..., Job]) -> None:
     assert all(train(small, execution=execution).finite for execution in Execution)
 
 
-def test_what_is_returned_lasts():
+def test_what_is_returned_lasts() -> None:
     def run(x):
         return torch.empty(3, 5).copy_(x), x[0], x
 
     given = inputs()
     tapes = Tapes()
-    found = passes(run, given, tapes)
+    results_of_passes = passes(run, given, tapes)
     assert replays(tapes) == 1
-    for (scratch, view, whole), one in zip(found, given, strict=True):
-        assert torch.equal(scratch, one)
-        assert torch.equal(view, one[0])
-        assert torch.equal(whole, one)
-    assert found[-1][2] is not given[-1]
+    for (scratch, view, whole_input), x_given in zip(results_of_passes, given, strict=True):
+        assert torch.equal(scratch, x_given)
+        assert torch.equal(view, x_given[0])
+        assert torch.equal(whole_input, x_given)
+    assert results_of_passes[-1][2] is not given[-1]
 
 
-def test_dropout_draws_the_same_and_no_more():
+def test_dropout_draws_the_same_and_no_more() -> None:
     dropout = nn.Dropout(0.5)
     given = inputs(6)
     torch.manual_seed(1)
-    expected = [dropout(one) for one in given]
+    expected = [dropout(x_given) for x_given in given]
     torch.manual_seed(1)
     tapes = Tapes()
-    found = [tapes.run(lambda one=one: (dropout(one),), [one])[0] for one in given]
+    results_of_passes = [
+        tapes.run(lambda x_given=x_given: (dropout(x_given),), [x_given])[0] for x_given in given
+    ]
     assert replays(tapes) == 1
-    assert all(map(torch.equal, found, expected))
+    assert all(map(torch.equal, results_of_passes, expected))
 
 
-def test_not_a_number_is_a_value_too():
+def test_not_a_number_is_a_value_too() -> None:
     tapes = Tapes()
-    found = passes(lambda x: (x * torch.nan,), inputs(), tapes)
+    results_of_passes = passes(lambda x: (x * torch.nan,), inputs(), tapes)
     assert replays(tapes) == 1
-    assert all(result.isnan().all() for (result,) in found)
+    assert all(result.isnan().all() for (result,) in results_of_passes)
 
 
 @pytest.mark.parametrize(
@@ -212,37 +221,37 @@ def test_not_a_number_is_a_value_too():
     ],
     ids=["item", "float", "bool", "tolist", "numpy", "mask", "unique", "nonzero"],
 )
-def test_values_on_the_host_are_read_each_time(run):
+def test_values_on_the_host_are_read_each_time(run: Run) -> None:
     given = inputs()
-    for results, one in zip(assert_plain(run, given), given, strict=True):
-        assert torch.equal(results[0], run(one)[0])
+    for results, x_given in zip(assert_plain(run, given), given, strict=True):
+        assert torch.equal(results[0], run(x_given)[0])
 
 
-def test_what_is_given_is_written_to_once():
+def test_what_is_given_is_written_to_once() -> None:
     given = inputs()
-    before = [one.clone() for one in given]
+    before = [x_given.clone() for x_given in given]
     assert_plain(lambda x: (x.add_(1),), given)
-    assert all(torch.equal(one, old + 1) for one, old in zip(given, before, strict=True))
+    assert all(torch.equal(x_given, old + 1) for x_given, old in zip(given, before, strict=True))
 
 
-def test_what_stays_is_written_to_once():
+def test_what_stays_is_written_to_once() -> None:
     total = torch.zeros(3, 5)
     given = inputs()
     assert_plain(lambda x: (total.add_(x).clone(),), given)
     torch.testing.assert_close(total, sum(given))
 
 
-def test_running_means_move_once_a_pass():
+def test_running_means_move_once_a_pass() -> None:
     norm, expected = nn.BatchNorm1d(5), nn.BatchNorm1d(5)
     given = inputs()
     assert_plain(lambda x: (norm(x).detach(),), given)
-    for one in given:
-        expected(one)
+    for x_given in given:
+        expected(x_given)
     assert torch.equal(norm.running_mean, expected.running_mean)
     assert norm.num_batches_tracked == len(given)
 
 
-def test_what_changes_from_pass_to_pass_is_noticed():
+def test_what_changes_from_pass_to_pass_is_noticed() -> None:
     calls = []
 
     def run(x):
@@ -250,9 +259,11 @@ def test_what_changes_from_pass_to_pass_is_noticed():
         return (x * len(calls),)
 
     given = inputs()
-    found = assert_plain(run, given)
-    for number, (results, one) in enumerate(zip(found, given, strict=True), start=1):
-        assert torch.equal(results[0], one * number)
+    results_of_passes = assert_plain(run, given)
+    for number, (results, x_given) in enumerate(
+        zip(results_of_passes, given, strict=True), start=1
+    ):
+        assert torch.equal(results[0], x_given * number)
 
 
 class WarmingUp(nn.Module):
@@ -267,38 +278,40 @@ class WarmingUp(nn.Module):
         return x * 2 if self.passes > 3 else x
 
 
-def test_a_module_that_counts_its_passes_is_not_replayed():
+def test_a_module_that_counts_its_passes_is_not_replayed() -> None:
     module = WarmingUp()
     tapes = Tapes(nn.Sequential(module))
     given = inputs(6)
-    found = passes(lambda x: (module(x),), given, tapes, count=6)
+    results_of_passes = passes(lambda x: (module(x),), given, tapes, count=6)
     assert replays(tapes) == 0
-    for number, ((result,), one) in enumerate(zip(found, given, strict=True)):
-        assert torch.equal(result, one * 2 if number >= 3 else one)
+    for number, ((result,), x_given) in enumerate(zip(results_of_passes, given, strict=True)):
+        assert torch.equal(result, x_given * 2 if number >= 3 else x_given)
 
 
-def test_a_long_pass_is_not_recorded_to_its_end(monkeypatch):
+def test_a_long_pass_is_not_recorded_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tape, "MAX_OPERATIONS", 10)
     assert_replayed(lambda x: (x.exp().exp().exp(),))
     assert_plain(lambda x: (sum(x * i for i in range(10)),))
 
 
-def test_tapes_keep_so_much_scratch_and_no_more(monkeypatch):
+def test_tapes_keep_so_much_scratch_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tape, "MAX_SCRATCH", 3 * 5 * 4)
     assert_replayed(lambda x: (torch.empty_like(x).copy_(x).exp(),))
     assert_plain(lambda x: (torch.empty_like(x).copy_(x) + torch.empty_like(x).copy_(x),))
 
 
-def test_each_shape_has_its_tape_up_to_a_number():
+def test_each_shape_has_its_tape_up_to_a_number() -> None:
     tapes = Tapes()
     for size in range(1, MAX_SHAPES + 3):
-        for one in inputs(3, (size, 2)):
-            (found,) = tapes.run(lambda one=one: (one.exp().sum(0),), [one])
-            assert torch.equal(found, one.exp().sum(0))
+        for x_given in inputs(3, (size, 2)):
+            (results_of_passes,) = tapes.run(
+                lambda x_given=x_given: (x_given.exp().sum(0),), [x_given]
+            )
+            assert torch.equal(results_of_passes, x_given.exp().sum(0))
     assert replays(tapes) == MAX_SHAPES
 
 
-def test_none_are_made_where_none_are_wanted():
+def test_none_are_made_where_none_are_wanted() -> None:
     tapes = Tapes(record=False)
     passes(lambda x: (x.exp(),), inputs(), tapes)
     assert replays(tapes) == 0
@@ -306,17 +319,19 @@ def test_none_are_made_where_none_are_wanted():
 
 @pytest.mark.parametrize("execution", Execution)
 @pytest.mark.parametrize(("architecture", "task"), JOBS)
-def test_training_has_the_same_bits(job, architecture, task, execution):
+def test_training_has_the_same_bits(
+    job: Callable[..., Job], architecture: str, task: str, execution: Execution
+) -> None:
     """Four optimiser steps of every architecture, of replicas with tapes and without."""
-    one = job(architecture, task or fitting(architecture), length=12)
-    models = [[initialised(one, seed) for seed, _ in one.pairs] for _ in range(2)]
-    taped, plain = (replicate(each, execution, CPU) for each in models)
+    x_given = job(architecture, task or fitting(architecture), length=12)
+    models = [[initialised(x_given, seed) for seed, _ in x_given.pairs] for _ in range(2)]
+    taped, plain = (replicate(models_of_kind, execution, CPU) for models_of_kind in models)
     plain.tapes = Tapes(record=False)
     modules = [
-        CellModule(each, one.pairs, one.recipe, one.scale, lambda _: None)
-        for each in (taped, plain)
+        CellModule(models_of_kind, x_given.pairs, x_given.recipe, x_given.scale, lambda _: None)
+        for models_of_kind in (taped, plain)
     ]
-    streams = [training_batches(one.task, one.length, seed, 4) for seed in one.seeds]
+    streams = [training_batches(x_given.task, x_given.length, seed, 4) for seed in x_given.seeds]
     for _ in range(4):
         batch = stack([next(stream) for stream in streams])
         losses = [module.replicas.backward(batch, module.rows) for module in modules]
@@ -328,7 +343,7 @@ def test_training_has_the_same_bits(job, architecture, task, execution):
     assert replays(taped.tapes) == 1
 
 
-def fitting(architecture):
+def fitting(architecture: str):
     """The first of the tasks that an architecture can do."""
     value = registry.architecture(architecture).value
     signatures = {task: registry.task(task).value.signature(12) for task in TASKS}

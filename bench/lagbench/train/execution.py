@@ -87,9 +87,9 @@ def _cause(error: Exception, core: nn.Module) -> str:
         prefix = "nn." if kind.__module__.startswith("torch.nn.") else ""
         subject = f"`{names[id(module)]}` is {prefix}{kind.__qualname__}, which vmap cannot map"
     files = ((frame.f_code.co_filename, line) for frame, line in frames)
-    own = (f"{Path(file).name}:{line}: " for file, line in files if _is_authors(file))
+    lines = (f"{Path(file).name}:{line}: " for file, line in files if _is_authors(file))
     message = " ".join(str(error).split()).split(". ")[0].rstrip(".")
-    return f"{subject} ({next(own, '')}{type(error).__name__}: {message[:_MESSAGE]})."
+    return f"{subject} ({next(lines, '')}{type(error).__name__}: {message[:_MESSAGE]})."
 
 
 def _is_authors(file: str) -> bool:

@@ -1,17 +1,25 @@
 """How prices grow, from times that are made up: what is fitted, what is left out, what is read."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 from scipy import stats
 
 from lagbench import registry
 from lagbench.contract import UserError
-from lagbench.cost.scaling import LENGTHS, TASKS, cases, exponents, fit
+from lagbench.cost.scaling import LENGTHS, TASKS, Case, cases, exponents, fit
 from lagbench.record import Throughput
 from lagbench.spec.pairing import Unsupported
 
 
-def timed(length: int, seconds, architecture: str = "gru", task: str = "recall", cores=0.0):
+def timed(
+    length: int,
+    seconds: float,
+    architecture: str = "gru",
+    task: str = "recall",
+    cores: float = 0.0,
+) -> Throughput:
     """A batch of 4 that takes so many seconds to train on, and half of that to read."""
     return Throughput(
         architecture=architecture,
@@ -28,11 +36,11 @@ def timed(length: int, seconds, architecture: str = "gru", task: str = "recall",
     )
 
 
-def power(order: float, lengths=LENGTHS, **names):
+def power(order: float, lengths: Sequence[int] = LENGTHS, **names: str) -> list[Throughput]:
     return [timed(length, 1e-6 * (length + 8) ** order, **names) for length in lengths]
 
 
-def chosen(architecture: str, lengths, width=8):
+def chosen(architecture: str, lengths: Sequence[int], width: int = 8) -> list[Case]:
     tasks = [registry.task(name) for name in TASKS]
     return cases([registry.architecture(architecture)], tasks, lengths, width, 2)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor
 
 from lagbench.contract import Split
 from lagbench.record import Execution, Point
@@ -15,7 +16,7 @@ from lagbench.train.evaluation import evaluate
 from lagbench.train.module import StepGroups
 
 
-def weights(trained: Trained):
+def weights(trained: Trained) -> Tensor:
     return trained.winners.flat.detach()
 
 
@@ -113,7 +114,7 @@ def test_a_rate_that_falls_behind_is_dropped_and_the_others_do_not_notice(
     assert dropped.curves[0] == complete.curves[0][:2]
 
 
-def point(score: float):
+def point(score: float) -> Point:
     return Point(
         step=1, examples=1, train_loss=0, validation_loss=0, validation_metric=0,
         validation_score=score, gradient_norm=0, clip_fraction=0,

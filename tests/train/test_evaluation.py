@@ -2,13 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 from lagbench.contract import Batch, Metric, Split, Tokens, UserError
 from lagbench.data.streams import generator
-from lagbench.model.assembly import assemble
+from lagbench.model.assembly import Model, assemble
 from lagbench.model.decoding import closed, decode
 from lagbench.record import Execution
 from lagbench.spec.decoding import Decoding
@@ -26,7 +28,7 @@ DECODINGS = (
 WRITERS = ("min_gru", "transformer_causal", "seq2seq")
 
 
-def models(job: Callable[..., Job]):
+def models(job: Job) -> list[Model]:
     """A model for each pair, in double precision, unlike one another."""
     built = []
     for index in range(len(job.pairs)):
@@ -37,7 +39,7 @@ def models(job: Callable[..., Job]):
     return built
 
 
-def scored_targets(split: Batch):
+def scored_targets(split: Batch) -> Tensor:
     shape = split.target.shape[:2]
     return torch.ones(shape, dtype=torch.bool) if split.target_mask is None else split.target_mask
 
@@ -76,7 +78,7 @@ def test_replicas_that_are_decoded_in_turn_know_that_they_are_not_stacked(
     small = job("min_gru", "copy", length=5)
     seen = []
 
-    def spy(model, *given):
+    def spy(model: Any, *given: Any) -> Any:
         seen.append(model.core.stacked)
         return decode(model, *given)
 
@@ -123,7 +125,7 @@ def test_values_are_scored_as_they_are_written(
         assert reached.accuracy is None
 
 
-def double(split: Batch):
+def double(split: Batch) -> Batch:
     return replace(split, source=split.source.double(), target=split.target.double())
 
 

@@ -103,7 +103,7 @@ class Signs(nn.Module):
     """Calls a function of autograd's."""
 
     def forward(self, x: Tensor) -> Tensor:
-        signs: Tensor = Sign.apply(x)
+        signs: Tensor = Sign.apply(x)  # type: ignore[no-untyped-call]
         return signs
 
 

@@ -5,15 +5,18 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 from torchmetrics.classification import MulticlassAccuracy, MulticlassExactMatch
 from torchmetrics.regression import MeanSquaredError
 
 from lagbench.contract import Metric, Reals, Tokens
 from lagbench.train.objective import ReplicaScore, loss
 
+TokensAndMask = tuple[Tensor, Tensor, Tensor]
+
 
 @pytest.fixture
-def tokens():
+def tokens() -> TokensAndMask:
     target = torch.randint(5, (12, 3))
     mask = torch.rand(12, 3) > 0.3
     mask[:, 0] = True

@@ -5,10 +5,12 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
+from lagbench.contract import Batch
 from lagbench.data.streams import select, stack, training_batches
-from lagbench.model.assembly import assemble
+from lagbench.model.assembly import Model, assemble
 from lagbench.record import Execution
 from lagbench.train.cell import Job
 from lagbench.train.execution import choose_execution
@@ -21,17 +23,17 @@ CPU = torch.device("cpu")
 ARCHITECTURES = ("rnn", "lstm", "gru", "transformer")
 
 
-def initialised(job: Callable[..., Job], seed: int, dtype: torch.dtype):
+def initialised(job: Job, seed: int, dtype: torch.dtype) -> Model:
     torch.manual_seed(seed)
     return assemble(job.plan, job.width).to(dtype)
 
 
-def batches(job: Callable[..., Job]):
+def batches(job: Job) -> list[Batch]:
     streams = [training_batches(job.task, job.length, seed, 4) for seed in job.seeds]
     return [stack([next(stream) for stream in streams]) for _ in range(STEPS)]
 
 
-def losses_alone(job: Callable[..., Job], dtype: torch.dtype):
+def losses_alone(job: Job, dtype: torch.dtype) -> Tensor:
     """Each trial in a plain PyTorch loop: `(steps, R)`."""
     columns = []
     for seed, rate in job.pairs:
@@ -55,7 +57,7 @@ def losses_alone(job: Callable[..., Job], dtype: torch.dtype):
     return torch.stack(columns, dim=1)
 
 
-def losses_together(job: Callable[..., Job], execution: Execution, dtype: torch.dtype):
+def losses_together(job: Job, execution: Execution, dtype: torch.dtype) -> Tensor:
     replicas = replicate([initialised(job, seed, dtype) for seed, _ in job.pairs], execution, CPU)
     rates = torch.tensor([rate for _, rate in job.pairs], dtype=dtype)
     optimiser = ReplicaAdamW(replicas.flat, rates, (0.9, 0.999), weight_decay=0.01, clip=0.5)
@@ -105,6 +107,7 @@ def test_examples_may_have_other_numbers_of_counted_steps(job: Callable[..., Job
     small = job("gru", "associative_recall:pairs=3,vocabulary=12", length=16)
     model = initialised(small, 0, torch.float64)
     batch_of_all = select(batches(small)[0], 0)
+    assert batch_of_all.target_mask is not None
     mask = torch.zeros_like(batch_of_all.target_mask)
     mask[0, [2, 5, 11]] = True
     mask[1, 15] = True  # and two examples have none

@@ -1,18 +1,18 @@
-// One step of AdamW on rows of parameters, each row with a rate and a clipped gradient of its own.
+// One step of AdamW on rows of parameters, each with its own rate and gradient clipping.
 
 #include "vectors.h"
 
 namespace {
 
-// What all rows have in common, as `adamw.py` gives it.
+// What all rows have in common, in the order of `adamw.py`.
 template <class S> struct Settings {
-    S decay, clip, factor;  // of the weights, the largest norm, and what rates are multiplied with
-    S to_mean, to_square, kept, along, correction, eps;
+    S decay, clip, factor;  // weight decay, the largest norm, the factor of the rates
+    S to_mean, to_square, kept, step_size, correction, eps;
 };
 
 template <class S> S norm(int P, const S* x) {
     Vector<S> squares{};
-    along<S>(P, [&](int i, int n) {
+    for_row<S>(P, [&](int i, int n) {
         Vector<S> v = load_some(x + i, n);
         squares += v * v;
     });
@@ -33,8 +33,8 @@ void adamw(
         norms[r] += size;
         clipped[r] += size > all.clip;
         const S share = all.clip / (size + static_cast<S>(1e-6)), scale = share < 1 ? share : 1;
-        const S rate = rates[r] * all.factor, kept = 1 - rate * all.decay, move = rate * all.along;
-        along<S>(P, [&](int i, int n) {
+        const S rate = rates[r] * all.factor, kept = 1 - rate * all.decay, move = rate * all.step_size;
+        for_row<S>(P, [&](int i, int n) {
             Vector<S> g = load_some(gradient + i, n) * scale, m = load_some(mean + i, n);
             m += (g - m) * all.to_mean;
             Vector<S> s = load_some(square + i, n) * all.kept + g * g * all.to_square;
@@ -54,6 +54,6 @@ template <class S> void step(const int* n, S** p) {
 
 }  // namespace
 
-// As the library exports them: sizes R and P; then tensors.
+// Exported with the sizes R and P; then tensors.
 extern "C" void adamw_float(const int* n, float** p) { step(n, p); }
 extern "C" void adamw_double(const int* n, double** p) { step(n, p); }

@@ -1,15 +1,15 @@
-// The gradient of a table's rows, each the sum over the places where it was looked up.
+// The gradient of a table: each row is the sum of the gradients at its indices.
 
 #include "vectors.h"
 
 namespace {
 
 template <class S>
-void embedding_backward(int R, int places, int V, int N, const int64_t* row, const S* gradient, S* to) {
+void embedding_backward(int R, int count, int V, int N, const int64_t* row, const S* gradient, S* to) {
     std::memset(to, 0, sizeof(S) * R * V * N);
     for (int r = 0; r < R; r++, to += static_cast<ptrdiff_t>(V) * N)
-        for (int p = 0; p < places; p++, row++, gradient += N)
-            along<S>(N, [&](int i, int n) {
+        for (int p = 0; p < count; p++, row++, gradient += N)
+            for_row<S>(N, [&](int i, int n) {
                 S* at = to + *row * N + i;
                 store_some(at, n, load_some(at, n) + load_some(gradient + i, n));
             });
@@ -17,7 +17,7 @@ void embedding_backward(int R, int places, int V, int N, const int64_t* row, con
 
 }  // namespace
 
-// As the library exports them: sizes R, places, V and N; then tensors.
+// Exported with the sizes R, indices of a replica, V and N; then tensors.
 #define EXPORT(S)                                                                 \
     extern "C" void embedding_backward_##S(const int* n, S** p) {                    \
         auto row = reinterpret_cast<const int64_t*>(p[0]);                        \

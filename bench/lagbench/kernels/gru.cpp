@@ -7,7 +7,7 @@ namespace {
 template <class S>
 void gru(
     Sizes n, const S* x, const S* source, const S* weight, const S* bias, const S* initial,
-    S* gates, S* fresh, S* hidden
+    S* gates, S* new_gate, S* hidden
 ) {
     const int B = n.B, H = n.H;
     const size_t state = static_cast<size_t>(B) * H;
@@ -23,7 +23,7 @@ void gru(
             const S* x = inputs(r, t);
             for (int b = 0; b < B; b++) {
                 const S *w = now.get() + b * 3 * H, *h = before + b * H;
-                across<S>(H, [&](int j) {
+                for_overlapping<S>(H, [&](int j) {
                     Vector<S> reset = sigmoid(load(x + j) + load(w + j));
                     Vector<S> keep = sigmoid(load(x + H + j) + load(w + H + j));
                     Vector<S> through = load(w + 2 * H + j) + load(bias + j);
@@ -31,26 +31,26 @@ void gru(
                     store(gates + j, reset);
                     store(gates + H + j, keep);
                     store(gates + 2 * H + j, through);
-                    store(fresh + j, n);
+                    store(new_gate + j, n);
                     store(hidden + j, n + keep * (load(h + j) - n));
                 });
-                x += 3 * H, gates += 3 * H, fresh += H, hidden += H;
+                x += 3 * H, gates += 3 * H, new_gate += H, hidden += H;
             }
             before = hidden - state;
         }
     }
 }
 
-// A step's sums are of h_n, r, z and x_n: the first three of the state, the last three of inputs.
+// Pre-activations are h_n, r, z and x_n: the first three of the state, the last three of inputs.
 template <class S>
 void gru_backward(
     Sizes n, const S* source, const S* weight, const S* initial, const S* hidden, const S* gates,
-    const S* fresh, const S* gradient, S* carried, S* to_x, S* to_weight, S* to_bias
+    const S* new_gate, const S* gradient, S* carried, S* to_x, S* to_weight, S* to_bias
 ) {
     const int B = n.B, H = n.H;
     const size_t state = static_cast<size_t>(B) * H;
     Product<S> product(3 * H, H);
-    Back<S> back(n, 3 * H, 3 * H, 4 * H, initial, hidden, source, to_x);
+    GradAccumulator<S> grads(n, 3 * H, 3 * H, 4 * H, initial, hidden, source, to_x);
     auto rolled = scratch<S>(static_cast<size_t>(3) * H * H), kept = scratch<S>(state);
     for (int r = 0; r < n.R; r++, carried += state, to_bias += H) {
         const S* w = weight + static_cast<size_t>(r) * 3 * H * H;
@@ -62,11 +62,11 @@ void gru_backward(
             const size_t step = n.step(r, t);
             const S* before = t ? hidden + (step - B) * H : initial + r * state;
             const S* arriving = t ? gradient + (step - B) * H : nullptr;
-            S* sums = back(t);
+            S* sums = grads(t);
             for (int b = 0; b < B; b++) {
-                const S *g = gates + (step + b) * 3 * H, *n = fresh + (step + b) * H;
-                S* q = sums + b * back.row;
-                across<S>(H, [&](int j) {
+                const S *g = gates + (step + b) * 3 * H, *n = new_gate + (step + b) * H;
+                S* q = sums + b * grads.row;
+                for_overlapping<S>(H, [&](int j) {
                     Vector<S> d = load(carried + b * H + j), now = load(n + j);
                     Vector<S> reset = load(g + j), keep = load(g + H + j);
                     Vector<S> to_x = d * (1 - keep) * (1 - now * now);
@@ -78,11 +78,11 @@ void gru_backward(
                     store(kept.get() + b * H + j, t ? past + load(arriving + b * H + j) : past);
                 });
             }
-            product(B, sums, back.row, kept.get(), carried);
-            back.done(r, t);
+            product(B, sums, grads.row, kept.get(), carried);
+            grads.accumulate(r, t);
         }
-        copy(to_bias, back.totals(), H);
-        back.end(r, 2 * H, to_weight);
+        copy(to_bias, grads.totals(), H);
+        grads.write(r, 2 * H, to_weight);
     }
 }
 

@@ -22,7 +22,7 @@ void lstm(
             product(B, h, H, inputs(r, t), now.get());
             for (int b = 0; b < B; b++) {
                 const S *a = now.get() + b * 4 * H, *c = before + b * H, *p = peepholes;
-                across<S>(H, [&](int j) {
+                for_overlapping<S>(H, [&](int j) {
                     Vector<S> i = load(a + j), f = load(a + H + j), o = load(a + 3 * H + j);
                     Vector<S> past = load(c + j), n = tanh(load(a + 2 * H + j));
                     if (PEEPHOLES) {
@@ -47,7 +47,7 @@ void lstm(
     }
 }
 
-// carried_c begins as the gradient of the last cell, and ends as that of the first.
+// carried_c: on entry the gradient of the last cell, on return that of the initial one.
 template <class S, bool PEEPHOLES>
 void lstm_backward(
     Sizes n, const S* source, const S* weight, const S* initial, const S* cell, const S* peepholes,
@@ -57,8 +57,8 @@ void lstm_backward(
     const int B = n.B, H = n.H;
     const size_t state = static_cast<size_t>(B) * H;
     Product<S> product(4 * H, H);
-    Back<S> back(n, 4 * H, 4 * H, 4 * H, initial, hidden, source, to_x);
-    auto earlier_c = scratch<S>(state), told = scratch<S>(3 * H);
+    GradAccumulator<S> grads(n, 4 * H, 4 * H, 4 * H, initial, hidden, source, to_x);
+    auto earlier_c = scratch<S>(state), sums_p = scratch<S>(3 * H);
     for (int r = 0; r < n.R; r++, carried += state, carried_c += state) {
         product.pack(weight + static_cast<size_t>(r) * 4 * H * H, H, 1);
         copy(carried, gradient + n.step(r, n.T - 1) * H, state);
@@ -66,12 +66,12 @@ void lstm_backward(
         for (int t = n.T - 1; t >= 0; t--) {
             const size_t step = n.step(r, t);
             const S* before = t ? cells + (step - B) * H : cell + r * state;
-            S* sums = back(t);
+            S* sums = grads(t);
             for (int b = 0; b < B; b++) {
                 const size_t row = step + b;
                 const S *g = gates + row * 4 * H, *p = peepholes;
-                S* q = sums + b * back.row;
-                across<S>(H, [&](int j) {
+                S* q = sums + b * grads.row;
+                for_overlapping<S>(H, [&](int j) {
                     Vector<S> i = load(g + j), f = load(g + H + j), n = load(g + 2 * H + j);
                     Vector<S> o = load(g + 3 * H + j), now = load(cells + row * H + j);
                     Vector<S> c = tanh(now), past_c = load(before + b * H + j);
@@ -84,9 +84,9 @@ void lstm_backward(
                     Vector<S> past = to_c * f;
                     if (PEEPHOLES) {
                         past += to_i * load(p + j) + to_f * load(p + H + j);
-                        store(told.get() + j, to_i * past_c + load(to_peepholes + j));
-                        store(told.get() + H + j, to_f * past_c + load(to_peepholes + H + j));
-                        store(told.get() + 2 * H + j, to_o * now + load(to_peepholes + 2 * H + j));
+                        store(sums_p.get() + j, to_i * past_c + load(to_peepholes + j));
+                        store(sums_p.get() + H + j, to_f * past_c + load(to_peepholes + H + j));
+                        store(sums_p.get() + 2 * H + j, to_o * now + load(to_peepholes + 2 * H + j));
                     }
                     store(q + j, to_i);
                     store(q + H + j, to_f);
@@ -94,13 +94,13 @@ void lstm_backward(
                     store(q + 3 * H + j, to_o);
                     store(earlier_c.get() + b * H + j, past);
                 });
-                if (PEEPHOLES) copy(to_peepholes, told.get(), 3 * H);
+                if (PEEPHOLES) copy(to_peepholes, sums_p.get(), 3 * H);
             }
             copy(carried_c, earlier_c.get(), state);
-            product(B, sums, back.row, t ? gradient + (step - B) * H : nullptr, carried);
-            back.done(r, t);
+            product(B, sums, grads.row, t ? gradient + (step - B) * H : nullptr, carried);
+            grads.accumulate(r, t);
         }
-        back.end(r, 0, to_weight);
+        grads.write(r, 0, to_weight);
         if (PEEPHOLES) peepholes += 3 * H, to_peepholes += 3 * H;
     }
 }

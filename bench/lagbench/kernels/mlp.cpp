@@ -1,8 +1,7 @@
-// The mlp of a residual block, which sees every step by itself: x + leave(gelu(enter(norm(x)))),
-// of which enter widens D features to H, and leave narrows them again.
+// A residual layer x + fc2(gelu(fc1(norm(x)))) of D features and H hidden ones.
 //
-// Steps are what vectors run over: a block of W vectors of them goes through everything, as
-// [feature][step], before the next. The backward pass finds again what lies between.
+// Vectors run over steps: a block of W vectors of steps goes through the layer, as [feature][step],
+// before the next. The backward pass computes the hidden features again.
 
 #include "stepwise.h"
 
@@ -10,12 +9,12 @@ namespace {
 
 constexpr int W = 2;
 
-// Of one replica: weights, or their gradients.
+// The weights of a replica, or their gradients.
 template <class S> struct Parameters {
-    S *scale, *shift, *enter, *enter_bias, *leave, *leave_bias;
+    S *scale, *shift, *fc1, *fc1_bias, *fc2, *fc2_bias;
 
     void next(int D, int H) {
-        scale += D, shift += D, enter += H * D, enter_bias += H, leave += D * H, leave_bias += D;
+        scale += D, shift += D, fc1 += H * D, fc1_bias += H, fc2 += D * H, fc2_bias += D;
     }
 };
 
@@ -25,23 +24,23 @@ void mlp(
 ) {
     constexpr int block = BLOCK<S, W>;
     Norm<S, W> norm(D);
-    auto hidden = scratch<S>(H * block), made = scratch<S>(D * block);
+    auto hidden = scratch<S>(H * block), output = scratch<S>(D * block);
     for (int r = 0; r < R; r++, x += N * D, result += N * D, weights.next(D, H))
-        blocks<S, W>(N, [&](size_t begin, int count) {
+        for_blocks<S, W>(N, [&](size_t begin, int count) {
             norm.read(count, x + begin * D, weights.scale, weights.shift);
             multiply<S, W>(
-                H, D, {weights.enter, D, 1}, norm.steps.get(), block, hidden.get(), block
+                H, D, {weights.fc1, D, 1}, norm.steps.get(), block, hidden.get(), block
             );
-            over<S, W>(H, [&](int j, int, int at) {
-                Vector<S> u = load(hidden.get() + at) + weights.enter_bias[j], below, density;
-                normal(u, below, density);
-                store(hidden.get() + at, u * below);
+            for_vectors<S, W>(H, [&](int j, int, int at) {
+                Vector<S> u = load(hidden.get() + at) + weights.fc1_bias[j], cumulative, density;
+                normal(u, cumulative, density);
+                store(hidden.get() + at, u * cumulative);
             });
-            multiply<S, W>(D, H, {weights.leave, H, 1}, hidden.get(), block, made.get(), block);
-            over<S, W>(D, [&](int i, int, int at) {
-                store(made.get() + at, load(made.get() + at) + weights.leave_bias[i]);
+            multiply<S, W>(D, H, {weights.fc2, H, 1}, hidden.get(), block, output.get(), block);
+            for_vectors<S, W>(D, [&](int i, int, int at) {
+                store(output.get() + at, load(output.get() + at) + weights.fc2_bias[i]);
             });
-            returned<S, W>(count, D, made.get(), block, x + begin * D, result + begin * D);
+            add_transposed<S, W>(count, D, output.get(), block, x + begin * D, result + begin * D);
         });
 }
 
@@ -52,44 +51,50 @@ void mlp_backward(
 ) {
     constexpr int block = BLOCK<S, W>;
     Norm<S, W> norm(D);
-    Outer<S, W> enter(H, D), leave(H, D);
-    Sums<S> enter_bias(H), leave_bias(D);
-    auto hidden = scratch<S>(H * block), slopes = scratch<S>(H * block);
-    auto arriving = scratch<S>(D * block), leaving = scratch<S>(D * block);
+    OuterProducts<S, W> fc1(H, D), fc2(H, D);
+    Sums<S> fc1_bias(H), fc2_bias(D);
+    auto hidden = scratch<S>(H * block), hidden_gradient = scratch<S>(H * block);
+    auto output_gradient = scratch<S>(D * block), x_gradient = scratch<S>(D * block);
     for (int r = 0; r < R; r++, weights.next(D, H), to.next(D, H)) {
-        blocks<S, W>(N, [&](size_t begin, int count) {
+        for_blocks<S, W>(N, [&](size_t begin, int count) {
             norm.read(count, x + begin * D, weights.scale, weights.shift);
-            turned<S, W>(count, D, D, gradient + begin * D, arriving.get(), block);
-            over<S, W>(D, [&](int i, int, int at) { leave_bias.add(i, load(arriving.get() + at)); });
-            multiply<S, W>(
-                H, D, {weights.enter, D, 1}, norm.steps.get(), block, hidden.get(), block
-            );
-            multiply<S, W>(H, D, {weights.leave, 1, H}, arriving.get(), block, slopes.get(), block);
-            over<S, W>(H, [&](int j, int, int at) {
-                Vector<S> u = load(hidden.get() + at) + weights.enter_bias[j], below, density;
-                normal(u, below, density);
-                Vector<S> d = load(slopes.get() + at) * (below + u * density);
-                store(hidden.get() + at, u * below);
-                store(slopes.get() + at, d);
-                enter_bias.add(j, d);
+            transposed<S, W>(count, D, D, gradient + begin * D, output_gradient.get(), block);
+            for_vectors<S, W>(D, [&](int i, int, int at) {
+                fc2_bias.add(i, load(output_gradient.get() + at));
             });
-            leave.add({hidden.get(), block, 1}, arriving.get(), block);
-            enter.add({slopes.get(), block, 1}, norm.steps.get(), block);
-            multiply<S, W>(D, H, {weights.enter, 1, D}, slopes.get(), block, leaving.get(), block);
-            norm.backward(leaving.get(), weights.scale);
+            multiply<S, W>(
+                H, D, {weights.fc1, D, 1}, norm.steps.get(), block, hidden.get(), block
+            );
+            multiply<S, W>(
+                H, D, {weights.fc2, 1, H}, output_gradient.get(), block, hidden_gradient.get(), block
+            );
+            for_vectors<S, W>(H, [&](int j, int, int at) {
+                Vector<S> u = load(hidden.get() + at) + weights.fc1_bias[j], cumulative, density;
+                normal(u, cumulative, density);
+                Vector<S> d = load(hidden_gradient.get() + at) * (cumulative + u * density);
+                store(hidden.get() + at, u * cumulative);
+                store(hidden_gradient.get() + at, d);
+                fc1_bias.add(j, d);
+            });
+            fc2.add({hidden.get(), block, 1}, output_gradient.get(), block);
+            fc1.add({hidden_gradient.get(), block, 1}, norm.steps.get(), block);
+            multiply<S, W>(
+                D, H, {weights.fc1, 1, D}, hidden_gradient.get(), block, x_gradient.get(), block
+            );
+            norm.backward(x_gradient.get(), weights.scale);
             const size_t at = begin * D;
-            returned<S, W>(count, D, leaving.get(), block, gradient + at, to_x + at);
+            add_transposed<S, W>(count, D, x_gradient.get(), block, gradient + at, to_x + at);
         });
-        norm.take(to.scale, to.shift);
-        enter.take(to.enter, D, 1), leave.take(to.leave, 1, H);
-        enter_bias.take(to.enter_bias), leave_bias.take(to.leave_bias);
+        norm.reduce(to.scale, to.shift);
+        fc1.reduce(to.fc1, D, 1), fc2.reduce(to.fc2, 1, H);
+        fc1_bias.reduce(to.fc1_bias), fc2_bias.reduce(to.fc2_bias);
         x += N * D, gradient += N * D, to_x += N * D;
     }
 }
 
 }  // namespace
 
-// As the library exports them: sizes R, N, D and H; then tensors.
+// Exported with the sizes R, N, D and H; then tensors.
 #define EXPORT(S)                                                                                 \
     extern "C" void mlp_##S(const int* n, S** p) {                                         \
         mlp<S>(n[0], n[1], n[2], n[3], p[0], {p[1], p[2], p[3], p[4], p[5], p[6]}, p[7]);  \

@@ -17,7 +17,7 @@ void rnn(Sizes n, const S* x, const S* source, const S* weight, const S* initial
         const S* h = initial + r * state;
         for (int t = 0; t < n.T; t++, hidden += state) {
             product(B, h, H, inputs(r, t), now.get());
-            across<S>(B * H, [&](int j) {
+            for_overlapping<S>(B * H, [&](int j) {
                 Vector<S> a = load(now.get() + j);
                 store(hidden + j, RELU ? relu<S>(a) : tanh(a));
             });
@@ -34,23 +34,23 @@ void rnn_backward(
     const int B = n.B, H = n.H;
     const size_t state = static_cast<size_t>(B) * H;
     Product<S> product(H, H);
-    Back<S> back(n, H, H, H, initial, hidden, source, to_x);
+    GradAccumulator<S> grads(n, H, H, H, initial, hidden, source, to_x);
     for (int r = 0; r < n.R; r++, carried += state) {
         product.pack(weight + static_cast<size_t>(r) * H * H, H, 1);
         copy(carried, gradient + n.step(r, n.T - 1) * H, state);
         for (int t = n.T - 1; t >= 0; t--) {
             const size_t at = n.step(r, t) * H;
-            S* sums = back(t);
+            S* sums = grads(t);
             for (int b = 0; b < B; b++)
-                across<S>(H, [&](int j) {
+                for_overlapping<S>(H, [&](int j) {
                     Vector<S> h = load(hidden + at + b * H + j), d = load(carried + b * H + j);
                     Vector<S> slope = RELU ? (h > 0 ? d : Vector<S>{}) : d * (1 - h * h);
-                    store(sums + b * back.row + j, slope);
+                    store(sums + b * grads.row + j, slope);
                 });
-            product(B, sums, back.row, t ? gradient + at - state : nullptr, carried);
-            back.done(r, t);
+            product(B, sums, grads.row, t ? gradient + at - state : nullptr, carried);
+            grads.accumulate(r, t);
         }
-        back.end(r, 0, to_weight);
+        grads.write(r, 0, to_weight);
     }
 }
 

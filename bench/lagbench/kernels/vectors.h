@@ -1,8 +1,7 @@
-// Vectors of numbers as wide as the processor's registers, and functions of them.
+// Vectors as wide as the processor's registers (an extension of GCC and Clang), and functions of them.
 //
-// They are extensions of GCC and Clang, which make the best of whatever machine they compile for.
-// Rows of any length from one vector on are covered by vectors of which the last overlaps the one
-// before it: whatever is computed twice is the same, as long as nothing is written over its input.
+// A row of any length of at least one vector is covered by vectors of which the last may overlap the
+// one before it: what is computed twice is the same, as long as no input is overwritten.
 
 #pragma once
 
@@ -43,7 +42,7 @@ template <class S> static inline Vector<S> load(const S* from) {
 
 template <class S> static inline void store(S* to, Vector<S> v) { std::memcpy(to, &v, sizeof v); }
 
-// The first n <= LANES numbers from there, and zeros after them; and the way back.
+// Load the first n <= LANES elements, with zeros after them; store them.
 #if defined(__AVX512F__)
 static inline Vector<float> load_some(const float* from, int n) {
     return _mm512_maskz_loadu_ps((1u << n) - 1, from);
@@ -70,15 +69,15 @@ template <class S> static inline void store_some(S* to, int n, Vector<S> v) {
 }
 #endif
 
-// The vectors that have these lanes of a and b, whose lanes are counted on from a's.
+// A vector of these lanes of a and b; the lanes of b follow those of a.
 #if defined(__clang__)
-#define CHOSEN(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#define SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
 #else
-#define CHOSEN(a, b, ...) __builtin_shuffle(a, b, typename Types<S>::integers{__VA_ARGS__})
+#define SHUFFLE(a, b, ...) __builtin_shuffle(a, b, typename Types<S>::integers{__VA_ARGS__})
 #endif
 
-// Each two vectors a SPAN apart exchange the upper half of every 2 * SPAN lanes of the first for
-// the lower half of the second.
+// Swap, of each two vectors SPAN apart, the upper half of every 2 * SPAN lanes of the first and the
+// lower half of the second.
 template <class S, int SPAN, size_t... l>
 static inline void exchange(Vector<S>* v, std::index_sequence<l...>) {
     constexpr int L = LANES<S>, s = SPAN;
@@ -86,12 +85,12 @@ static inline void exchange(Vector<S>* v, std::index_sequence<l...>) {
     for (int i = 0; i < L; i++)
         if (!(i & s)) {
             Vector<S> a = v[i], b = v[i + s];
-            v[i] = CHOSEN(a, b, (l & s ? L + l - s : l)...);
-            v[i + s] = CHOSEN(a, b, (l & s ? L + l : l + s)...);
+            v[i] = SHUFFLE(a, b, (l & s ? L + l - s : l)...);
+            v[i + s] = SHUFFLE(a, b, (l & s ? L + l : l + s)...);
         }
 }
 
-// Rows become columns.
+// Transpose LANES vectors in place.
 template <class S, int SPAN = LANES<S> / 2> static inline void transpose(Vector<S>* v) {
     exchange<S, SPAN>(v, std::make_index_sequence<LANES<S>>());
     if constexpr (SPAN > 1) transpose<S, SPAN / 2>(v);
@@ -101,7 +100,7 @@ template <class S> static inline void copy(S* to, const S* from, size_t n) {
     std::memcpy(to, from, n * sizeof(S));
 }
 
-// Scratch memory for n numbers, and a vector more.
+// Uninitialised memory for n elements and a vector more.
 template <class S> struct Free {
     void operator()(S* memory) const { std::free(memory); }
 };
@@ -111,20 +110,20 @@ template <class S> static inline Scratch<S> scratch(size_t n) {
     return Scratch<S>(static_cast<S*>(std::aligned_alloc(BYTES, bytes)));
 }
 
-// f(j) for the place j of each vector in a row of n >= LANES.
-template <class S, class F> static inline void across(int n, F f) {
+// Call f(j) for each vector of a row of n >= LANES, at j; the last may overlap the one before.
+template <class S, class F> static inline void for_overlapping(int n, F f) {
     int j = 0;
     for (; j + LANES<S> <= n; j += LANES<S>) f(j);
     if (j < n) f(n - LANES<S>);
 }
 
-// f(j, count) for each vector of a row of any n, of which the last may count fewer.
-template <class S, class F> static inline void along(int n, F f) {
+// Call f(j, count) for each vector of a row of any n; the last may have fewer elements.
+template <class S, class F> static inline void for_row(int n, F f) {
     for (int j = 0; j < n; j += LANES<S>) f(j, n - j < LANES<S> ? n - j : LANES<S>);
 }
 
 static inline Vector<float> quotient(Vector<float> a, Vector<float> b) {
-#if defined(__AVX512F__)  // a division takes four times as long as this, which has one bit less
+#if defined(__AVX512F__)  // four times as fast as a division, and one bit less precise
     Vector<float> r = _mm512_rcp14_ps(b);
     return a * (r * (2 - b * r));
 #else
@@ -132,7 +131,7 @@ static inline Vector<float> quotient(Vector<float> a, Vector<float> b) {
 #endif
 }
 
-// The smaller and the larger of a limit and x; NaN stays NaN.
+// Minimum and maximum of x and a limit; NaN stays NaN.
 #if defined(__AVX512F__)
 static inline Vector<float> at_most(float limit, Vector<float> x) {
     return _mm512_min_ps(Vector<float>{} + limit, x);
@@ -149,14 +148,16 @@ static inline Vector<float> at_least(float limit, Vector<float> x) {
 }
 #endif
 
-// 2^(x * scale) = whole * (1 + rest) with a power of two and a rest that is exact near 0 too; for
-// |x * scale| < 126, which costs three bits far out, as the scale has not more of them.
-static inline void power(Vector<float> x, float scale, Vector<float>& whole, Vector<float>& rest) {
-    const float to_exponent = 12582912 + 127;  // in whose lowest bits whole numbers are exponents
+// 2^(x * scale) = power * (1 + rest), with `power` a power of two and `rest` exact near 0 too; for
+// |x * scale| < 126. Far from 0 it is off by up to three bits, which the rounded scale costs.
+static inline void exp2_parts(
+    Vector<float> x, float scale, Vector<float>& power, Vector<float>& rest
+) {
+    const float to_exponent = 12582912 + 127;  // integers become exponents in its lowest bits
     Vector<float> shifted = x * scale + to_exponent;
     Vector<float> r = x * scale - (shifted - to_exponent);
-    whole = (Vector<float>)((Types<float>::integers)shifted << 23);
-    Vector<float> p = r * 1.54697305e-4f + 1.33908669e-3f;  // found by least squares on ±1/2
+    power = (Vector<float>)((Types<float>::integers)shifted << 23);
+    Vector<float> p = r * 1.54697305e-4f + 1.33908669e-3f;  // fitted by least squares on ±1/2
     p = p * r + 9.61803079e-3f;
     p = p * r + 5.55035711e-2f;
     p = p * r + 2.40226511e-1f;
@@ -166,60 +167,59 @@ static inline void power(Vector<float> x, float scale, Vector<float>& whole, Vec
 
 // 2^x for x < 126; no less than 2^-90.
 static inline Vector<float> exp2(Vector<float> x) {
-    Vector<float> whole, rest;
-    power(at_least(-90, x), 1, whole, rest);
-    return whole * (1 + rest);
+    Vector<float> power, rest;
+    exp2_parts(at_least(-90, x), 1, power, rest);
+    return power * (1 + rest);
 }
 
 static inline Vector<float> sigmoid(Vector<float> x) {
-    Vector<float> whole, rest;
-    power(at_least(-87, at_most(87, x)), -M_LOG2E, whole, rest);
-    return quotient(Vector<float>{} + 1, 1 + whole * (1 + rest));
+    Vector<float> power, rest;
+    exp2_parts(at_least(-87, at_most(87, x)), -M_LOG2E, power, rest);
+    return quotient(Vector<float>{} + 1, 1 + power * (1 + rest));
 }
 
 static inline Vector<float> tanh(Vector<float> x) {
-    Vector<float> whole, rest;
-    power(at_least(-20, at_most(20, x)), 2 * M_LOG2E, whole, rest);
-    Vector<float> e = whole * rest + (whole - 1);  // e^2x - 1, exact near 0 too
+    Vector<float> power, rest;
+    exp2_parts(at_least(-20, at_most(20, x)), 2 * M_LOG2E, power, rest);
+    Vector<float> e = power * rest + (power - 1);  // e^2x - 1, exact near 0 too
     return quotient(e, e + 2);
 }
 
-// How much of a normal distribution lies below x, and its density there.
-//
-// Abramowitz and Stegun 7.1.26, as PyTorch has it: to 1e-7.
-static inline void normal(Vector<float> x, Vector<float>& below, Vector<float>& density) {
-    Vector<float> whole, rest, far = x < 0 ? -x : x;
-    power(at_most(170, x * x), -.72134752f, whole, rest);
-    Vector<float> e = whole * (1 + rest), t = quotient(Vector<float>{} + 1, 1 + .23164189f * far);
+// The cumulative distribution and the density of a standard normal distribution, to 1e-7
+// (Abramowitz and Stegun 7.1.26, as in PyTorch).
+static inline void normal(Vector<float> x, Vector<float>& cumulative, Vector<float>& density) {
+    Vector<float> power, rest, far = x < 0 ? -x : x;
+    exp2_parts(at_most(170, x * x), -.72134752f, power, rest);
+    Vector<float> e = power * (1 + rest), t = quotient(Vector<float>{} + 1, 1 + .23164189f * far);
     Vector<float> p = t * .530702715f - .726576014f;
     p = p * t + .710706871f;
     p = p * t - .142248368f;
     Vector<float> tail = (p * t + .127414796f) * t * e;
-    below = x > 0 ? 1 - tail : tail;
+    cumulative = x > 0 ? 1 - tail : tail;
     density = .39894228f * e;
 }
 
-// Double precision, which tests use, takes each number by itself.
-template <class F> static inline Vector<double> each(Vector<double> x, F f) {
+// Double precision, which tests use, is computed element by element.
+template <class F> static inline Vector<double> map_lanes(Vector<double> x, F f) {
     for (int l = 0; l < LANES<double>; l++) x[l] = f(x[l]);
     return x;
 }
 static inline Vector<double> quotient(Vector<double> a, Vector<double> b) { return a / b; }
 static inline Vector<double> exp(Vector<double> x) {
-    return each(x, [](double v) { return std::exp(v); });
+    return map_lanes(x, [](double v) { return std::exp(v); });
 }
 static inline Vector<double> exp2(Vector<double> x) {
-    return each(x, [](double v) { return std::exp2(v); });
+    return map_lanes(x, [](double v) { return std::exp2(v); });
 }
 static inline Vector<double> sigmoid(Vector<double> x) {
-    return each(x, [](double v) { return 1 / (1 + std::exp(-v)); });
+    return map_lanes(x, [](double v) { return 1 / (1 + std::exp(-v)); });
 }
 static inline Vector<double> tanh(Vector<double> x) {
-    return each(x, [](double v) { return std::tanh(v); });
+    return map_lanes(x, [](double v) { return std::tanh(v); });
 }
-static inline void normal(Vector<double> x, Vector<double>& below, Vector<double>& density) {
-    below = each(x, [](double v) { return std::erfc(-v * M_SQRT1_2) / 2; });
-    density = each(x, [](double v) { return std::exp(-v * v / 2) * M_2_SQRTPI * M_SQRT1_2 / 2; });
+static inline void normal(Vector<double> x, Vector<double>& cumulative, Vector<double>& density) {
+    cumulative = map_lanes(x, [](double v) { return std::erfc(-v * M_SQRT1_2) / 2; });
+    density = map_lanes(x, [](double v) { return std::exp(-v * v / 2) * M_2_SQRTPI * M_SQRT1_2 / 2; });
 }
 
 template <class S> static inline Vector<S> root(Vector<S> x) {

@@ -1,1 +1,1 @@
-"""Kernels in C++, for the loops and products that PyTorch's operations are too small for."""
+"""Operations, each with its plain form in PyTorch and, where it is faster, a form in C++."""

@@ -1,4 +1,4 @@
-"""The first-order linear recurrence `h_t = a_t ⊙ h_{t-1} + b_t`, real or complex, as one operation.
+"""The first-order linear recurrence `h_t = a_t ⊙ h_{t-1} + b_t`, real or complex.
 
 It is computed in linear space. (A scan over logarithms is a parallel one-liner, but rounds badly:
 at `T = 4096` with open gates its gradients are off by a fifth.) Step by step, Python would pay for
@@ -9,13 +9,13 @@ each of `T` small operations, so time is cut into `2 √T` chunks that advance t
    algorithms"): then all are known that start at the beginning, and so where each chunk starts;
 3. every chunk runs again from there and writes its states.
 
-Where one step is work enough already there is a single chunk: the plain loop, without a tape.
+Where a step is large there is a single chunk: the plain loop, without autograd.
 
 The backward pass is the same recurrence from the end of time: with `g_t = dL/db_t`,
 
     g_t = dL/dh_t + conj(a_{t+1}) g_{t+1},    dL/da_t = g_t conj(h_{t-1}),
 
-where `dL/dh_t` is what arrives from outside. It cannot be differentiated twice.
+where `dL/dh_t` is the gradient of the outputs. It cannot be differentiated twice.
 """
 
 import math
@@ -46,7 +46,7 @@ def linear_scan(a: Tensor, b: Tensor, initial: Tensor | None = None) -> Tensor:
 
 
 def linear_scan_loop(a: Tensor, b: Tensor, initial: Tensor | None = None) -> Tensor:
-    """The same, the obvious way."""
+    """The plain form of `linear_scan`."""
     state = torch.zeros_like(b[:, 0]) if initial is None else initial
     states = []
     for coefficient, term in zip(a.expand_as(b).unbind(1), b.unbind(1), strict=True):
@@ -81,19 +81,19 @@ class _Scan(FoldedFunction):
 
 
 def run(a: Tensor, b: Tensor, state: Tensor, states: Tensor, backwards: bool = False) -> None:
-    """Write into `states` what follows `state` in the order of time, or `backwards`.
+    """Write the states after `state` into `states`, in the order of time or `backwards`.
 
     a, b and states: `(B, T, …)`; state: `(B, …)`. Not recorded by autograd.
     """
     steps = range(b.shape[1])[:: -1 if backwards else 1]
     chunks = 1 if state.numel() >= _BUSY else _chunks(len(steps))
     rest = len(steps) % chunks  # steps after the chunks, one by one
-    whole = slice(rest, None) if backwards else slice(len(steps) - rest)
+    chunked = slice(rest, None) if backwards else slice(len(steps) - rest)
     size = (chunks, len(steps) // chunks)
-    a_, b_, states_ = (torch.unflatten(x[:, whole], 1, size) for x in (a, b, states))
+    a_, b_, states_ = (torch.unflatten(x[:, chunked], 1, size) for x in (a, b, states))
     current = state[:, None] if chunks == 1 else _starts(a_, b_, state, backwards)
-    each = (x.unbind(2)[:: steps.step] for x in (a_, b_, states_))
-    for a_t, b_t, states_t in zip(*each, strict=True):
+    in_order = (x.unbind(2)[:: steps.step] for x in (a_, b_, states_))
+    for a_t, b_t, states_t in zip(*in_order, strict=True):
         current = torch.addcmul(b_t, a_t, current, out=states_t)
     state = current[:, 0 if backwards else -1]
     for t in steps[len(steps) - rest :]:
@@ -101,7 +101,7 @@ def run(a: Tensor, b: Tensor, state: Tensor, states: Tensor, backwards: bool = F
 
 
 def _chunks(steps: int) -> int:
-    """In how many parts to cut time."""
+    """The number of chunks of time."""
     return max(1, min(steps, 2 * math.isqrt(steps)))
 
 

@@ -1,4 +1,4 @@
-"""The selective scan of Mamba, without ever holding all of its states.
+"""The selective scan of Mamba, without holding all of its states.
 
 For each of `E` channels, `N` states, and steps `Δ`, inputs `B` and outputs `C` that depend on `x`:
 
@@ -6,8 +6,8 @@ For each of `E` channels, `N` states, and steps `Δ`, inputs `B` and outputs `C`
 
 (Gu and Dao 2023, arXiv:2312.00752, equation 2, discretised as in their section 3.3 and code.)
 The states of all steps are `N` times as large as input and output. As the authors' kernel does, we
-keep only those at which a chunk of time starts, and compute a chunk again when its gradients are
-due, while it fits the cache. It cannot be differentiated twice.
+keep only those at the start of each chunk of time, and compute a chunk that fits the cache again in
+the backward pass. It cannot be differentiated twice.
 """
 
 from collections.abc import Iterator
@@ -39,7 +39,7 @@ def selective_scan(
 def selective_scan_loop(
     delta: Tensor, x: Tensor, A: Tensor, B: Tensor, C: Tensor, initial: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """The same, the obvious way."""
+    """The plain form of `selective_scan`."""
     terms = (delta * x)[..., None] * B[:, :, None]
     states = linear_scan_loop(torch.exp(delta[..., None] * A), terms, initial)
     return (states * C[:, :, None]).sum(-1), states[:, -1]
@@ -74,8 +74,8 @@ class _SelectiveScan(FoldedFunction):
             sequences = (value[:, now] for value in (delta, x, B, C, y_gradient))
             parts, carried = _chunk_gradients(A, starts[:, chunk], carried, *sequences)
             gradients[0] += parts[0]
-            for whole, part in zip(gradients[1:], parts[1:], strict=True):
-                whole[:, now] = part
+            for sequence, part in zip(gradients[1:], parts[1:], strict=True):
+                sequence[:, now] = part
         dA, ddelta, dx, dB, dC = gradients
         return ddelta, dx, dA, dB, dC, carried
 

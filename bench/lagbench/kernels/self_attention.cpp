@@ -1,8 +1,8 @@
 // A residual layer of self-attention on whole sequences: x + out_proj(heads of in_proj(norm(x))), where
 // a head is softmax(Q Kᵀ / √d) V.
 //
-// Vectors run over steps, as [feature][step], one example after another. A block of queries is multiplied
-// with some keys at a time, and only these scores [key][query] are held. Masked keys are removed first.
+// Vectors run over steps, as [feature][step], one example after another. A block of queries is
+// multiplied with some keys at a time, and only these scores [key][query] are held. Masked keys are removed first.
 // Weights are powers of two, of scores times log2(e). The backward pass computes them again from the
 // saved sums.
 
@@ -367,7 +367,9 @@ void self_attention_backward(
                 });
                 out_proj.add({output_gradient.get(), block, 1}, of.attended + begin, padded);
                 const Matrix<S> proj_transposed = {weights.out_proj, 1, D};
-                multiply<S, W>(D, D, proj_transposed, output_gradient.get(), block, to_of.attended + begin, padded);
+                multiply<S, W>(
+                    D, D, proj_transposed, output_gradient.get(), block, to_of.attended + begin, padded
+                );
             });
             visible.read(mask);
             for (int h = 0; h < n.H; h++)

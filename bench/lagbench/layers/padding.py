@@ -1,4 +1,4 @@
-"""What padding asks of a core that reads a sequence to its end, or from there."""
+"""The last real step of padded sequences, and their reversal."""
 
 import torch
 from torch import Tensor
@@ -8,7 +8,7 @@ def last(sequence: Tensor, mask: Tensor | None) -> Tensor:
     """The last real step of `(B, T, N)`: `(B, N)`."""
     if mask is None:
         return sequence[:, -1]
-    return _taken(sequence, mask.sum(1, keepdim=True) - 1)[:, 0]
+    return _gather_steps(sequence, mask.sum(1, keepdim=True) - 1)[:, 0]
 
 
 def reverse(sequence: Tensor, mask: Tensor | None) -> Tensor:
@@ -16,9 +16,9 @@ def reverse(sequence: Tensor, mask: Tensor | None) -> Tensor:
     if mask is None:
         return sequence.flip(1)
     steps = torch.arange(mask.shape[1], device=mask.device)
-    return _taken(sequence, torch.where(mask, mask.sum(1, keepdim=True) - 1 - steps, steps))
+    return _gather_steps(sequence, torch.where(mask, mask.sum(1, keepdim=True) - 1 - steps, steps))
 
 
-def _taken(sequence: Tensor, steps: Tensor) -> Tensor:
+def _gather_steps(sequence: Tensor, steps: Tensor) -> Tensor:
     """`sequence` `(B, T, N)` at `steps` `(B, S)`, as `(B, S, N)`."""
     return sequence.gather(1, steps[..., None].expand(-1, -1, sequence.shape[-1]))

@@ -6,30 +6,30 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from lagbench.contract import Alignment, Batch, Metric, Reals, Signature, Split, Task
+from lagbench import Alignment, Batch, Metric, Reals, Signature, Split, Task, register
 from lagbench.material import lengths
-from lagbench.registry import register
 
 
 @dataclass(frozen=True)
 class Adding(Task):
     """Add the two marked numbers.
 
+    Data:
         value   0.31  0.52  0.90  0.17  0.08  0.66
         marker  0     1     0     0     1     0     ->  0.60
+        Values are uniform over 0 … 1.
+    Length: steps; at least 2.
+    Lag: to the first marker. Both numbers decide, and the second is nearer.
+    Chance: 1/6, the variance of the target: the error of always answering 1.
+    Source: Hochreiter and Schmidhuber (1997), Long Short-Term Memory, Neural Computation 9(8), in
+        its present form. `markers=halves` is that of Arjovsky, Shah and Bengio (2016), Unitary
+        Evolution Recurrent Neural Networks (arXiv:1511.06464); `markers=anywhere` at lengths 200,
+        400 and 600 that of Bai, Kolter and Koltun (2018), An Empirical Evaluation of Generic
+        Convolutional and Recurrent Networks for Sequence Modeling (TCN, arXiv:1803.01271).
 
-    Values are uniform over 0 … 1. The length is the number of steps. The lag is that of the first
-    marker: both numbers decide, and whoever reaches back to the first has passed the second. Chance
-    is 1/6, the variance of the sum of two such numbers: the error of always answering 1.
-
-    Source: Hochreiter and Schmidhuber 1997, "Long Short-Term Memory", Neural Computation 9(8), in
-    today's form. `markers=halves` is that of Arjovsky, Shah and Bengio 2016, "Unitary Evolution
-    Recurrent Neural Networks" (arXiv:1511.06464); `markers=anywhere` at lengths 200, 400 and 600
-    is that of Bai, Kolter and Koltun 2018, "An Empirical Evaluation of Generic Convolutional and
-    Recurrent Networks for Sequence Modeling" (TCN, arXiv:1803.01271).
-
-    markers: one in each half (of an odd number of steps, the first half is the shorter), or at two
-        different steps, all pairs alike.
+    Attributes:
+        markers: "halves": one in each half (of an odd number of steps, the first half is the
+            shorter); "anywhere": at two different steps, all pairs equally likely.
     """
 
     metric: ClassVar[Metric] = Metric.MSE
@@ -37,12 +37,10 @@ class Adding(Task):
     markers: Literal["halves", "anywhere"] = "halves"
 
     def signature(self, length: int) -> Signature:
-        """A value and a marker a step -> one number."""
         lengths.require("adding", length, 2)
         return Signature(Reals(2), Reals(1), Alignment.POOLED, length)
 
     def sample(self, length: int, count: int, generator: torch.Generator, split: Split) -> Batch:
-        """Draw the values and mark two of them."""
         self.signature(length)
         values = torch.rand(count, length, generator=generator)
         places = self._places(length, count, generator)
@@ -63,7 +61,6 @@ class Adding(Task):
         return torch.cat([first, second], dim=1)
 
     def chance(self, length: int) -> float:
-        """The variance of the target."""
         return 1 / 6
 
     def oracle(self, length: int, source: Tensor, source_mask: Tensor | None) -> Tensor:

@@ -6,31 +6,29 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from lagbench.contract import Alignment, Batch, DisplayNames, Signature, Split, Task, Tokens
+from lagbench import Alignment, Batch, DisplayNames, Signature, Split, Task, Tokens, register
 from lagbench.material import lengths
-from lagbench.registry import register
 
 PLUS = END = 10
 
 
 @dataclass(frozen=True)
 class Addition(Task):
-    """Add two numbers as they are written.
+    """Add two decimal numbers, digit by digit.
 
-    Data, at length 7: `535+61  ->  596.` (symbols: digits, 10 for `+` and for the `end` symbol,
-    written as a full stop here). Numbers of any two lengths up to `(T - 1) // 2` digits, without
-    leading zeros; lengths, and all digits, are independent and uniform.
-
-    Length: the longest source, two numbers and a plus; at least 3. An even length is as good as the
-    odd one below it.
-    Lag: none, since two digits and all that carry into them decide. Chance: the likeliest digit at
-    each place, or the end.
-
-    Source: Zaremba and Sutskever (2014), Learning to Execute (arXiv:1410.4615), section 4, who add
-    two numbers of as many digits.
+    Data:
+        535+61  ->  596.
+        Symbols are digits, and 10 for `+` in the source and for the `end` symbol (`.`) in the
+        target. Numbers have no leading zeros; their lengths and digits are independent and uniform.
+    Length: the most source steps, two numbers of up to `(T - 1) // 2` digits and a plus; at least
+        3. An even length gives the same data as the odd one below it.
+    Lag: none; two digits and all that carry into them decide.
+    Chance: the most likely digit, or `end`, at each target step.
+    Source: Zaremba and Sutskever (2014), Learning to Execute (arXiv:1410.4615), section 4, where
+        both numbers have the same number of digits.
 
     Attributes:
-        shortest: the shortest number as a share of the longest.
+        shortest: the fewest digits of a number as a share of the most.
     """
 
     shortest: float = 0.5
@@ -39,7 +37,6 @@ class Addition(Task):
         lengths.require_share("addition", self.shortest)
 
     def signature(self, length: int) -> Signature:
-        """Digits and a plus -> digits and an end."""
         lengths.require("addition", length, 3)
         most = (length - 1) // 2
         return Signature(
@@ -52,7 +49,6 @@ class Addition(Task):
         )
 
     def sample(self, length: int, count: int, generator: torch.Generator, split: Split) -> Batch:
-        """Draw two numbers of digits, and write them down."""
         steps = self.signature(length).steps
         most = steps // 2
         one = lengths.draw(most, self.shortest, count, generator)
@@ -68,7 +64,6 @@ class Addition(Task):
         return Batch(source, target, real, asked)
 
     def chance(self, length: int) -> float:
-        """Of every digit at every place from the left, and of the end; see `_places`."""
         most = (length - 1) // 2
         digits, ends = _places(most, lengths.minimum(most, self.shortest))
         return float(torch.maximum(digits.amax(1), ends).sum() / (digits.sum() + ends.sum()))
@@ -80,7 +75,6 @@ class Addition(Task):
         return _added(source, one, steps - one - 1)[0]
 
     def display_names(self, length: int) -> DisplayNames:
-        """As it is written."""
         return DisplayNames("0123456789+", "0123456789.")
 
 

@@ -6,7 +6,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from lagbench.contract import (
+from lagbench import (
     Alignment,
     Batch,
     DisplayNames,
@@ -15,10 +15,10 @@ from lagbench.contract import (
     Task,
     Tokens,
     UserError,
+    register,
 )
 from lagbench.material import lengths
 from lagbench.material.language import NOUN, Lexicon, fill
-from lagbench.registry import register
 
 _ANIMALS = ("cat", "dog", "bird", "horse", "duck", "goat", "frog", "snake")
 LEXICON = Lexicon(
@@ -42,21 +42,22 @@ _CLAUSE = torch.tensor([
 
 @dataclass(frozen=True)
 class Agreement(Task):
-    """Say "was" or "were" of the one noun that a relative clause follows.
+    """Choose "was" or "were" for the subject that a relative clause follows.
 
+    Data:
         often near the dogs the cat , which slept here beside the frogs ,  ->  was
         the cats , which already ate with the dog before the bird ,        ->  were
+    Length: words and commas; at least 6.
+    Lag: from the closing comma to the subject, uniform over `4 … T - 2`; with `subject=first`
+        always `T - 2`.
+    Chance: 1/2; singular and plural are equally likely.
+    Source: Linzen, Dupoux and Goldberg (2016), Assessing the Ability of LSTMs to Learn
+        Syntax-Sensitive Dependencies (arXiv:1611.01368), on generated sentences.
 
-    The length is the number of words and commas. The lag is the distance of the subject from the
-    comma at the end, uniform over `4 … T - 2`; with `subject=first` always `T - 2`. Both numbers
-    are as likely, so chance is 1/2.
-
-    Source: Linzen, Dupoux and Goldberg 2016, "Assessing the Ability of LSTMs to Learn
-    Syntax-Sensitive Dependencies", TACL 4: agreement across attractors, on generated sentences.
-
-    subject: after a lead of any length, or first of all.
-    attractors: how likely each other noun has the other number; at 0.5 these nouns say nothing,
-        and at 0 and at 1 they give the answer away.
+    Attributes:
+        subject: "anywhere": after filler of any length; "first": at the beginning.
+        attractors: the probability that another noun has the other number; at 0.5 these nouns carry
+            no information, at 0 and 1 they determine the answer.
     """
 
     subject: Literal["anywhere", "first"] = "anywhere"
@@ -67,12 +68,10 @@ class Agreement(Task):
             raise UserError(f"agreement needs a probability as attractors, not {self.attractors}.")
 
     def signature(self, length: int) -> Signature:
-        """Words -> was or were; `UserError` below 6."""
         lengths.require("agreement", length, 6)
         return Signature(Tokens(len(WORDS)), Tokens(len(ANSWERS)), Alignment.POOLED, length)
 
     def sample(self, length: int, count: int, generator: torch.Generator, split: Split) -> Batch:
-        """Write "the NOUN , which VERB" into filler, give all nouns a number, then draw words."""
         self.signature(length)
         start = torch.zeros(count, 1, dtype=torch.int64)
         if self.subject == "anywhere":
@@ -87,7 +86,6 @@ class Agreement(Task):
         return Batch(LEXICON.draw(kinds, generator), number, lag=length - 2 - start)
 
     def chance(self, length: int) -> float:
-        """Subjects are singular as often as plural."""
         return 0.5
 
     def oracle(self, length: int, source: Tensor, source_mask: Tensor | None) -> Tensor:
@@ -97,7 +95,6 @@ class Agreement(Task):
         return (noun >= LEXICON.first("plural")).long()
 
     def display_names(self, length: int) -> DisplayNames:
-        """English."""
         return DisplayNames(WORDS, ANSWERS)
 
 

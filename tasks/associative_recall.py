@@ -5,35 +5,34 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lagbench.contract import Alignment, Batch, Signature, Split, Task, Tokens, UserError
+from lagbench import Alignment, Batch, Signature, Split, Task, Tokens, UserError, register
 from lagbench.material import lengths
 from lagbench.material.sampling import distinct
-from lagbench.registry import register
 
 
 @dataclass(frozen=True)
 class AssociativeRecall(Task):
-    """Read pairs, then give the value of every key that comes again.
+    """Read pairs of keys and values, then give the value of every key that returns.
 
-    Data, at length 16 with `pairs=2,vocabulary=12` (0 fills, keys 1 to 5, values 6 to 11, `_`: not
-    asked): `2 8 4 7 0 0 4 0 0 0 0 0 2 0 0 0  ->  _ _ _ _ _ _ 7 _ _ _ _ _ 8 _ _ _`.
-
-    Length: steps read; at least `2 pairs (passes + 1)`.
-    Lag: from the value to its key's return. Chance: `1 / ceil(vocabulary / 2)`, one value of many.
-
+    Data:
+        2 8 4 7 0 0 4 0 0 0 0 0 2 0 0 0  ->  _ _ _ _ _ _ 7 _ _ _ _ _ 8 _ _ _
+        With `pairs=2,vocabulary=12`: 0 fills, keys are 1 to 5, values 6 to 11; `_` is not scored.
+    Length: steps; at least `2 pairs (passes + 1)`.
+    Lag: from a key's return to its value.
+    Chance: `1 / ceil(vocabulary / 2)`, one of all values.
     Source: multi-query associative recall, Arora et al. (2023), Zoology: Measuring and Improving
-    Recall in Efficient Language Models (arXiv:2312.04927): the same numbers, and the same gaps,
-    which follow a power law. Their Figure 2 is `vocabulary=8192` (the preset `mqar`) with `pairs=4`
-    at length 64, 8 at 128, 16 at 256 and 64 at 512; their `random_non_queries` is `noise`, their
-    `num_passes` (arXiv:2407.05483) is `passes`.
+        Recall in Efficient Language Models (arXiv:2312.04927), with its numbers and its power law
+        of gaps. Its Figure 2 is `vocabulary=8192` (the preset `mqar`) with `pairs=4` at length 64,
+        8 at 128, 16 at 256 and 64 at 512. Its `random_non_queries` is `noise`; `num_passes` of
+        arXiv:2407.05483 is `passes`.
 
     Attributes:
-        pairs: how many there are; keys do not repeat, nor do values; at least 1.
-        vocabulary: how many symbols; the lower half are keys, and 0 fills.
+        pairs: the number of pairs, at least 1; keys are distinct, and so are values.
+        vocabulary: the number of symbols; the lower half are keys, and 0 fills.
         passes: how often all pairs are read before the queries; at least 1.
-        power: `a` in the probability `~ g^(a - 1)` that a key returns in the `g`-th place (of two
-            steps) after the pairs; 1: every place alike.
-        noise: fill with symbols drawn from the whole vocabulary, in place of 0.
+        power: `a` in the probability `~ g^(a - 1)` that a key returns in the `g`-th slot (of two
+            steps) after the pairs; 1: uniform.
+        noise: fill with symbols drawn from the whole vocabulary, instead of 0.
     """
 
     pairs: int = 4
@@ -57,7 +56,6 @@ class AssociativeRecall(Task):
         return 2 * self.pairs * self.passes
 
     def signature(self, length: int) -> Signature:
-        """Symbols of the whole vocabulary on both sides, as published."""
         lengths.require("associative_recall", length, self.context + 2 * self.pairs)
         space = Tokens(self.vocabulary)
         return Signature(
@@ -65,7 +63,6 @@ class AssociativeRecall(Task):
         )
 
     def sample(self, length: int, count: int, generator: torch.Generator, split: Split) -> Batch:
-        """Draw keys, values and the places where keys return."""
         self.signature(length)
         first, shape = self.vocabulary // 2, (count, self.pairs)
         keys = 1 + distinct(first - 1, shape, generator)
@@ -83,7 +80,6 @@ class AssociativeRecall(Task):
         return Batch(source, target, target_mask=lag >= 0, lag=lag)
 
     def chance(self, length: int) -> float:
-        """Every value is as likely everywhere."""
         return 1 / (self.vocabulary - self.vocabulary // 2)
 
     def oracle(self, length: int, source: Tensor, source_mask: Tensor | None) -> Tensor:

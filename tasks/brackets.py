@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from lagbench.contract import (
+from lagbench import (
     Alignment,
     Batch,
     DisplayNames,
@@ -16,40 +16,37 @@ from lagbench.contract import (
     Task,
     Tokens,
     UserError,
+    register,
 )
 from lagbench.material import lengths
 from lagbench.material.sampling import stable_order
-from lagbench.registry import register
 
 _SIGNS = ("()", "[]", "{}", "<>", "«»", "‹›", "⌈⌉", "⌊⌋")
 
 
 @dataclass(frozen=True)
 class Brackets(Task):
-    """After every bracket, tell which brackets may come next.
+    """Name the set of brackets that may come next, after every bracket.
 
-    Data, with 2 kinds up to depth 2 (`+`: any may open): `( [ ] ) [ ( )  ->  +) ] +) + +] ) +]`.
-    After `( [` only `]` may come, since no deeper bracket may open; after `( [ ]` any may open, and
-    `)` may close. The set is named by its number: 0 where none is open, `1 + i` where kind `i` is
-    the innermost open one, `1 + kinds + i` where it is and none may open. Opening brackets are
-    symbols `0 … kinds - 1`, closing ones `kinds … 2 kinds - 1`.
-
-    Length: brackets read; at least 1, or 2 of a single kind. What is open at the end stays open.
-    Lag: to the innermost open bracket; -1 where none is open. Chance: the likeliest set at each
-    step.
-
+    Data:
+        (  [  ]  )  [  (  )   ->   +) ] +) + +] ) +]
+        With 2 kinds up to depth 2; `+`: any may open. After `( [` only `]` may come, since no
+        deeper bracket may open. A set is a number: 0 if no bracket is open, `1 + i` if kind `i` is
+        the innermost open one, `1 + kinds + i` if it is and none may open. Opening brackets are
+        symbols `0 … kinds - 1`, closing ones `kinds … 2 kinds - 1`.
+    Length: brackets; at least 1, or 2 with a single kind. Brackets may stay open at the end.
+    Lag: to the innermost open bracket; -1 if none is open.
+    Chance: the most likely set at each step.
     Source: the language is Dyck-(k, m) of Hewitt et al. (2020), RNNs Can Generate Bounded
-    Hierarchical Languages with Optimal Memory (arXiv:2010.07515): `kinds` is their k (2, 8, 32,
-    128) and `depth` their m (3, 5). Its distribution is that of their generator before the least
-    length at which it lets a string end: a bracket opens or closes with probability 1/2 where both
-    may be, and its kind is uniform. The question is that of Suzgun et al. (2019), Memory-Augmented
-    Recurrent Neural Networks Can Learn Generalized Dyck Languages (arXiv:1911.03329), who answer
-    with the set itself and know no depth limit. Delétang et al. (2023), arXiv:2207.02098, ask for
-    the same stack in other tasks.
+        Hierarchical Languages with Optimal Memory (arXiv:2010.07515), with k `kinds` (2, 8, 32,
+        128) and m `depth` (3, 5), as drawn by its generator before a string may end: a bracket
+        opens or closes with probability 1/2 where both are possible, and its kind is uniform. The
+        question is that of Suzgun et al. (2019), Memory-Augmented Recurrent Neural Networks Can
+        Learn Generalized Dyck Languages (arXiv:1911.03329), without a depth limit.
 
     Attributes:
-        kinds: of brackets; at least 1.
-        depth: how many may be open at once; at least 1.
+        kinds: the number of kinds of brackets; at least 1.
+        depth: the most brackets that are open at once; at least 1.
     """
 
     kinds: int = 8
@@ -64,7 +61,6 @@ class Brackets(Task):
             )
 
     def signature(self, length: int) -> Signature:
-        """Brackets -> sets of brackets, by number."""
         lengths.require("brackets", length, 2 if self.kinds == 1 else 1)
         return Signature(
             Tokens(2 * self.kinds),
@@ -76,7 +72,6 @@ class Brackets(Task):
         )
 
     def sample(self, length: int, count: int, generator: torch.Generator, split: Split) -> Batch:
-        """Draw a walk over depths and a kind for every opening."""
         self.signature(length)
         ways = 2 * torch.randint(2, (count, length), generator=generator) - 1
         level = _folds(length, self.depth)[ways.cumsum(1) + length]
@@ -88,7 +83,6 @@ class Brackets(Task):
         return Batch(source, self._sets(kind, level), lag=lag)
 
     def chance(self, length: int) -> float:
-        """The likeliest of the sets at each step, from the chain of depths."""
         level = torch.zeros(self.depth + 1, dtype=torch.float64)
         level[0] = 1
         total = 0.0
@@ -109,7 +103,6 @@ class Brackets(Task):
         return self._sets(source.gather(1, self._innermost(opens, level)), level)
 
     def display_names(self, length: int) -> DisplayNames:
-        """Brackets, numbered where there are more kinds than signs; `+`: any may open."""
         pairs = [_SIGNS[kind % len(_SIGNS)] for kind in range(self.kinds)]
         rounds = [str(kind // len(_SIGNS) or "") for kind in range(self.kinds)]
         opening, closing = (

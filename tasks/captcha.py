@@ -7,26 +7,24 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from lagbench.contract import Alignment, Batch, Frames, Signature, Split, Task, Tokens, UserError
+from lagbench import Alignment, Batch, Frames, Signature, Split, Task, Tokens, UserError, register
 from lagbench.material import digits, lengths
 from lagbench.material.digits import choose
 from lagbench.material.pictures import Stamps, parted, recognise
-from lagbench.registry import register
 
 
 @dataclass(frozen=True)
 class Captcha(Task):
     """Write down the digits in an image.
 
-    Data, at length 4: one image of 10 rows and 40 columns, with a handwritten 2, 0, 1 and 7 side by
-    side, somewhat out of line  ->  `2 0 1 7`.
-
+    Data:
+        one image of 10 × 40 pixels: 2 0 1 7, slightly out of line  ->  2 0 1 7
+        At length 4. Digits are real images of `lagbench.material.digits`; splits share none.
     Length: digits; at least 1. The source is one step.
-    Lag: `u + 1` for the `u`-th digit, since there is but one step to look back at. Chance: 1/10.
-
-    Source: image to sequence, as Goodfellow et al. (2014), Multi-digit Number Recognition from
-    Street View Imagery (arXiv:1312.6082), on the images of `lagbench.material.digits`; those of the
-    splits differ.
+    Lag: `u + 1` for target step `u`, since the source is one step.
+    Chance: 1/10.
+    Source: Goodfellow et al. (2014), Multi-digit Number Recognition from Street View Imagery
+        (arXiv:1312.6082).
 
     Attributes:
         play: by how many pixels a digit may be moved, down and to the right; at least 0.
@@ -41,7 +39,6 @@ class Captcha(Task):
             raise UserError(f"captcha needs a play of at least 0 pixels, not {self.play}.")
 
     def signature(self, length: int) -> Signature:
-        """One image -> digits."""
         lengths.require("captcha", length, 1)
         side = 8 + self.play
         return Signature(
@@ -53,7 +50,6 @@ class Captcha(Task):
         )
 
     def sample(self, length: int, count: int, generator: torch.Generator, split: Split) -> Batch:
-        """Draw digits, an image of each, and where it stands."""
         self.signature(length)
         target = torch.randint(digits.CLASSES, (count, length), generator=generator)
         image = choose(target, split, generator)
@@ -64,7 +60,6 @@ class Captcha(Task):
         )
 
     def chance(self, length: int) -> float:
-        """Every digit is as likely everywhere."""
         return 1 / digits.CLASSES
 
     def oracle(self, length: int, source: Tensor, source_mask: Tensor | None) -> Tensor:

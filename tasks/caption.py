@@ -7,7 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from lagbench.contract import (
+from lagbench import (
     Alignment,
     Batch,
     DisplayNames,
@@ -17,10 +17,10 @@ from lagbench.contract import (
     Task,
     Tokens,
     UserError,
+    register,
 )
 from lagbench.material import lengths
 from lagbench.material.pictures import Stamps, parted, recognise
-from lagbench.registry import register
 
 SIZES = ("big", "small")
 SHAPES = ("circle", "square", "triangle", "cross")
@@ -34,18 +34,17 @@ _SIZE, _SHAPE, _RELATION, _END = (WORDS.index(word) for word in ("big", "circle"
 class Caption(Task):
     """Describe the shapes in an image from left to right.
 
-    Data, at length 12: one image of 2 by 3 cells of 10 by 10 pixels, a shape in each column, in its
-    upper or lower cell and of any brightness from 1/2 to 1  ->  `a big circle above a small square
-    beside a small cross .` "Beside" is in the same row.
-
-    Length: words, the full stop, which is the `end` symbol, included; at least 4. Every shape takes
-    4, and the number of shapes is uniform over the upper half of what the length allows, with
-    empty columns to the right. The source is one step.
-    Lag: `u + 1` for the `u`-th word, since there is but one step to look back at. Chance: the
-    likeliest word at each place.
-
-    Source: show and tell, Vinyals et al. (2015), arXiv:1411.4555, on scenes like those of CLEVR,
-    Johnson et al. (2017), arXiv:1612.06890, so that one caption is right and all others are wrong.
+    Data:
+        one image of 20 × 30 pixels  ->  a big circle above a small square beside a small cross .
+        At length 12: 2 by 3 cells of 10 by 10 pixels, with a shape in the upper or lower cell of
+        each column, of any brightness from 1/2 to 1. "Beside" means in the same row.
+    Length: words with the full stop, which is the `end` symbol; at least 4. A shape takes 4 words.
+        The number of shapes is uniform from `shortest` of the most; columns to the right are empty.
+        The source is one step.
+    Lag: `u + 1` for target step `u`, since the source is one step.
+    Chance: the most likely word at each target step.
+    Source: Vinyals et al. (2015), Show and Tell (arXiv:1411.4555), on scenes like those of CLEVR,
+        Johnson et al. (2017), arXiv:1612.06890, so that exactly one caption is right.
 
     Attributes:
         play: by how many pixels a shape may be moved, down and to the right; at least 0.
@@ -63,7 +62,6 @@ class Caption(Task):
         lengths.require_share("caption", self.shortest)
 
     def signature(self, length: int) -> Signature:
-        """One image -> words."""
         lengths.require("caption", length, 4)
         most, side = length // 4, 8 + self.play
         return Signature(
@@ -76,7 +74,6 @@ class Caption(Task):
         )
 
     def sample(self, length: int, count: int, generator: torch.Generator, split: Split) -> Batch:
-        """Draw how many shapes, which, and where."""
         steps = self.signature(length).target_steps
         most = steps // 4
         shapes = lengths.draw(most, self.shortest, count, generator)
@@ -117,7 +114,6 @@ class Caption(Task):
         return _described(glyph, row, (glyph >= 0).sum(1))
 
     def display_names(self, length: int) -> DisplayNames:
-        """English."""
         return DisplayNames(target=WORDS)
 
 

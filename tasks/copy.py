@@ -7,57 +7,55 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from lagbench.contract import Alignment, Batch, Signature, Split, Task, Tokens, UserError
+from lagbench import Alignment, Batch, Signature, Split, Task, Tokens, UserError, register
 from lagbench.material import lengths
 from lagbench.material.rewriting import Rewriting
-from lagbench.registry import register
 
 
 @dataclass(frozen=True)
 class Copy(Rewriting):
-    """Say the string again.
+    """Repeat the string.
 
-    Data, at length 5: `3 1 4 1 5  ->  3 1 4 1 5`.
-
+    Data:
+        3 1 4 1 5  ->  3 1 4 1 5
     Length: symbols; at least 1.
-    Lag: for every symbol as many steps as its string has. Chance: `1 / alphabet`; where lengths
-    vary, that or the `end` symbol, whichever is likelier at each target step.
-
-    Source: the copying of Graves, Wayne and Danihelka (2014), Neural Turing Machines
-    (arXiv:1410.5401), with symbols for vectors of bits. For the copy memory task of Arjovsky et al.
-    and of TCN, see `copy_memory`.
+    Lag: the number of symbols of the string.
+    Chance: `1 / alphabet`; if lengths vary, that or `end`, whichever is more likely at a target
+        step.
+    Source: Graves, Wayne and Danihelka (2014), Neural Turing Machines (arXiv:1410.5401), with
+        symbols instead of bit vectors. The copy memory task of Arjovsky et al. and TCN is
+        `copy_memory`.
 
     Attributes:
-        alphabet: how many symbols there are; at least 2.
-        shortest: the shortest string as a share of the longest. Below 1, strings differ in length,
-            uniformly, and an `end` symbol, number `alphabet`, closes each target.
+        alphabet: the number of different symbols; at least 2.
+        shortest: the shortest string as a share of the longest. Below 1, the strings of a batch
+            have different lengths, uniformly, and an `end` symbol, number `alphabet`, closes each
+            target.
     """
 
     def order(self, source: Tensor, steps: Tensor) -> Tensor:
-        """First to last."""
         return torch.arange(source.shape[1]).expand(source.shape)
 
 
 @dataclass(frozen=True)
 class CopyMemory(Task):
-    """Hold some symbols over a delay, then say them in step.
+    """Hold some symbols over a delay, then repeat them step by step.
 
-    Data, at length 6 with 3 symbols (blank 0, marker 9, symbols 1 to 8):
-    `3 1 4 0 0 0 0 0 9 9 9 9  ->  0 0 0 0 0 0 0 0 0 3 1 4`.
-
-    Length: the delay `T` of the papers; at least 1. `T + 2 symbols` steps are read.
-    Lag: for every symbol `T + symbols`. Chance: the blanks, which are targets too, as published,
-    and `1 / alphabet` of the symbols; so a score counts the symbols alone.
-
+    Data:
+        3 1 4 0 0 0 0 0 9 9 9 9  ->  0 0 0 0 0 0 0 0 0 3 1 4
+        At length 6 with `symbols=3`: blank 0, marker 9, symbols 1 to 8.
+    Length: the delay `T` of the papers, at least 1; the source has `T + 2 symbols` steps.
+    Lag: `T + symbols` for every symbol.
+    Chance: blanks are always right and count, as published, and `1 / alphabet` of the symbols; a
+        score therefore measures the symbols only.
     Source: Arjovsky, Shah and Bengio (2016), Unitary Evolution Recurrent Neural Networks
-    (arXiv:1511.06464), is `marker=once`. The default is, digit for digit, that of TCN: Bai, Kolter
-    and Koltun (2018), arXiv:1803.01271, who use T = 500, 1000 and 2000.
+        (arXiv:1511.06464), is `marker=once`. The default is exactly that of Bai, Kolter and Koltun
+        (2018), TCN (arXiv:1803.01271), with T = 500, 1000 and 2000.
 
     Attributes:
-        symbols: how many are held; at least 1.
-        alphabet: how many different ones there are; at least 2.
-        marker: whether it stays on while the answer is given, or stands for one step and blanks
-            follow.
+        symbols: the number of symbols held; at least 1.
+        alphabet: the number of different symbols; at least 2.
+        marker: "held": on while the answer is due; "once": for one step, followed by blanks.
     """
 
     symbols: int = 10
@@ -69,7 +67,6 @@ class CopyMemory(Task):
             raise UserError("copy_memory needs at least 1 symbol, and 2 different ones.")
 
     def signature(self, length: int) -> Signature:
-        """Blank, symbols and marker in; blank and symbols out; `UserError` below 1."""
         lengths.require("copy_memory", length, 1)
         steps = length + 2 * self.symbols
         space = Tokens(self.alphabet + 2)
@@ -78,7 +75,6 @@ class CopyMemory(Task):
         )
 
     def sample(self, length: int, count: int, generator: torch.Generator, split: Split) -> Batch:
-        """Draw symbols uniformly."""
         steps = self.signature(length).steps
         held = torch.randint(1, self.alphabet + 1, (count, self.symbols), generator=generator)
         source = torch.zeros(count, steps, dtype=torch.int64)
@@ -90,7 +86,6 @@ class CopyMemory(Task):
         return Batch(source, self.oracle(length, source, None), lag=lag)
 
     def chance(self, length: int) -> float:
-        """Blanks where they belong, then any symbol."""
         return (length + self.symbols + self.symbols / self.alphabet) / (length + 2 * self.symbols)
 
     def memoryless_floor(self, length: int) -> float:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from lagbench.contract import (
+from lagbench import (
     Alignment,
     Batch,
     DisplayNames,
@@ -19,27 +19,28 @@ from lagbench.contract import (
     Task,
     Tokens,
     UserError,
+    register,
 )
 from lagbench.material import digits
-from lagbench.registry import register
 
 
 @dataclass(frozen=True)
 class Digits(Task):
-    """Name the handwritten digit whose pixels come one by one.
+    """Classify a handwritten digit whose pixels are read one by one.
 
+    Data:
         0.0 0.0 0.31 0.81 0.56 0.06 0.0 0.0 | 0.0 0.0 0.81 0.94 … 0.0  ->  0
+        One of scikit-learn's 1,797 real images, in a stratified partition; see
+        `lagbench.material.digits`.
+    Length: pixels, a square `n * n` with `n >= 8`; the 8 × 8 image is resampled to `n × n`
+        (bilinear).
+    Lag: none; the whole image decides.
+    Chance: the share of the most frequent class.
+    Source: after the pixel-by-pixel MNIST of Le, Jaitly and Hinton (2015), A Simple Way to
+        Initialize Recurrent Networks of Rectified Linear Units (arXiv:1504.00941).
 
-    The digits are scikit-learn's 1,797 real images of 8 × 8 grey levels, in a fixed, stratified
-    partition (see `lagbench.material.digits`). The length is the number of pixels, a square `n * n`
-    with `n >= 8`: the image is resampled to `n × n` (bilinear), so that the same picture takes
-    longer to read. The whole image decides, so there are no lags. The chance level is the share of
-    the most frequent class.
-
-    Source: after the pixel-by-pixel MNIST of Le, Jaitly and Hinton 2015, "A Simple Way to
-    Initialize Recurrent Networks of Rectified Linear Units" (arXiv:1504.00941).
-
-    order: row after row, or "permuted" in one fixed random order for each length, as in that paper.
+    Attributes:
+        order: "rows": row by row; "permuted": in one fixed random order for each length.
     """
 
     lengths: ClassVar[tuple[int, ...]] = (64, 256)
@@ -47,7 +48,6 @@ class Digits(Task):
     order: Literal["rows", "permuted"] = "rows"
 
     def signature(self, length: int) -> Signature:
-        """Grey levels -> a class of ten."""
         if length < 64 or isqrt(length) ** 2 != length:
             raise UserError(
                 f"digits needs a length that is the square of 8 or more (64, 81, 100, …, 256, …), "
@@ -56,17 +56,14 @@ class Digits(Task):
         return Signature(Reals(1), Tokens(digits.CLASSES), Alignment.POOLED, length)
 
     def sample(self, length: int, count: int, generator: torch.Generator, split: Split) -> Batch:
-        """Draw images of the split, none a second time before all have been drawn."""
         self.signature(length)
         drawn = digits.draw(split, count, generator)
         return Batch(_pixels(length, self.order, split)[drawn], digits.labels(split)[drawn, None])
 
     def chance(self, length: int) -> float:
-        """The share of the most frequent class among all images."""
         return digits.majority()
 
     def num_examples(self, length: int, split: Split) -> int:
-        """How many images are in the split."""
         return len(digits.labels(split))
 
     def oracle(self, length: int, source: Tensor, source_mask: Tensor | None) -> Tensor:
@@ -80,7 +77,6 @@ class Digits(Task):
         return digits.labels()[nearest, None]
 
     def display_names(self, length: int) -> DisplayNames:
-        """A picture."""
         return DisplayNames(row=isqrt(length))
 
 

@@ -6,7 +6,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from lagbench.contract import (
+from lagbench import (
     Alignment,
     Batch,
     DisplayNames,
@@ -15,9 +15,9 @@ from lagbench.contract import (
     Task,
     Tokens,
     UserError,
+    register,
 )
 from lagbench.material import lengths
-from lagbench.registry import register
 
 FILLERS = ("he", "said", "that", "they", "really", "often", "saw", "liked")
 NAMES = ("Teddy", "Paris", "Austin", "Florence")
@@ -43,24 +43,24 @@ _ROWS = torch.stack(
 
 @dataclass(frozen=True)
 class Disambiguation(Task):
-    """Tag the ambiguous name in a sentence as a thing or a person, by the cue that comes later.
+    """Tag the ambiguous name in a sentence as a thing or a person, by a cue that comes later.
 
-    Data, at length 6: `he said Teddy really liked Roosevelt` -> at the third word "person"; with
-    "bears" for the last it were "thing". Only the name is asked about. Other words are fillers, and
-    cues as decoys: of any name before the name, and of the other names after it. So neither which
-    cues there are nor what comes before says anything.
-
+    Data:
+        he said Teddy really liked Roosevelt  ->  _ _ person _ _ _
+        he said Teddy really liked bears      ->  _ _ thing  _ _ _
+        Only the name is scored. The other words are fillers, and cues as decoys: of any name before
+        the name, and of other names after it. So decoys carry no information.
     Length: words; at least 2.
-    Lag: none that counts backwards, for the cue comes `k` steps after the step that answers. Every
-    pair of places is as likely; with `cue="last"`, `k = T - 1`. Chance: 1/2. No causal model
-    does better, since the name and all before it are independent of the cue.
-
-    Source: "Teddy bears" and "Teddy Roosevelt" are how Ng (2018), Sequence Models, motivates the
-    bidirectional networks of Schuster and Paliwal (1997), IEEE Trans. Signal Processing 45(11).
+    Lag: none; the cue comes `k` steps after the step that answers. All pairs of steps are equally
+        likely; with `cue=last`, `k = T - 1`.
+    Chance: 1/2, which no causal model exceeds, since the words up to the name are independent of
+        the cue.
+    Source: the example of Ng (2018), Sequence Models, for the bidirectional networks of Schuster
+        and Paliwal (1997), IEEE Transactions on Signal Processing 45(11).
 
     Attributes:
-        decoys: how likely a word other than the name and its cue is a decoy.
-        cue: name and cue at any two steps, or at the first and the last.
+        decoys: the probability that a word other than the name and its cue is a decoy.
+        cue: "anywhere": name and cue at any two steps; "last": at the first and the last step.
     """
 
     decoys: float = 0.25
@@ -71,13 +71,11 @@ class Disambiguation(Task):
             raise UserError(f"disambiguation needs a probability as decoys, not {self.decoys}.")
 
     def signature(self, length: int) -> Signature:
-        """Words -> thing or person."""
         lengths.require("disambiguation", length, 2)
         words, answers = Tokens(len(WORDS)), Tokens(len(ANSWERS))
         return Signature(words, answers, Alignment.ALIGNED, steps=length, target_steps=length)
 
     def sample(self, length: int, count: int, generator: torch.Generator, split: Split) -> Batch:
-        """Draw the name and its sense, where it and its cue stand, and the words around."""
         self.signature(length)
         name = torch.randint(len(NAMES), (count, 1), generator=generator)
         sense = torch.randint(2, (count, 1), generator=generator)
@@ -93,7 +91,6 @@ class Disambiguation(Task):
         return Batch(source, target, target_mask=torch.arange(length) == asked)
 
     def chance(self, length: int) -> float:
-        """Both senses are as likely."""
         return 1 / 2
 
     def oracle(self, length: int, source: Tensor, source_mask: Tensor | None) -> Tensor:
@@ -106,7 +103,6 @@ class Disambiguation(Task):
         return cue.gather(1, decides.int().argmax(dim=1, keepdim=True)).expand_as(source)
 
     def display_names(self, length: int) -> DisplayNames:
-        """English."""
         return DisplayNames(WORDS, ANSWERS)
 
     def _places(self, length: int, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:

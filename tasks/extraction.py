@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lagbench.contract import (
+from lagbench import (
     Alignment,
     Batch,
     DisplayNames,
@@ -14,10 +14,10 @@ from lagbench.contract import (
     Task,
     Tokens,
     UserError,
+    register,
 )
 from lagbench.material import lengths
 from lagbench.material.language import DETERMINER, Lexicon, fill
-from lagbench.registry import register
 
 YEARS = tuple(str(year) for year in range(2000, 2032))
 LEXICON = Lexicon(
@@ -42,18 +42,18 @@ _YEAR = torch.tensor([LEXICON.category("time"), LEXICON.category("number")])
 class Extraction(Task):
     """Give the year in which it happened.
 
+    Data:
         in 2020 I went to the city with 2011 people .  ->  2020
         I went often near the sea in 2009 .            ->  2009
+    Length: words, the full stop included; at least 5.
+    Lag: from the full stop to the year, which is first, or anywhere after "I went", uniformly.
+    Chance: 1/32; all years are equally likely.
+    Source: Goodfellow, Bengio and Courville (2016), Deep Learning, chapter 10: "I went to Nepal in
+        2009" and "In 2009, I went to Nepal", the case for sharing parameters over time.
 
-    The length is the number of words, the full stop included. The year's place is uniform over all
-    that a sentence allows: first of all, or anywhere after "I went". The lag is its distance from
-    the full stop. All years are as likely, so chance is `1 / 32`.
-
-    Source: Goodfellow, Bengio and Courville 2016, "Deep Learning", chapter 10: "I went to Nepal in
-    2009" and "In 2009, I went to Nepal", the case for sharing parameters over time.
-
-    distractors: how likely each other noun has a number out of the same ones before it ("with 2011
-        people"), so that only "in" tells the year from them; 0 leaves one number in the sentence.
+    Attributes:
+        distractors: the probability that another noun has a number of the same range before it
+            ("with 2011 people"), so that only "in" marks the year; 0: no other number.
     """
 
     distractors: float = 0.5
@@ -65,12 +65,10 @@ class Extraction(Task):
             )
 
     def signature(self, length: int) -> Signature:
-        """Words -> one of the years; `UserError` below 5."""
         lengths.require("extraction", length, 5)
         return Signature(Tokens(len(WORDS)), Tokens(len(YEARS)), Alignment.POOLED, length)
 
     def sample(self, length: int, count: int, generator: torch.Generator, split: Split) -> Batch:
-        """Write "I went" and "in YEAR" into filler with numbers, then draw words."""
         self.signature(length)
         drawn = torch.randint(length - 3, (count, 1), generator=generator)
         first = drawn == 0
@@ -88,7 +86,6 @@ class Extraction(Task):
         return Batch(source, target, lag=length - 2 - year)
 
     def chance(self, length: int) -> float:
-        """All years are as likely."""
         return 1 / len(YEARS)
 
     def oracle(self, length: int, source: Tensor, source_mask: Tensor | None) -> Tensor:
@@ -98,7 +95,6 @@ class Extraction(Task):
         return year.clamp(0, len(YEARS) - 1)
 
     def display_names(self, length: int) -> DisplayNames:
-        """English."""
         return DisplayNames(WORDS, YEARS)
 
 

@@ -8,31 +8,31 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from lagbench.contract import Alignment, Batch, Metric, Reals, Signature, Split, Task, UserError
+from lagbench import Alignment, Batch, Metric, Reals, Signature, Split, Task, UserError, register
 from lagbench.material import lengths
-from lagbench.registry import register
 
 
 @dataclass(frozen=True)
 class Forecast(Task):
     """Predict the next value of a noisy sum of sines.
 
-    Data, at length 4: `0.91 0.42 -0.37 -1.05  ->  0.42 -0.37 -1.05 -1.12`. The `j`-th sine has
-    `j * cycles` periods in `T` steps, and in every series an amplitude and a phase of its own (its
-    two parts are normal). The signal has variance 1, and white noise is added to it.
-
-    Length: values read; at least 1. Periods grow with it: noise is averaged out over more steps.
-    Lag: none, since all values tell something. Chance: `1 + noise^2`, the variance, which is the
-    error of answering 0. Optimum: the variance of the next value given all before it, averaged over
-    the steps; all are jointly normal, so it is exact. See also `persistence`.
-
-    Source: Gaussian process regression with a covariance of sines (Rasmussen and Williams 2006,
-    Gaussian Processes for Machine Learning, chapter 2) is the best forecast.
+    Data:
+        0.91 0.42 -0.37 -1.05  ->  0.42 -0.37 -1.05 -1.12
+        The `j`-th sine has `j * cycles` periods in `T` steps, and a random amplitude and phase in
+        every series (its sine and cosine parts are normal). The signal has variance 1, plus white
+        noise.
+    Length: values; at least 1. Periods grow with it, so that noise is averaged over more steps.
+    Lag: none; all values carry information.
+    Chance: `1 + noise^2`, the variance: the error of answering 0. The optimum is the variance of
+        the next value given all before it, averaged over the steps; exact, since all are jointly
+        normal. See also `persistence`.
+    Source: Gaussian process regression with a covariance of sines, Rasmussen and Williams (2006),
+        Gaussian Processes for Machine Learning, chapter 2, is the best forecast.
 
     Attributes:
-        sines: how many there are; at least 1.
-        cycles: periods of the slowest within the length.
-        noise: its standard deviation; above 0.
+        sines: the number of sines; at least 1.
+        cycles: periods of the slowest sine within the length; above 0.
+        noise: the standard deviation of the noise; above 0.
     """
 
     metric: ClassVar[Metric] = Metric.MSE
@@ -46,14 +46,12 @@ class Forecast(Task):
             raise UserError("forecast needs at least 1 sine, and cycles and noise above 0.")
 
     def signature(self, length: int) -> Signature:
-        """Values -> values."""
         lengths.require("forecast", length, 1)
         return Signature(
             Reals(), Reals(), Alignment.ALIGNED, steps=length, target_steps=length, causal=True
         )
 
     def sample(self, length: int, count: int, generator: torch.Generator, split: Split) -> Batch:
-        """Draw the two parts of every sine, and the noise."""
         self.signature(length)
         waves = _waves(length, self.sines, self.cycles)
         parts = torch.randn(count, len(waves), generator=generator)
@@ -62,7 +60,6 @@ class Forecast(Task):
         return Batch(series[:, :-1, None], series[:, 1:, None])
 
     def chance(self, length: int) -> float:
-        """The variance of signal and noise."""
         return 1 + self.noise**2
 
     def persistence(self, length: int) -> float:
@@ -71,7 +68,6 @@ class Forecast(Task):
         return float(waves.diff(dim=1).square().sum(0).mean()) + 2 * self.noise**2
 
     def optimum(self, length: int) -> float:
-        """The mean variance of the innovations, on the diagonal of the Cholesky factor."""
         factor = _factor(length, self.sines, self.cycles, self.noise)
         return float(factor.diagonal()[1:].square().mean())
 

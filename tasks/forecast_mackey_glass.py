@@ -7,10 +7,9 @@ from typing import ClassVar, TypeVar
 import torch
 from torch import Tensor
 
-from lagbench.contract import Alignment, Batch, Metric, Reals, Signature, Split, Task, UserError
+from lagbench import Alignment, Batch, Metric, Reals, Signature, Split, Task, UserError, register
 from lagbench.material import lengths
 from lagbench.material.sampling import deal
-from lagbench.registry import register
 
 Value = TypeVar("Value", float, Tensor)
 
@@ -20,22 +19,20 @@ _FIRST = {Split.TRAIN: 1.1, Split.VALIDATION: 1.2, Split.TEST: 1.3}  # the value
 
 @dataclass(frozen=True)
 class ForecastMackeyGlass(Task):
-    """Predict the next value of the Mackey–Glass series.
+    """Predict the next value of the chaotic Mackey–Glass series.
 
-    Data, at length 4: `0.82 0.77 0.73 0.70  ->  0.77 0.73 0.70 0.69`. The series is the equation
-    in steps of 1, `x(t+1) = 0.9 x(t) + 0.2 y / (1 + y^10)` with `y = x(t - delay)`. Nothing is
-    asked before step `delay`, so that what is asked for is determined by what was read.
-
-    Length: values read; above the delay.
-    Lag: the delay; the last value is needed too. Chance: the variance of the values asked for,
-    which is the error of answering their mean. See also `persistence`.
-
-    A split is a series of its own. Its examples are the windows that begin at any of 14,000
-    successive values of it for training, and of 3,000 otherwise.
-
+    Data:
+        0.82 0.77 0.73 0.70  ->  0.77 0.73 0.70 0.69
+        `x(t+1) = 0.9 x(t) + 0.2 y / (1 + y^10)` with `y = x(t - delay)`. Steps before `delay` are
+        not scored, so that the source determines every target. Each split is a series of its own;
+        its examples are the windows that begin at 14,000 successive values for training, and at
+        3,000 otherwise.
+    Length: values; above the delay.
+    Lag: the delay; the last value is needed too.
+    Chance: the variance of the targets: the error of answering their mean. See also `persistence`.
     Source: Mackey and Glass (1977), Oscillation and Chaos in Physiological Control Systems, Science
-    197; with its usual delays of 17 and 30 as a benchmark since Lapedes and Farber (1987) and
-    Jaeger (2001), The "Echo State" Approach, who take smaller steps.
+        197; with the usual delays of 17 and 30 a benchmark since Lapedes and Farber (1987) and
+        Jaeger (2001), The "Echo State" Approach, who take smaller steps.
 
     Attributes:
         delay: at least 17; below, the series is not chaotic, and its windows repeat.
@@ -53,14 +50,12 @@ class ForecastMackeyGlass(Task):
             )
 
     def signature(self, length: int) -> Signature:
-        """Values -> values."""
         lengths.require("forecast_mackey_glass", length, self.delay + 1)
         return Signature(
             Reals(), Reals(), Alignment.ALIGNED, steps=length, target_steps=length, causal=True
         )
 
     def sample(self, length: int, count: int, generator: torch.Generator, split: Split) -> Batch:
-        """Draw where windows begin."""
         self.signature(length)
         begin = deal(_WINDOWS[split], count, generator)[:, None]
         window = _mackey_glass(self.delay, length, split)[begin + torch.arange(length + 1)]
@@ -69,11 +64,9 @@ class ForecastMackeyGlass(Task):
         return Batch(window[:, :-1, None], window[:, 1:, None], target_mask=asked, lag=lag)
 
     def num_examples(self, length: int, split: Split) -> int:
-        """As many as windows begin."""
         return _WINDOWS[split]
 
     def chance(self, length: int) -> float:
-        """The variance over all windows for training, at each step apart."""
         windows = _mackey_glass(self.delay, length, Split.TRAIN).double().unfold(0, length + 1, 1)
         return float(windows[:, self.delay + 1 :].var(dim=0, correction=0).mean())
 

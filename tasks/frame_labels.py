@@ -5,31 +5,30 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lagbench.contract import Alignment, Batch, Frames, Signature, Split, Task, Tokens, UserError
+from lagbench import Alignment, Batch, Frames, Signature, Split, Task, Tokens, UserError, register
 from lagbench.material import digits, lengths
 from lagbench.material.digits import choose
 from lagbench.material.pictures import recognise
-from lagbench.registry import register
 
 
 @dataclass(frozen=True)
 class FrameLabels(Task):
     """Label every frame of a video with the digit shown last.
 
-    Data, at length 8 (`.`: an empty frame): handwritten `3 . . 7 . 3 . .  ->  3 3 3 7 7 3 3 3`. It
-    takes a look where something is shown, and a memory where it is hidden.
-
-    Length: frames; at least 1. Digits are shown for longer apart in longer videos.
-    Lag: to the frame that shows the digit, 0 in that frame itself. Chance: 1/10.
-
-    Source: labels for all frames as in Donahue et al. (2015), Long-term Recurrent Convolutional
-    Networks (arXiv:1411.4389); what is hidden stays there as in Shamsian et al. (2020), Learning
-    Object Permanence from Video (arXiv:2003.10469). Images of `lagbench.material.digits`; those
-    of the splits differ.
+    Data:
+        3 . . 7 . 3 . .  ->  3 3 3 7 7 3 3 3
+        `.` is an empty frame. Digits are real images of `lagbench.material.digits`; splits share
+        none.
+    Length: frames; at least 1. Digits are further apart in longer videos.
+    Lag: to the frame that shows the digit; 0 in that frame.
+    Chance: 1/10.
+    Source: a label for every frame as in Donahue et al. (2015), Long-term Recurrent Convolutional
+        Networks (arXiv:1411.4389); hidden objects persist as in Shamsian et al. (2020), Learning
+        Object Permanence from Video (arXiv:2003.10469).
 
     Attributes:
-        shown: how many digits are shown, about; the first frame always shows one, and each
-            other with probability `shown / T`.
+        shown: the expected number of digits, about; the first frame always shows one, and any other
+            with probability `shown / T`.
     """
 
     shown: float = 4.0
@@ -39,7 +38,6 @@ class FrameLabels(Task):
             raise UserError(f"frame_labels needs at least 0 digits shown, not {self.shown}.")
 
     def signature(self, length: int) -> Signature:
-        """Images -> digits."""
         lengths.require("frame_labels", length, 1)
         frames, classes = Frames(1, 8, 8), Tokens(digits.CLASSES)
         return Signature(
@@ -47,7 +45,6 @@ class FrameLabels(Task):
         )
 
     def sample(self, length: int, count: int, generator: torch.Generator, split: Split) -> Batch:
-        """Draw which frames show a digit, which one, and an image of it."""
         self.signature(length)
         shows = torch.rand(count, length, generator=generator) < self.shown / length
         shows[:, 0] = True
@@ -59,7 +56,6 @@ class FrameLabels(Task):
         return Batch(source, classes.gather(1, last), lag=torch.arange(length) - last)
 
     def chance(self, length: int) -> float:
-        """Every digit is as likely everywhere."""
         return 1 / digits.CLASSES
 
     def oracle(self, length: int, source: Tensor, source_mask: Tensor | None) -> Tensor:

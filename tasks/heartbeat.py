@@ -7,7 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from lagbench.contract import (
+from lagbench import (
     Alignment,
     Batch,
     DisplayNames,
@@ -16,6 +16,7 @@ from lagbench.contract import (
     Split,
     Tokens,
     UserError,
+    register,
 )
 from lagbench.material import lengths
 from lagbench.material.lengths import LengthRange, Longer
@@ -23,7 +24,6 @@ from lagbench.material.real.builders import classified_signals
 from lagbench.material.real.examples import Examples
 from lagbench.material.real.loading import Columns, LoadedDataset, label_column, signal_column
 from lagbench.material.real.task import RealOrSyntheticTask
-from lagbench.registry import register
 
 RHYTHMS = ("normal", "tachycardia", "bradycardia", "fibrillation", "extra beat")
 NORMAL, TACHYCARDIA, BRADYCARDIA, FIBRILLATION, EXTRA = range(len(RHYTHMS))
@@ -46,33 +46,32 @@ _NEVER = -(2**31)
 
 @dataclass(frozen=True)
 class Heartbeat(RealOrSyntheticTask):
-    """Tell the rhythm: normal, fast, slow, fibrillation, or normal with one extra beat.
+    """Classify the rhythm of an electrocardiogram.
 
+    Data:
         0.00  0.25 -0.10  0.98 -0.16  0.03  0.18  0.30  0.18  0.04 …  ->  normal
               (P)   (Q)   (R)   (S)               (T)
+        Synthetic, 16 samples a second, with noise. The waves P, Q, R, S and T of a beat are
+        Gaussians. Intervals between beats vary by a sample; in fibrillation they vary widely and
+        there is no P; an extra beat (an interpolated premature one) comes between two regular ones.
+    Length: the most samples; at least 54, two beats of the slowest heart. The number of samples is
+        uniform from `shortest` of it, but at least 54.
+    Lag: to R of the extra beat; -1 for other rhythms, which no single step decides.
+    Chance: 1/5; of real signals, the share of the most frequent class in training.
+    Source: waves as in McSharry, Clifford, Tarassenko and Smith (2003), A Dynamical Model for
+        Generating Synthetic Electrocardiogram Signals, IEEE Transactions on Biomedical Engineering
+        50(3); rates with the clinical limits of 60 and 100 beats a minute.
 
-    A synthetic electrocardiogram with 16 samples a second and some noise. In each beat, the waves
-    P, Q, R, S and T are Gaussians. The intervals between beats vary by a sample; in fibrillation
-    they vary wildly and there is no P; an extra beat (an interpolated premature one) comes between
-    two regular ones.
-
-    The length is the largest number of samples. An example has at least 54 (two beats of the
-    slowest heart) and at least the share `shortest` of the length, uniformly up to the length. The
-    lag is that of R in the extra beat; no single step decides the other rhythms. All five are
-    as likely, so chance is 1/5.
-
-    Source: waves as Gaussians as in McSharry, Clifford, Tarassenko and Smith 2003, "A Dynamical
-    Model for Generating Synthetic Electrocardiogram Signals"; rates as doctors draw the lines, 60
-    and 100 beats a minute.
-
-    noise: the most by which a sample is disturbed, uniformly; at most 0.05, where every rhythm can
-        still be told with certainty.
-    shortest: the shortest example as a share of the longest.
-    source: real signals instead, with their classes; see `lagbench.material.real`. They are read at
-        the mean and the spread of training. The length is that of the longest, and chance the share
-        of the most frequent class in training.
-    signal, label: the columns of lists of numbers, and of classes.
-    longer: whether longer signals are cut off there, or left out.
+    Attributes:
+        noise: the amplitude of uniform noise; at most 0.05, where every rhythm can still be
+            recognised with certainty.
+        shortest: the shortest example as a share of the longest.
+        source: real signals with classes instead, a file, folder or name on the Hub; see
+            `lagbench.material.real`. Scaled by the mean and standard deviation of training.
+        subset: of a data set on the Hub that has several.
+        signal: the column of lists of numbers.
+        label: the column of classes.
+        longer: whether longer signals are cut to the length or dropped.
     """
 
     lengths: ClassVar[tuple[int, ...]] = (64, 128, 256, 512)
@@ -96,16 +95,13 @@ class Heartbeat(RealOrSyntheticTask):
 
     @property
     def columns(self) -> Columns:
-        """Signals and classes."""
         return (self.signal, signal_column), (self.label, label_column)
 
     def build_examples(self, dataset: LoadedDataset, length: int) -> Examples:
-        """Signals of no more samples than the length, with a class each."""
         accepted = LengthRange(lengths.minimum(length, self.shortest), length, self.longer)
         return classified_signals(dataset, length, accepted)
 
     def synthetic_signature(self, length: int) -> Signature:
-        """Voltages -> a rhythm; `UserError` below 54."""
         lengths.require("heartbeat", length, 2 * _LONGEST)
         padded = self._fewest(length) < length
         return Signature(Reals(1), Tokens(len(RHYTHMS)), Alignment.POOLED, length, padded=padded)
@@ -113,7 +109,6 @@ class Heartbeat(RealOrSyntheticTask):
     def synthetic_sample(
         self, length: int, count: int, generator: torch.Generator, split: Split
     ) -> Batch:
-        """Draw rhythms and beats, then sum up the waves and the noise."""
         self.synthetic_signature(length)
         steps = torch.randint(self._fewest(length), length + 1, (count, 1), generator=generator)
         rhythm = torch.randint(len(RHYTHMS), (count, 1), generator=generator)
@@ -126,7 +121,6 @@ class Heartbeat(RealOrSyntheticTask):
         return Batch((trace * mask)[..., None], rhythm, mask, lag=lag)
 
     def synthetic_chance(self, length: int) -> float:
-        """All rhythms are as likely."""
         return 1 / len(RHYTHMS)
 
     def synthetic_oracle(self, length: int, source: Tensor, source_mask: Tensor | None) -> Tensor:
@@ -147,7 +141,6 @@ class Heartbeat(RealOrSyntheticTask):
         return torch.where(beat_with_p.any(1), rhythm, FIBRILLATION)[:, None]
 
     def synthetic_display_names(self) -> DisplayNames:
-        """Voltages as numbers, rhythms by name."""
         return DisplayNames(target=RHYTHMS)
 
     def _fewest(self, length: int) -> int:

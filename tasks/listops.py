@@ -7,7 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from lagbench.contract import (
+from lagbench import (
     Alignment,
     Batch,
     DisplayNames,
@@ -16,11 +16,11 @@ from lagbench.contract import (
     Task,
     Tokens,
     UserError,
+    register,
 )
 from lagbench.material import lengths
 from lagbench.material.expressions import distribution, grammar
 from lagbench.material.expressions.grammar import DIGITS, END, WORDS
-from lagbench.registry import register
 
 _RAREST = 1e-3  # the least share of expressions that must have an allowed length
 _PROPOSALS = 2**15  # expressions drawn at once, at most
@@ -28,22 +28,24 @@ _PROPOSALS = 2**15  # expressions drawn at once, at most
 
 @dataclass(frozen=True)
 class ListOps(Task):
-    """Evaluate MIN, MAX, MED (the median, rounded down) and SM (the sum modulo 10).
+    """Evaluate a nested expression of MIN, MAX, MED (median, rounded down) and SM (sum modulo 10).
 
-        [MAX 2 9 [MIN 4 7 ] 0 ]      ->  9
-        [SM 5 [MED 8 1 4 2 ] 9 ]     ->  7
+    Data:
+        [MAX 2 9 [MIN 4 7 ] 0 ]   ->  9
+        [SM 5 [MED 8 1 4 2 ] 9 ]  ->  7
+    Length: bounds the number of tokens, which is random: of the expressions of the grammar (see
+        `lagbench.material.expressions.grammar`), those with a number of tokens strictly between
+        `shortest` of the length and the length are kept.
+    Lag: none; many tokens decide together.
+    Chance: the share of the most frequent value, about 0.16, computed exactly.
+    Source: Nangia and Bowman (2018), ListOps: A Diagnostic Dataset for Latent Tree Learning
+        (arXiv:1804.06028), as in Tay et al. (2021), Long Range Arena (arXiv:2011.04006): the
+        default fields at length 2000, 501 to 1999 tokens, without redundant parentheses.
 
-    The length bounds the number of tokens, which is random: of the expressions that the grammar
-    gives (see `lagbench.material.expressions.grammar`), those are kept whose number of tokens lies
-    strictly between `shortest` of the length and the length. Many tokens decide together, so there
-    are no lags. The chance level, about 0.16, is the likeliest value's share, exactly.
-
-    Source: Nangia and Bowman 2018, "ListOps: A Diagnostic Dataset for Latent Tree Learning"; as in
-    Tay et al. 2021, "Long Range Arena" (arXiv:2011.04006), which is the default fields at length
-    2000: 501 to 1999 tokens, the redundant parentheses left out.
-
-    max_depth: levels of the tree, digits included; max_args: most arguments of an operator.
-    shortest: as a share of the length, rounded, what the expressions are longer than.
+    Attributes:
+        max_depth: levels of the tree, digits included; at least 2.
+        max_args: the most arguments of an operator, from 2 to 31.
+        shortest: the share of the length, rounded, that expressions must exceed.
     """
 
     version: ClassVar[int] = 2
@@ -62,7 +64,6 @@ class ListOps(Task):
         lengths.require_share("listops", self.shortest)
 
     def signature(self, length: int) -> Signature:
-        """Digits and operators -> a digit; `UserError` where hardly an expression fits."""
         lengths.require("listops", length, 5)
         if self._share(length) < _RAREST:
             raise UserError(
@@ -72,7 +73,6 @@ class ListOps(Task):
         return Signature(Tokens(len(WORDS)), Tokens(DIGITS), Alignment.POOLED, length, padded=True)
 
     def sample(self, length: int, count: int, generator: torch.Generator, split: Split) -> Batch:
-        """Draw expressions until enough have an allowed number of tokens."""
         self.signature(length)
         rounds, missing = [], count
         while missing > 0:
@@ -84,7 +84,6 @@ class ListOps(Task):
         return Batch(source, values[:, None], lengths.mask(tokens, length))
 
     def chance(self, length: int) -> float:
-        """The share of the likeliest value among expressions of an allowed length."""
         values = distribution.values(self.max_depth, self.max_args, length)
         shares = values[:, self._least(length) + 1 : length].sum(1)
         return float(shares.max() / shares.sum())
@@ -96,7 +95,6 @@ class ListOps(Task):
         return torch.tensor([[_value(row[:steps])] for row, steps in rows])
 
     def display_names(self, length: int) -> DisplayNames:
-        """Operators by name."""
         return DisplayNames(WORDS)
 
     def _least(self, length: int) -> int:

@@ -6,7 +6,7 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from lagbench.contract import (
+from lagbench import (
     Alignment,
     Batch,
     DisplayNames,
@@ -15,6 +15,7 @@ from lagbench.contract import (
     Signature,
     Split,
     Tokens,
+    register,
 )
 from lagbench.material import lengths
 from lagbench.material.lengths import LengthRange, Longer
@@ -23,7 +24,6 @@ from lagbench.material.real.examples import Examples
 from lagbench.material.real.loading import Columns, LoadedDataset, chord_column
 from lagbench.material.real.task import RealOrSyntheticTask
 from lagbench.material.sampling import deal
-from lagbench.registry import register
 
 KEYS = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 MODES = ("ionian", "dorian", "phrygian", "lydian", "mixolydian", "aeolian", "locrian")
@@ -43,33 +43,30 @@ _SCALES = torch.stack([  # `(7, 15)`: the major scale, begun at each of its degr
 
 @dataclass(frozen=True)
 class Melody(RealOrSyntheticTask):
-    """Write the melody that a key, a mode and a figure of four steps ask for.
+    """Write the melody that a key, a mode and a figure of four steps determine.
 
-    Data, at length 8: `C ionian, +2 -1 +2 +1`  ->  `C5 E5 D5 F5 G5 B5 A5 C6`, as semitones above
-    the lowest C: `12 16 14 17 19 23 21 24`. The melody begins on the tonic in the middle of two
-    octaves of the scale, and repeats the figure. Where it would leave them it turns round, and
-    goes on upside down. So exactly one melody is right.
-
-    Length: notes; at least 1. The source is one step, with a 1 for the key, one for the mode, which
-    is the mood, and one for each step of the figure.
-    Lag: `u + 1` for the `u`-th note, since there is but one step to look back at. Chance: the
-    likeliest note at each place.
-
-    There are 21,504 different briefs, of which 14 in 20 are for training, 3 for validation and 3
-    for the test. Every key, mode and figure is trained with, but not all together.
-
-    Source: one to many as in Karpathy (2015), The Unreasonable Effectiveness of Recurrent Neural
-    Networks; writing in a scale as in Eck and Schmidhuber (2002), Finding Temporal Structure in
-    Music: Blues Improvisation with LSTM Recurrent Networks.
+    Data:
+        C ionian, +2 -1 +2 +1  ->  12 16 14 17 19 23 21 24
+        That is C5 E5 D5 F5 G5 B5 A5 C6, in semitones above the lowest C. The melody begins on the
+        tonic in the middle of two octaves of the scale, repeats the figure, and is reflected at
+        both ends. So exactly one melody is right. Of 21,504 combinations, 14 in 20 are for
+        training, 3 for validation and 3 for testing.
+    Length: notes; at least 1. The source is one step: one-hot vectors of the key, the mode and the
+        steps of the figure.
+    Lag: `u + 1` for target step `u`, since the source is one step.
+    Chance: the most likely note at each target step; of real pieces, the entropy of single notes.
+    Source: one-to-many as in Karpathy (2015), The Unreasonable Effectiveness of Recurrent Neural
+        Networks; music as in Eck and Schmidhuber (2002), Finding Temporal Structure in Music. Real
+        pieces are scored in bits as in Boulanger-Lewandowski et al. (2012), arXiv:1206.6392.
 
     Attributes:
-        source: real pieces instead; see `lagbench.material.real`. The first chord is read, and the
-            highest note of each that follows is asked for. Many melodies are right then, so the
-            metric is bits, as in Boulanger-Lewandowski et al. (2012), arXiv:1206.6392, of which
-            chance is the entropy of single notes in training. The length is that of the longest.
-        notes: the column of lists of pitches, or of lists of the pitches that sound together.
-        shortest: the least length taken as a share of the greatest.
-        longer: whether longer pieces are cut off there, or left out.
+        source: real pieces instead, a file, folder or name on the Hub; see
+            `lagbench.material.real`. The first chord is the source, and the highest note of each
+            later chord a target. Many melodies are right, so the metric is bits.
+        subset: of a data set on the Hub that has several.
+        notes: the column of lists of pitches, or of lists of simultaneous pitches.
+        shortest: the shortest piece as a share of the longest.
+        longer: whether longer pieces are cut to the length or dropped.
     """
 
     real_only = RealOrSyntheticTask.real_only | {"notes", "shortest", "longer"}
@@ -84,21 +81,17 @@ class Melody(RealOrSyntheticTask):
 
     @property
     def metric(self) -> Metric:  # type: ignore[override]
-        """Accuracy where one melody is right, and bits where many are."""
         return Metric.BITS if self.source else Metric.ACCURACY
 
     @property
     def columns(self) -> Columns:
-        """Pieces."""
         return ((self.notes, chord_column),)
 
     def build_examples(self, dataset: LoadedDataset, length: int) -> Examples:
-        """Pieces of a chord and no more notes than the length."""
         accepted = LengthRange(1 + lengths.minimum(length, self.shortest), 1 + length, self.longer)
         return melodies(dataset, length, accepted)
 
     def synthetic_signature(self, length: int) -> Signature:
-        """A key, a mode and a figure -> semitones."""
         lengths.require("melody", length, 1)
         return Signature(
             Reals(sum(_SHAPE)), Tokens(NOTES), Alignment.FREE, steps=1, target_steps=length
@@ -107,7 +100,6 @@ class Melody(RealOrSyntheticTask):
     def synthetic_sample(
         self, length: int, count: int, generator: torch.Generator, split: Split
     ) -> Batch:
-        """Draw briefs."""
         self.synthetic_signature(length)
         briefs = _briefs(split)
         choices = briefs[deal(len(briefs), count, generator)]
@@ -117,11 +109,9 @@ class Melody(RealOrSyntheticTask):
         return Batch(source, _melody(choices, length), lag=lag)
 
     def synthetic_num_examples(self, split: Split) -> int:
-        """How many briefs are of this split."""
         return len(_briefs(split))
 
     def synthetic_chance(self, length: int) -> float:
-        """Over all briefs, from the notes of every degree and the degrees of every figure."""
         figures = torch.cartesian_prod(*(torch.tensor(STEPS) for _ in range(FIGURE)))
         degree = _degrees(figures, length)
         degrees = torch.stack([column.bincount(minlength=DEGREES) for column in degree.T]).double()
@@ -135,7 +125,6 @@ class Melody(RealOrSyntheticTask):
         return _melody(torch.stack([part.argmax(dim=1) for part in parts], dim=1), length)
 
     def synthetic_display_names(self) -> DisplayNames:
-        """The brief in the terms of the example, and semitones by number."""
         figure = [f"{step:+d}" for step in STEPS] * FIGURE
         return DisplayNames([*KEYS, *MODES, *figure])
 

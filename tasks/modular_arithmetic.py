@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lagbench.contract import (
+from lagbench import (
     Alignment,
     Batch,
     DisplayNames,
@@ -14,31 +14,32 @@ from lagbench.contract import (
     Task,
     Tokens,
     UserError,
+    register,
 )
 from lagbench.material import lengths
-from lagbench.registry import register
 
 OPERATORS = "+-*"
 
 
 @dataclass(frozen=True)
 class ModularArithmetic(Task):
-    """Evaluate an expression without brackets; products bind more tightly.
+    """Evaluate an expression without brackets, modulo a small number.
 
-        1 + 2 * 3          ->  2   (modulo 5)
+    Data:
+        1 + 2 * 3          ->  2
         0 * 1 + 4 * 3 - 2  ->  0
+        Modulo 5. Numbers are symbols `0 … modulus - 1`, followed by `+`, `-` and `*`.
+    Length: tokens; expressions are odd, so an even length reads one token less.
+    Lag: none; all numbers decide.
+    Chance: the share of the most frequent answer, computed exactly.
+    Source: Delétang et al. (2023), Neural Networks and the Chomsky Hierarchy (arXiv:2207.02098),
+        modular arithmetic (simple), by the default fields. Its training lengths, uniform over 1 …
+        40, are `shortest=0` at length 40.
 
-    Numbers are tokens `0 … modulus - 1`; then come `+`, `-` and `*`. The length is the number of
-    tokens, and since expressions are odd, an even length reads one token less. All numbers decide,
-    so there are no lags. The chance level is the likeliest answer's share, exactly, from the
-    distribution of (sum of the finished terms, open term).
-
-    Source: Delétang et al. 2023, "Neural Networks and the Chomsky Hierarchy" (arXiv:2207.02098),
-    modular arithmetic (simple). The default fields give their expressions and their values. They
-    train on lengths uniform over 1 … 40, which is `shortest=0` at length 40.
-
-    modulus: how many numbers there are; operators: which of them occur, as a string, all alike.
-    shortest: the shortest length as a share of the longest; below 1, lengths are uniform.
+    Attributes:
+        modulus: the number of different numbers; at least 2.
+        operators: which operators occur, as a string, all equally likely.
+        shortest: the shortest expression as a share of the longest; below 1, lengths are uniform.
     """
 
     modulus: int = 5
@@ -59,7 +60,6 @@ class ModularArithmetic(Task):
         lengths.require_share("modular_arithmetic", self.shortest)
 
     def signature(self, length: int) -> Signature:
-        """Numbers and operators -> a number; `UserError` below 1."""
         lengths.require("modular_arithmetic", length, 1)
         steps, least = _odd(length), _odd(lengths.minimum(length, self.shortest))
         source = Tokens(self.modulus + len(OPERATORS))
@@ -68,7 +68,6 @@ class ModularArithmetic(Task):
         )
 
     def sample(self, length: int, count: int, generator: torch.Generator, split: Split) -> Batch:
-        """Draw numbers and operators uniformly."""
         signature = self.signature(length)
         steps, terms = signature.steps, signature.steps // 2
         used = torch.tensor([self._token(operator) for operator in self.operators])
@@ -83,7 +82,6 @@ class ModularArithmetic(Task):
         return Batch(source, self._value(source)[:, None], mask)
 
     def chance(self, length: int) -> float:
-        """The share of the likeliest answer, averaged over the lengths that occur."""
         size, share = self.modulus, self.operators.count("*") / len(self.operators)
         products = torch.outer(torch.arange(size), torch.arange(size)) % size
         times = torch.nn.functional.one_hot(products, size).double().mean(1)  # (term, new term)
@@ -113,7 +111,6 @@ class ModularArithmetic(Task):
         return ((total + term) % self.modulus)[:, None]
 
     def display_names(self, length: int) -> DisplayNames:
-        """As it is written."""
         return DisplayNames([*map(str, range(self.modulus)), *OPERATORS])
 
     def _token(self, operator: str) -> int:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import embedding, pad
 
-from lagbench.contract import (
+from lagbench import (
     Alignment,
     Batch,
     DisplayNames,
@@ -18,10 +18,10 @@ from lagbench.contract import (
     Task,
     Tokens,
     UserError,
+    register,
 )
 from lagbench.material import digits, lengths
 from lagbench.material.pictures import dark
-from lagbench.registry import register
 
 FOUR = torch.int64  # as large as four pixels, which are copied at once
 # Pixels down and to the right at each frame: down, up, right, left, then the diagonals.
@@ -31,25 +31,24 @@ WORDS = ("down", "up", "right", "left", "down right", "down left", "up right", "
 
 @dataclass(frozen=True)
 class MovingDigit(Task):
-    """Watch a film in which a handwritten digit shows for a while, and say which way it moved.
+    """Name the direction in which a digit moved through a video, or the digit.
 
+    Data:
         dark  dark  [ 7  ]  [  7 ]  [   7]  dark  dark  dark  ->  right
+        A real digit (see `lagbench.material.digits`) at a random position moves by a pixel a frame
+        and re-enters where it leaves the picture. It is visible in `shown` successive frames, which
+        begin anywhere, uniformly; the others are dark.
+    Length: frames; at least `shown`, and 2.
+    Lag: to the last frame with a digit, uniform over `0 … T - shown`.
+    Chance: `1 / directions`; of digits, the share of the most frequent class.
+    Source: after the moving digits of Srivastava, Mansimov and Salakhutdinov (2015), Unsupervised
+        Learning of Video Representations using LSTMs (arXiv:1502.04681), which bounce instead.
 
-    The digit moves by a pixel a frame and re-enters where it leaves the picture of 12 × 12. It is
-    one of scikit-learn's 1,797 real images, those of the split (see `lagbench.material.digits`), at
-    a random place.
-
-    The length is the number of frames. The digit shows in `shown` frames that follow each other,
-    anywhere in the film alike, and the rest is dark. The lag is that of the last frame with a
-    digit, uniform over `0 … T - shown`. Ways are as likely; digits have the shares of the images.
-
-    Source: after the moving digits of Srivastava, Mansimov and Salakhutdinov 2015, "Unsupervised
-    Learning of Video Representations using LSTMs" (arXiv:1502.04681), which bounce instead.
-
-    ask: which way it moves, or which digit it is.
-    directions: 4 (along the axes) or 8 (diagonals too).
-    shown: in how many frames the digit shows; 0: in all of them, so that the last ones suffice.
-    side: of the picture, in pixels: a multiple of 4, of at least 12.
+    Attributes:
+        ask: whether the direction or the digit is asked for.
+        directions: 4 (along the axes) or 8 (diagonals too).
+        shown: frames in which the digit is visible; 0: all, so that the last ones suffice.
+        side: of the picture, in pixels: a multiple of 4, at least 12.
     """
 
     lengths: ClassVar[tuple[int, ...]] = (8, 16, 32, 64)
@@ -73,13 +72,11 @@ class MovingDigit(Task):
             )
 
     def signature(self, length: int) -> Signature:
-        """Frames -> a direction or a digit; `UserError` where the digit cannot show."""
         lengths.require("moving_digit", length, max(2, self.shown))
         answers = self.directions if self.ask == "direction" else digits.CLASSES
         return Signature(Frames(1, self.side, self.side), Tokens(answers), Alignment.POOLED, length)
 
     def sample(self, length: int, count: int, generator: torch.Generator, split: Split) -> Batch:
-        """Draw an image, its first place, its way, and when it shows."""
         self.signature(length)
         shown = self.shown or length
         drawn = digits.draw(split, count, generator)
@@ -93,7 +90,6 @@ class MovingDigit(Task):
         return Batch(source, target, lag=length - shown - first)
 
     def chance(self, length: int) -> float:
-        """Directions are as likely; of the digits, the share of the most frequent one."""
         return 1 / self.directions if self.ask == "direction" else digits.majority()
 
     def oracle(self, length: int, source: Tensor, source_mask: Tensor | None) -> Tensor:
@@ -113,7 +109,6 @@ class MovingDigit(Task):
         return torch.stack([_recognised(frame) for frame in now])[:, None]
 
     def display_names(self, length: int) -> DisplayNames:
-        """Directions by name."""
         return DisplayNames(target=WORDS[: self.directions] if self.ask == "direction" else ())
 
 

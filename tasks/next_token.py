@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from lagbench.contract import (
+from lagbench import (
     Alignment,
     Batch,
     DisplayNames,
@@ -17,45 +17,45 @@ from lagbench.contract import (
     Split,
     Tokens,
     UserError,
+    register,
 )
 from lagbench.material import lengths
 from lagbench.material.real.builders import TokenKind, require_vocabulary, text_windows
 from lagbench.material.real.examples import Examples
 from lagbench.material.real.loading import Columns, LoadedDataset, text_column
 from lagbench.material.real.task import RealOrSyntheticTask
-from lagbench.registry import register
 
 
 @dataclass(frozen=True)
 class NextToken(RealOrSyntheticTask):
     """Predict every next word of a text, in bits.
 
-    Data, at length 9 with 3 nouns and 2 modifiers: `N0 m1 N2 m0 V0 N1 V1 N2 m1  ->
-    m1 N2 m0 V0 N1 V1 N2 m1 m0`. A clause is a subject, any number of modifiers, and the verb that
-    agrees with the subject; then the next clause begins. A modifier is an attractor, which is a
-    noun too, or a plain word. Symbols: nouns, verbs, modifiers.
-
-    Length: words read; at least 1. Clauses grow with it: after every word of a clause but its verb
-    the verb comes with probability `clauses / length`, at most 1/2.
-    Lag: for a verb, the distance to its subject; else -1. Chance: the entropy of the words at each
-    place when nothing is read. Optimum: its entropy given all words before; whoever follows the
-    clauses but forgets their subjects pays `log2 nouns` bits more for every verb.
-
-    Source: the agreement across attractors is that of Linzen, Dupoux and Goldberg (2016), Assessing
-    the Ability of LSTMs to Learn Syntax-Sensitive Dependencies (arXiv:1611.01368), as a language
-    model whose entropy is known, so that bits above it are the model's fault.
+    Data:
+        N0 m1 N2 m0 V0 N1 V1 N2 m1  ->  m1 N2 m0 V0 N1 V1 N2 m1 m0
+        With 3 nouns and 2 modifiers. A clause is a subject, any number of modifiers, and the verb
+        that agrees with the subject. A modifier is an attractor, which is a noun too, or a plain
+        word.
+    Length: words; at least 1. Clauses grow with it: inside a clause the verb comes with probability
+        `clauses / length`, at most 1/2.
+    Lag: to the subject for a verb; else -1.
+    Chance: the entropy of the words at each step without the source; of real texts, of single
+        symbols in training. The optimum is their entropy given all words before; a model that
+        follows the clauses but forgets their subjects needs `log2(nouns)` bits more for every verb.
+    Source: the agreement across attractors of Linzen, Dupoux and Goldberg (2016), Assessing the
+        Ability of LSTMs to Learn Syntax-Sensitive Dependencies (arXiv:1611.01368), as a language
+        model whose entropy is known.
 
     Attributes:
-        nouns: how many there are, and as many verbs; at least 2.
-        modifiers: how many plain modifiers there are; at least 1.
-        attractors: how likely a modifier is a noun.
-        clauses: how many there are in a text, about.
-        source: real texts instead, in windows of the length; see `lagbench.material.real`.
-            Chance is then the entropy of single symbols in training, and the optimum, which nothing
-            reaches, is 0 bits.
-        text: the column they stand in; a text file has one of that name.
-        tokens: what symbols are.
-        vocabulary: how many different ones are told apart, the most frequent in training.
+        nouns: the number of nouns, and of verbs; at least 2.
+        modifiers: the number of plain modifiers; at least 1.
+        attractors: the probability that a modifier is a noun.
+        clauses: the expected number of clauses in a text, about.
+        source: real texts instead, in windows of the length, a file, folder or name on the Hub; see
+            `lagbench.material.real`. Their optimum, 0 bits, is a bound that nothing reaches.
+        subset: of a data set on the Hub that has several.
+        text: the column of texts; a text file has one of that name.
+        tokens: what a token is.
+        vocabulary: the number of tokens that are distinguished, the most frequent in training.
     """
 
     metric: ClassVar[Metric] = Metric.BITS
@@ -84,15 +84,12 @@ class NextToken(RealOrSyntheticTask):
 
     @property
     def columns(self) -> Columns:
-        """Texts."""
         return ((self.text, text_column),)
 
     def build_examples(self, dataset: LoadedDataset, length: int) -> Examples:
-        """Windows into the texts."""
         return text_windows(dataset, length, self.tokens, self.vocabulary)
 
     def synthetic_signature(self, length: int) -> Signature:
-        """Words -> words."""
         lengths.require("next_token", length, 1)
         space = Tokens(2 * self.nouns + self.modifiers)
         return Signature(
@@ -102,7 +99,6 @@ class NextToken(RealOrSyntheticTask):
     def synthetic_sample(
         self, length: int, count: int, generator: torch.Generator, split: Split
     ) -> Batch:
-        """Draw a text of one word more, and shift it."""
         self.synthetic_signature(length)
         shape = count, length + 1
         verb = self._verbs(torch.rand(shape, generator=generator) < self._closing(length))
@@ -118,7 +114,6 @@ class NextToken(RealOrSyntheticTask):
         return Batch(text[:, :-1], text[:, 1:], lag=lag[:, 1:])
 
     def synthetic_chance(self, length: int) -> float:
-        """The entropy of each word on its own."""
         begins, closes, goes_on = self._shares(length)
         return sum(
             float(_bits(share, size).mean())
@@ -130,7 +125,6 @@ class NextToken(RealOrSyntheticTask):
         )
 
     def synthetic_optimum(self, length: int) -> float:
-        """The entropy of each word given all before it."""
         begins, closes, goes_on = self._shares(length)
         inside = closes + goes_on
         verb = self._closing(length)
@@ -154,7 +148,6 @@ class NextToken(RealOrSyntheticTask):
         return torch.where(after[..., None], outside, inside).log()
 
     def synthetic_display_names(self) -> DisplayNames:
-        """Nouns, verbs and modifiers by number, as in the example."""
         counts = {"N": self.nouns, "V": self.nouns, "m": self.modifiers}
         words = [f"{kind}{number}" for kind, count in counts.items() for number in range(count)]
         return DisplayNames(words, words)

@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from lagbench.contract import (
+from lagbench import (
     Alignment,
     Batch,
     DisplayNames,
@@ -16,27 +16,28 @@ from lagbench.contract import (
     Task,
     Tokens,
     UserError,
+    register,
 )
 from lagbench.material import lengths
-from lagbench.registry import register
 
 
 @dataclass(frozen=True)
 class Recall(Task):
-    """Name the one marked symbol when the question comes.
+    """Name the marked symbol at the end.
 
+    Data:
         c f *a b h c e ?  ->  a
+        With `S` symbols, distractors are `0 … S - 1`, the marked cue is one of `S … 2S - 1`, and
+        the question, always last, is `2S`.
+    Length: tokens, the question included; at least 2.
+    Lag: from the question to the cue, uniform over `1 … T - 1`; with `cue=first` always `T - 1`.
+    Chance: `1 / symbols`.
+    Source: the delayed recall of Hochreiter and Schmidhuber (1997), Long Short-Term Memory, Neural
+        Computation 9(8), with the cue anywhere, so that one run gives the accuracy at every lag.
 
-    With `S` symbols, the distractors are tokens `0 … S - 1`, the marked cue is one of `S … 2S - 1`,
-    and the question, always last, is `2S`. The length is the number of tokens, the question
-    included. The lag is the distance from the cue to the question, uniform over `1 … T - 1`; with
-    `cue=first` always `T - 1`. All symbols are as likely, so chance is `1 / S`.
-
-    Source: the delayed recall of Hochreiter and Schmidhuber 1997, "Long Short-Term Memory", Neural
-    Computation 9(8), with the cue anywhere, so that one run gives the accuracy at every lag.
-
-    symbols: how many there are, at least 2.
-    cue: at any step before the question alike, or at the first.
+    Attributes:
+        symbols: the number of symbols; at least 2.
+        cue: "uniform": at any step before the question; "first": at the first step.
     """
 
     symbols: int = 8
@@ -47,14 +48,12 @@ class Recall(Task):
             raise UserError(f"recall needs at least 2 symbols, not {self.symbols}.")
 
     def signature(self, length: int) -> Signature:
-        """Symbols, marked symbols and a question -> one symbol."""
         lengths.require("recall", length, 2)
         return Signature(
             Tokens(2 * self.symbols + 1), Tokens(self.symbols), Alignment.POOLED, length
         )
 
     def sample(self, length: int, count: int, generator: torch.Generator, split: Split) -> Batch:
-        """Draw symbols everywhere, then mark one of them; see the class."""
         self.signature(length)
         source = torch.randint(self.symbols, (count, length), generator=generator)
         source[:, -1] = 2 * self.symbols
@@ -66,7 +65,6 @@ class Recall(Task):
         return Batch(source, target, lag=length - 1 - place)
 
     def chance(self, length: int) -> float:
-        """Every symbol is the cue equally often."""
         return 1 / self.symbols
 
     def oracle(self, length: int, source: Tensor, source_mask: Tensor | None) -> Tensor:
@@ -75,7 +73,6 @@ class Recall(Task):
         return (source - self.symbols).mul(marked).sum(1, keepdim=True)
 
     def display_names(self, length: int) -> DisplayNames:
-        """Letters, as in the example; numbers where there are too many."""
         letters = ascii_lowercase[: self.symbols]
         if len(letters) < self.symbols:
             return DisplayNames()

@@ -5,28 +5,26 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lagbench.contract import Alignment, Batch, Signature, Split, Task, Tokens, UserError
+from lagbench import Alignment, Batch, Signature, Split, Task, Tokens, UserError, register
 from lagbench.material import lengths
-from lagbench.registry import register
 
 
 @dataclass(frozen=True)
 class RunningParity(Task):
-    """At every step, tell whether the number of ones up to here is odd.
+    """Decide at every step whether the number of ones so far is odd.
 
-    Data, at length 8: `0 1 0 0 1 1 0 1  ->  0 1 1 1 0 1 1 0`.
-
+    Data:
+        0 1 0 0 1 1 0 1  ->  0 1 1 1 0 1 1 0
     Length: bits; at least 1.
-    Lag: none: each one turns all answers that follow, so no single step decides. One bit of state
-    is enough at any length. Chance: 1/2; with rarer ones the likelier parity at each step, `(1 +
-    |1 - 2 ones|^t) / 2` after `t` bits, averaged.
-
+    Lag: none; a bit changes all later answers. One bit of state is enough at any length.
+    Chance: 1/2; with rarer ones the more likely parity at each step, `(1 + |1 - 2 ones|^t) / 2`
+        after `t` bits, averaged.
     Source: the parity check of Delétang et al. (2023), Neural Networks and the Chomsky Hierarchy
-    (arXiv:2207.02098), asked at every step as by Grazzi et al. (2025), Unlocking State-Tracking in
-    Linear RNNs Through Negative Eigenvalues (arXiv:2411.12537).
+        (arXiv:2207.02098), asked at every step as by Grazzi et al. (2025), Unlocking State-Tracking
+        in Linear RNNs Through Negative Eigenvalues (arXiv:2411.12537).
 
     Attributes:
-        ones: how likely each bit is a one; rare ones have to be remembered for longer.
+        ones: the probability of a one; rare ones have to be remembered for longer.
     """
 
     ones: float = 0.5
@@ -38,7 +36,6 @@ class RunningParity(Task):
             )
 
     def signature(self, length: int) -> Signature:
-        """Bits in, bits out; `UserError` below 1."""
         lengths.require("running_parity", length, 1)
         bit = Tokens(2)
         return Signature(
@@ -46,13 +43,11 @@ class RunningParity(Task):
         )
 
     def sample(self, length: int, count: int, generator: torch.Generator, split: Split) -> Batch:
-        """Draw bits independently."""
         self.signature(length)
         source = (torch.rand(count, length, generator=generator) < self.ones).long()
         return Batch(source, self.oracle(length, source, None))
 
     def chance(self, length: int) -> float:
-        """The likelier parity at each step; see the class."""
         drift = abs(1 - 2 * self.ones) ** torch.arange(1, length + 1, dtype=torch.float64)
         return float((1 + drift).mean() / 2)
 

@@ -6,29 +6,29 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from lagbench.contract import Alignment, Batch, Signature, Split, Task, Tokens, UserError
+from lagbench import Alignment, Batch, Signature, Split, Task, Tokens, UserError, register
 from lagbench.material import lengths
 from lagbench.material.sampling import stable_order
-from lagbench.registry import register
 
 
 @dataclass(frozen=True)
 class SelectiveCopy(Task):
-    """Say the symbols that stand among blanks, in their order.
+    """Repeat the symbols that stand among blanks, in their order.
 
-    Data, at length 8 with 3 symbols (blank 8): `8 3 8 8 1 4 8 8  ->  3 1 4`.
-
-    Length: steps read; at least as many as symbols.
-    Lag: `T + u - p` for the `u`-th symbol at step `p`; every choice of steps is as likely. Chance:
-    `1 / alphabet`.
-
+    Data:
+        8 3 8 8 1 4 8 8  ->  3 1 4
+        With `symbols=3`; the blank is 8.
+    Length: steps; at least `symbols`.
+    Lag: `T + u - p` for target step `u`, whose symbol is at step `p`; all sets of steps are equally
+        likely.
+    Chance: `1 / alphabet`.
     Source: Gu and Dao (2023), Mamba: Linear-Time Sequence Modeling with Selective State Spaces
-    (arXiv:2312.00752), section 3.1, as a task from sequence to sequence. For the data as they and
-    MAD have them, see `selective_copy_memory`.
+        (arXiv:2312.00752), section 3.1, as sequence to sequence. Its own form, and that of MAD, is
+        `selective_copy_memory`.
 
     Attributes:
-        symbols: how many are said; at least 1.
-        alphabet: how many different ones there are; at least 2.
+        symbols: the number of symbols to repeat; at least 1.
+        alphabet: the number of different symbols; at least 2.
     """
 
     symbols: int = 8
@@ -38,7 +38,6 @@ class SelectiveCopy(Task):
         _require_symbols("selective_copy", self.symbols, self.alphabet)
 
     def signature(self, length: int) -> Signature:
-        """Symbols and a blank -> symbols."""
         lengths.require("selective_copy", length, self.symbols)
         return Signature(
             Tokens(self.alphabet + 1),
@@ -49,7 +48,6 @@ class SelectiveCopy(Task):
         )
 
     def sample(self, length: int, count: int, generator: torch.Generator, split: Split) -> Batch:
-        """Draw steps and symbols."""
         self.signature(length)
         target = torch.randint(self.alphabet, (count, self.symbols), generator=generator)
         places = _anywhere(length, self.symbols, count, generator)
@@ -57,7 +55,6 @@ class SelectiveCopy(Task):
         return Batch(source, target, lag=length + torch.arange(self.symbols) - places)
 
     def chance(self, length: int) -> float:
-        """Every symbol is as likely everywhere."""
         return 1 / self.alphabet
 
     def oracle(self, length: int, source: Tensor, source_mask: Tensor | None) -> Tensor:
@@ -67,27 +64,26 @@ class SelectiveCopy(Task):
 
 @dataclass(frozen=True)
 class SelectiveCopyMemory(Task):
-    """Say the symbols that stood among blanks, in step, after a marker.
+    """Repeat the symbols that stood among blanks, step by step after a marker.
 
-    Data, at length 12 with 3 symbols (blank 14, marker 15, `_`: not asked):
-    `14 3 14 14 14 1 14 4 15 14 14 14  ->  _ _ _ _ _ _ _ _ _ 3 1 4`.
-
-    Length: all steps read; at least `2 symbols + 1` (`2 symbols` with `marker=held`).
-    Lag: from the symbol to the step where it is due. Chance: `1 / alphabet`.
-
-    Source: the default is the selective copying of MAD: Poli et al. (2024), Mechanistic Design and
-    Scaling of Hybrid Architectures (arXiv:2403.17844), digit for digit, at length 256: a vocabulary
-    of 16 with blank and marker, 16 symbols, before each of which any number of blanks may stand,
-    none after the last. With `placing=uniform,marker=held`, at length 4096 + 32, it is that of Gu
-    and Dao (2023), Mamba (arXiv:2312.00752), up to the numbers that stand for blank and symbols.
+    Data:
+        14 3 14 14 14 1 14 4 15 14 14 14  ->  _ _ _ _ _ _ _ _ _ 3 1 4
+        With `symbols=3`: blank 14, marker 15; `_` is not scored.
+    Length: steps; at least `2 symbols + 1` (`2 symbols` with `marker=held`).
+    Lag: to the symbol.
+    Chance: `1 / alphabet`.
+    Source: the default is exactly the selective copying of MAD, Poli et al. (2024), Mechanistic
+        Design and Scaling of Hybrid Architectures (arXiv:2403.17844), at length 256: a vocabulary
+        of 16 with blank and marker, 16 symbols, any number of blanks before each, none after the
+        last. With `placing=uniform,marker=held`, at length 4096 + 32, it is that of Gu and Dao
+        (2023), Mamba (arXiv:2312.00752), except for the numbers of blank and symbols.
 
     Attributes:
-        symbols: how many are said; at least 1.
-        alphabet: how many different ones there are; at least 2.
-        placing: each blank before a symbol drawn for it ("gaps"), or every choice of steps for the
-            symbols as likely ("uniform").
-        marker: whether it stays on while the answer is given, or stands for one step and blanks
-            follow.
+        symbols: the number of symbols to repeat; at least 1.
+        alphabet: the number of different symbols; at least 2.
+        placing: "gaps": every blank is put before a symbol drawn for it; "uniform": all sets of
+            steps for the symbols are equally likely.
+        marker: "held": on while the answer is due; "once": for one step, followed by blanks.
     """
 
     lengths: ClassVar[tuple[int, ...]] = (64, 128, 256, 512)
@@ -106,7 +102,6 @@ class SelectiveCopyMemory(Task):
         return self.symbols + (self.marker == "once")
 
     def signature(self, length: int) -> Signature:
-        """Symbols, blank and marker -> symbols."""
         lengths.require("selective_copy_memory", length, self.symbols + self._tail)
         return Signature(
             Tokens(self.alphabet + 2),
@@ -118,7 +113,6 @@ class SelectiveCopyMemory(Task):
         )
 
     def sample(self, length: int, count: int, generator: torch.Generator, split: Split) -> Batch:
-        """Draw symbols and where they stand."""
         self.signature(length)
         draw = _in_gaps if self.placing == "gaps" else _anywhere
         places = draw(length - self._tail, self.symbols, count, generator)
@@ -133,7 +127,6 @@ class SelectiveCopyMemory(Task):
         return Batch(source, target, target_mask=asked, lag=lag)
 
     def chance(self, length: int) -> float:
-        """Every symbol is as likely everywhere."""
         return 1 / self.alphabet
 
     def oracle(self, length: int, source: Tensor, source_mask: Tensor | None) -> Tensor:

@@ -6,7 +6,7 @@ from itertools import product
 import torch
 from torch import Tensor
 
-from lagbench.contract import Alignment, Batch, DisplayNames, Signature, Split, Tokens
+from lagbench import Alignment, Batch, DisplayNames, Signature, Split, Tokens, register
 from lagbench.material import lengths
 from lagbench.material.language import Lexicon, fill
 from lagbench.material.lengths import LengthRange, Longer
@@ -14,7 +14,6 @@ from lagbench.material.real.builders import TokenKind, classified_texts, require
 from lagbench.material.real.examples import Examples
 from lagbench.material.real.loading import Columns, LoadedDataset, label_column, text_column
 from lagbench.material.real.task import RealOrSyntheticTask
-from lagbench.registry import register
 
 LEXICON = Lexicon(
     (
@@ -43,31 +42,33 @@ _FIRST, _SECOND = 4, 5  # "it was very long", "but it was not dull"
 
 @dataclass(frozen=True)
 class Sentiment(RealOrSyntheticTask):
-    """Is the review's verdict positive?
+    """Classify the verdict of a review that holds two opinions.
 
+    Data:
         it was not long with the break but it was very interesting .  ->  positive
         it was very long with the break but it was not interesting .  ->  negative
         tonight it felt very funny although it was really dull .      ->  positive
+        The verdict is the opinion of the main clause: the second after "but", the first before
+        "although". A bag of words is exactly at chance: exchanging "not" with the other opinion's
+        emphasis, or the adjectives if both or neither are negated, inverts the verdict, keeps all
+        counts, and gives an equally likely review.
+    Length: words, the full stop included; at least 10. Neutral phrases fill the gaps before,
+        between and after the opinions, uniformly.
+    Lag: from the full stop to the adjective of the verdict.
+    Chance: 1/2; of real texts, the share of the most frequent class in training.
+    Source: contrastive conjunctions and negation as in Socher et al. (2013), Recursive Deep Models
+        for Semantic Compositionality over a Sentiment Treebank, EMNLP, sections 5.3 and 5.4.
 
-    A review holds two opinions that differ, and the verdict is that of the main clause: the second
-    after "but", the first before "although". The words alone are at chance, exactly: exchanging
-    "not" with the other opinion's emphasis, or the adjectives where both or neither are negated,
-    turns the verdict, keeps every count, and gives a review that is as likely.
-
-    The length is the number of words, the full stop included. Gaps before, between and after the
-    opinions are filled with neutral phrases, all ways of sharing the words out alike. The lag is
-    the distance of the verdict's adjective from the full stop. Chance is 1/2.
-
-    Source: contrastive conjunctions and negation as in Socher et al. 2013, "Recursive Deep Models
-    for Semantic Compositionality over a Sentiment Treebank", sections 5.3 and 5.4.
-
-    source: real texts instead, with their classes; see `lagbench.material.real`. The length is then
-        that of the longest, and chance the share of the most frequent class in training.
-    text, label: the columns that hold them.
-    tokens: what symbols are.
-    vocabulary: how many different ones are told apart, the most frequent in training.
-    shortest: the least length taken as a share of the greatest.
-    longer: whether longer texts are cut off there, or left out.
+    Attributes:
+        source: real texts with classes instead, a file, folder or name on the Hub; see
+            `lagbench.material.real`.
+        subset: of a data set on the Hub that has several.
+        text: the column of texts.
+        label: the column of classes.
+        tokens: what a token is.
+        vocabulary: the number of tokens that are distinguished, the most frequent in training.
+        shortest: the shortest text as a share of the longest.
+        longer: whether longer texts are cut to the length or dropped.
     """
 
     real_only = RealOrSyntheticTask.real_only | {
@@ -88,23 +89,19 @@ class Sentiment(RealOrSyntheticTask):
 
     @property
     def columns(self) -> Columns:
-        """Texts and classes."""
         return (self.text, text_column), (self.label, label_column)
 
     def build_examples(self, dataset: LoadedDataset, length: int) -> Examples:
-        """Texts of no more symbols than the length, with a class each."""
         accepted = LengthRange(lengths.minimum(length, self.shortest), length, self.longer)
         return classified_texts(dataset, length, self.tokens, self.vocabulary, accepted)
 
     def synthetic_signature(self, length: int) -> Signature:
-        """Words -> negative or positive; `UserError` below 10."""
         lengths.require("sentiment", length, 10)
         return Signature(Tokens(len(WORDS)), Tokens(len(ANSWERS)), Alignment.POOLED, length)
 
     def synthetic_sample(
         self, length: int, count: int, generator: torch.Generator, split: Split
     ) -> Batch:
-        """Write both opinions into filler, then draw words."""
         self.synthetic_signature(length)
         starts = _starts(length, count, generator)
         good, negated = _opinions(count, generator)
@@ -122,7 +119,6 @@ class Sentiment(RealOrSyntheticTask):
         return Batch(source, verdict, lag=length - 1 - adjectives.gather(1, main))
 
     def synthetic_chance(self, length: int) -> float:
-        """Verdicts come in pairs of equally likely reviews."""
         return 0.5
 
     def synthetic_oracle(self, length: int, source: Tensor, source_mask: Tensor | None) -> Tensor:
@@ -137,7 +133,6 @@ class Sentiment(RealOrSyntheticTask):
         return ((source.gather(1, place) >= good) ^ negated).long()
 
     def synthetic_display_names(self) -> DisplayNames:
-        """English."""
         return DisplayNames(WORDS, ANSWERS)
 
 

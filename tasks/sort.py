@@ -6,34 +6,33 @@ import torch
 from scipy.special import bdtrc
 from torch import Tensor
 
+from lagbench import register
 from lagbench.material import lengths
 from lagbench.material.rewriting import Rewriting
 from lagbench.material.sampling import stable_order
-from lagbench.registry import register
 
 
 @dataclass(frozen=True)
 class Sort(Rewriting):
-    """Say the symbols in rising order.
+    """Repeat the symbols in ascending order.
 
-    Data, at length 5: `3 1 4 1 5  ->  1 1 3 4 5`.
-
+    Data:
+        3 1 4 1 5  ->  1 1 3 4 5
     Length: symbols; at least 1.
-    Lag: back to the symbol that is said, the earlier of two equal ones first. Chance: the likeliest
-    symbol at each place in the order.
-
+    Lag: to the symbol that is repeated, the earlier of equal ones first.
+    Chance: the most likely symbol, or `end`, at each target step.
     Source: Delétang et al. (2023), Neural Networks and the Chomsky Hierarchy (arXiv:2207.02098),
-    whose "bucket sort" is `alphabet=5`; Graves, Wayne and Danihelka (2014), Neural Turing Machines,
-    sort by priority.
+        whose "bucket sort" is `alphabet=5`; Graves, Wayne and Danihelka (2014), Neural Turing
+        Machines (arXiv:1410.5401), sort by priority.
 
     Attributes:
-        alphabet: how many symbols there are; at least 2.
-        shortest: the shortest string as a share of the longest. Below 1, strings differ in length,
-            uniformly, and an `end` symbol, number `alphabet`, closes each target.
+        alphabet: the number of different symbols; at least 2.
+        shortest: the shortest string as a share of the longest. Below 1, the strings of a batch
+            have different lengths, uniformly, and an `end` symbol, number `alphabet`, closes each
+            target.
     """
 
     def order(self, source: Tensor, steps: Tensor) -> Tensor:
-        """Stable, padding last."""
         padding = ~lengths.mask(steps, source.shape[1])
         return stable_order(source.masked_fill(padding, self.alphabet))
 

@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from lagbench.contract import (
+from lagbench import (
     Alignment,
     Batch,
     DisplayNames,
@@ -16,9 +16,9 @@ from lagbench.contract import (
     Task,
     Tokens,
     UserError,
+    register,
 )
 from lagbench.material import lengths
-from lagbench.registry import register
 
 WORDS = ["a", "b", "c", "d", "X", "Y", "E", "B"]
 _DISTRACTORS, _FIRST_SIGNAL, _START, _STOP = 4, 4, 6, 7
@@ -28,21 +28,22 @@ _WINDOW = 0.10
 
 @dataclass(frozen=True)
 class TemporalOrder(Task):
-    """Tell the order of the signals X and Y; all else is distraction.
+    """Name the order of the signals X and Y among distractors.
 
+    Data:
         E b d X a c c Y a b B  ->  XY  (class 1 of XX, XY, YX, YY)
+    Length: tokens, `E` and `B` included; at least `signals + 2`, or 10 with `places=windows`.
+    Lag: to the first signal. All signals decide, and it is the furthest.
+    Chance: `2^-signals`; all orders are equally likely.
+    Source: Hochreiter and Schmidhuber (1997), Long Short-Term Memory, Neural Computation 9(8),
+        experiment 6. `places=windows` at length 100 is task 6a (`signals=2`) and 6b (`signals=3`):
+        signals in steps 10 to 20 and 50 to 60, or 10 to 20, 33 to 43 and 66 to 76. Their sequences
+        have 100 to 110 steps; here all have the same length, and the windows grow with it.
 
-    The length is the number of tokens, `E` and `B` included. The lag is that of the first signal:
-    all of them decide, and it lies farthest back. Signals are fair, so chance is `1 / classes`.
-
-    Source: Hochreiter and Schmidhuber 1997, "Long Short-Term Memory", Neural Computation 9(8),
-    experiment 6. With `places=windows` it is their task 6a (`signals=2`, 4 classes) and 6b
-    (`signals=3`, 8 classes) at length 100: signals in steps 10 to 20 and 50 to 60, or 10 to 20, 33
-    to 43 and 66 to 76. Their sequences have 100 to 110 steps; here all have the length asked for,
-    and the windows grow with it.
-
-    signals: how many there are, 2 or 3.
-    places: anywhere between `E` and `B`, all sets of steps alike, or in the windows of the paper.
+    Attributes:
+        signals: the number of signals, 2 or 3.
+        places: "anywhere": all sets of steps between `E` and `B` are equally likely; "windows": in
+            the windows of the paper.
     """
 
     signals: int = 2
@@ -53,13 +54,11 @@ class TemporalOrder(Task):
             raise UserError(f"temporal_order needs 2 or 3 signals, not {self.signals}.")
 
     def signature(self, length: int) -> Signature:
-        """Letters -> which order; `UserError` where the signals do not fit."""
         least = 10 if self.places == "windows" else self.signals + 2
         lengths.require("temporal_order", length, least)
         return Signature(Tokens(len(WORDS)), Tokens(2**self.signals), Alignment.POOLED, length)
 
     def sample(self, length: int, count: int, generator: torch.Generator, split: Split) -> Batch:
-        """Draw distractors everywhere, then put the ends and the signals in their places."""
         self.signature(length)
         source = torch.randint(_DISTRACTORS, (count, length), generator=generator)
         source[:, 0], source[:, -1] = _START, _STOP
@@ -69,7 +68,6 @@ class TemporalOrder(Task):
         return Batch(source, self._order(signals), lag=length - 1 - places[:, :1])
 
     def chance(self, length: int) -> float:
-        """All orders are as likely."""
         return 0.5**self.signals
 
     def oracle(self, length: int, source: Tensor, source_mask: Tensor | None) -> Tensor:
@@ -78,7 +76,6 @@ class TemporalOrder(Task):
         return self._order(source[signal].view(-1, self.signals) - _FIRST_SIGNAL)
 
     def display_names(self, length: int) -> DisplayNames:
-        """Letters, and the order as the letters of the signals."""
         return DisplayNames(WORDS, ["".join(order) for order in product("XY", repeat=self.signals)])
 
     def _places(self, length: int, count: int, generator: torch.Generator) -> Tensor:

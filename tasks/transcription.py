@@ -7,33 +7,31 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from lagbench.contract import Alignment, Batch, Reals, Signature, Split, Task, Tokens, UserError
+from lagbench import Alignment, Batch, Reals, Signature, Split, Task, Tokens, UserError, register
 from lagbench.material import lengths, text_metrics
-from lagbench.registry import register
 
 
 @dataclass(frozen=True)
 class Transcription(Task):
-    """Write down the symbols that are heard: speech recognition in miniature.
+    """Write down the symbols in a noisy signal: speech recognition in miniature.
 
-    Data, at length 8 with 4 symbols, which sound as `--`, `+-`, `-+` and `++`:
-    `0.6 1.4 0.9 1.1 0.8 -0.4 -1.6` beside `-1.3 -0.8 -1.1 1.7 0.5 -1.0 -0.3`  ->  `1 3 0` and an
-    end. A symbol sounds as the signs of its number's bits, for some frames, and another than it
-    follows. The noise is uniform and smaller than the signal, so that every frame can be told.
-
-    Length: the most frames; at least `slowest`. The signal ends with the last symbol that ends in
-    time.
-    Lag: none, since a symbol sounds for several frames and no single one decides it. Chance: any
-    symbol, or the end (number `alphabet`), at each place.
-
-    Source: labels for unsegmented sequences, Graves et al. (2006), Connectionist Temporal
-    Classification, by attention as in Chorowski et al. (2015), arXiv:1506.07503.
+    Data:
+         0.6  1.4  0.9  1.1  0.8 -0.4 -1.6
+        -1.3 -0.8 -1.1  1.7  0.5 -1.0 -0.3  ->  1 3 0 end
+        At length 8 with 4 symbols, whose values have the signs `--`, `+-`, `-+` and `++`. A symbol
+        lasts for some frames and differs from the one before. The signs are the bits of its number;
+        noise is smaller than the signal, so that every frame can be recognised.
+    Length: the most frames; at least `slowest`. The signal ends with the last symbol that fits.
+    Lag: none; a symbol lasts for several frames, and no single one decides it.
+    Chance: any symbol, or `end` (number `alphabet`), at each target step.
+    Source: labels for unsegmented sequences as in Graves et al. (2006), Connectionist Temporal
+        Classification, ICML, by attention as in Chorowski et al. (2015), arXiv:1506.07503.
 
     Attributes:
-        alphabet: how many symbols there are; at least 2.
-        fastest: the fewest frames for which a symbol sounds; at least 1.
-        slowest: the most; every number between is as likely.
-        noise: its amplitude; from 0 to below 1, which is that of the signal.
+        alphabet: the number of different symbols; at least 2.
+        fastest: the fewest frames of a symbol; at least 1.
+        slowest: the most frames of a symbol; every number between is equally likely.
+        noise: the amplitude of uniform noise, from 0 to below 1, the amplitude of the signal.
     """
 
     alphabet: int = 8
@@ -58,7 +56,6 @@ class Transcription(Task):
         return (self.alphabet - 1).bit_length()
 
     def signature(self, length: int) -> Signature:
-        """Frames -> symbols and an end."""
         lengths.require("transcription", length, self.slowest)
         return Signature(
             Reals(self.width),
@@ -70,7 +67,6 @@ class Transcription(Task):
         )
 
     def sample(self, length: int, count: int, generator: torch.Generator, split: Split) -> Batch:
-        """Draw symbols, how long each sounds, and the noise."""
         most = self.signature(length).target_steps - 1
         symbol = self._symbols(most, count, generator)
         frames = torch.randint(self.fastest, self.slowest + 1, symbol.shape, generator=generator)
@@ -87,7 +83,6 @@ class Transcription(Task):
         return Batch(signal, self._closed(symbol, symbols), real, asked)
 
     def chance(self, length: int) -> float:
-        """Of every symbol, and of the end, at each place: how many symbols end in time."""
         ends = torch.zeros(length + 1, dtype=torch.float64)  # where the last symbol ended
         ends[0] = 1
         more = [1.0]
@@ -111,7 +106,6 @@ class Transcription(Task):
         return self._closed(symbol[:, :-1], count[:, -1])
 
     def extra_metrics(self, length: int, answers: Tensor, batch: Batch) -> dict[str, float]:
-        """The character error rate, with symbols for characters."""
         return {
             "character_error_rate": text_metrics.character_error_rate(self.alphabet, answers, batch)
         }

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lagbench.contract import Alignment, Batch, DisplayNames, Signature, Split, Tokens
+from lagbench import Alignment, Batch, DisplayNames, Signature, Split, Tokens, register
 from lagbench.material import lengths, text_metrics
 from lagbench.material.bilingual import (
     END,
@@ -24,7 +24,6 @@ from lagbench.material.real.builders import TokenKind, require_vocabulary, text_
 from lagbench.material.real.examples import Examples
 from lagbench.material.real.loading import Columns, LoadedDataset, text_column
 from lagbench.material.real.task import RealOrSyntheticTask
-from lagbench.registry import register
 
 # A clause has up to two adjectives, a noun, a verb, up to two adjectives, a noun, and a link.
 _FIRST = torch.tensor([0, 0, NOUN, VERB, 0, 0, NOUN, LINK])[:, None]  # word of each kind
@@ -37,33 +36,33 @@ _LONGEST = len(_FIRST)
 
 @dataclass(frozen=True)
 class Translation(RealOrSyntheticTask):
-    """Translate sentences of many clauses, word for word but not in order.
+    """Translate between two artificial languages with different word order and inflection.
 
-    Data, at length 11: `young cats saw big old trees and dog feared moons .`  ->
-    `katos junos arbas grandas vetas vidint et huno lunas timis .` and an end. Adjectives follow
-    their noun, and agree with it in number and in gender, which the source does not show; verbs
-    close their clause, and agree with the subject in number. Nouns have 0 to 2 adjectives.
-
-    Length: words of the longest source; at least 8. Sentences grow by clauses, and end with the
-    last that fits into a length drawn for each.
-    Lag: to the word translated; -1 for the `end` symbol. Chance: the likeliest word, or the end, at
-    each place.
-
-    Source: sequence to sequence learning, Sutskever, Vinyals and Le (2014), arXiv:1409.3215, with
-    the reordering and agreement that Bahdanau, Cho and Bengio (2015), arXiv:1409.0473, translate by
-    attention, as sentences grow.
+    Data:
+        young cats saw big old trees and dog feared moons .
+            ->  katos junos arbas grandas vetas vidint et huno lunas timis . end
+        Adjectives follow their noun, and agree with it in number and in gender, which the source
+        does not show; verbs close their clause, and agree with the subject in number. Nouns have 0
+        to 2 adjectives.
+    Length: words of the longest source; at least 8. Sentences are the clauses that fit into a
+        length drawn for each.
+    Lag: to the word translated; -1 for the `end` symbol.
+    Chance: the most likely word, or `end`, at each target step; of real texts, in training.
+    Source: Sutskever, Vinyals and Le (2014), Sequence to Sequence Learning (arXiv:1409.3215), with
+        the reordering and agreement that Bahdanau, Cho and Bengio (2015), arXiv:1409.0473,
+        translate by attention.
 
     Attributes:
-        shortest: the least of the lengths drawn as a share of the greatest; of real sources, the
-            least length taken.
-        source: real pairs of texts instead; see `lagbench.material.real`. The length is then that
-            of the longest of either side, without the end. Chance is of training, and there are no
-            lags.
-        reads, writes: the columns of what is translated, and of its translation.
-        tokens: what symbols are.
-        vocabulary: how many different ones are told apart on either side, the most frequent in
+        shortest: the smallest length drawn as a share of the largest; of real texts, the shortest.
+        source: real pairs of texts instead, a file, folder or name on the Hub; see
+            `lagbench.material.real`. The length bounds both sides, without the end.
+        subset: of a data set on the Hub that has several.
+        reads: the column of source texts.
+        writes: the column of their translations.
+        tokens: what a token is.
+        vocabulary: the number of tokens on each side that are distinguished, the most frequent in
             training.
-        longer: whether longer texts are cut off there, or their pairs left out.
+        longer: whether longer texts are cut to the length, or their pairs dropped.
     """
 
     real_only = RealOrSyntheticTask.real_only | {
@@ -88,16 +87,13 @@ class Translation(RealOrSyntheticTask):
 
     @property
     def columns(self) -> Columns:
-        """Texts in both languages."""
         return (self.reads, text_column), (self.writes, text_column)
 
     def build_examples(self, dataset: LoadedDataset, length: int) -> Examples:
-        """Pairs of texts of no more symbols than the length."""
         accepted = LengthRange(lengths.minimum(length, self.shortest), length, self.longer)
         return text_pairs(dataset, length, self.tokens, self.vocabulary, accepted)
 
     def synthetic_signature(self, length: int) -> Signature:
-        """Words of one language -> words of the other and an end."""
         lengths.require("translation", length, _LONGEST)
         return Signature(
             Tokens(len(WORDS)),
@@ -111,7 +107,6 @@ class Translation(RealOrSyntheticTask):
     def synthetic_sample(
         self, length: int, count: int, generator: torch.Generator, split: Split
     ) -> Batch:
-        """Draw clauses, and keep those that end in time."""
         self.synthetic_signature(length)
         room = lengths.draw(length, self._shortest(length), count, generator)[:, None]
         draws = torch.randint(32, (count, _LONGEST, length // 4), generator=generator)
@@ -134,7 +129,6 @@ class Translation(RealOrSyntheticTask):
         return Batch(source, target, real, asked, lag)
 
     def synthetic_chance(self, length: int) -> float:
-        """Of every word and the end at each place, from where clauses may begin and end."""
         begins, fits = [1.0] + [0.0] * (length + _LONGEST), self._fits(length)
         noun, adjective, verb, link, stop, end = (
             torch.zeros(length + 1, dtype=torch.float64) for _ in range(6)
@@ -167,11 +161,9 @@ class Translation(RealOrSyntheticTask):
         return translated(source, real)
 
     def synthetic_display_names(self) -> DisplayNames:
-        """Words of both languages."""
         return DisplayNames(WORDS, TRANSLATIONS)
 
     def extra_metrics(self, length: int, answers: Tensor, batch: Batch) -> dict[str, float]:
-        """BLEU, as a translation is judged that need not be right word for word."""
         return {"bleu": text_metrics.bleu(self.display_names(length).target, answers, batch)}
 
     def _shortest(self, length: int) -> float:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from lagbench.contract import Architecture, Cost, Mixer, Pool, Signature, UserError
+from lagbench.hints import ArchitectureHints
 from lagbench.layers.padding import reverse
 from lagbench.layers.recurrent import GRULayer, LSTMLayer, RecurrentLayer, RNNLayer
 from lagbench.registry import register
@@ -46,7 +47,7 @@ class BidirectionalStack(Mixer):
 
 
 @dataclass(frozen=True)
-class Bidirectional(Architecture):
+class Bidirectional(Architecture, ArchitectureHints):
     """Recurrent layers that read in both directions.
 
     Fields:
@@ -75,9 +76,9 @@ class Bidirectional(Architecture):
         return 2 if self.merge == "concat" else 1
 
     @property
-    def stack_limit(self) -> int | None:
+    def max_vmap_tokens(self) -> int | None:
         """As the layer says."""
-        return self.cell.stack_limit()
+        return self.cell.max_vmap_tokens()
 
     def build(self, width: int, signature: Signature) -> Mixer:
         """Both directions of each layer, with parameters of their own."""

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from lagbench.contract import Architecture, Cost, Mixer, Pool, Signature, UserError
+from lagbench.hints import ArchitectureHints
 from lagbench.layers.padding import reverse
 from lagbench.layers.recurrent import LSTMLayer
 from lagbench.registry import register
@@ -36,7 +37,7 @@ class ElmoMixer(Mixer):
 
 
 @dataclass(frozen=True)
-class Elmo(Architecture):
+class Elmo(Architecture, ArchitectureHints):
     """The layers of a deep bidirectional LSTM, mixed by learned weights.
 
         →h_{t,j} = LSTM_j(→h_{t,j−1}, →h_{t−1,j})    h_{t,0} = x_t
@@ -71,9 +72,9 @@ class Elmo(Architecture):
         return 2
 
     @property
-    def stack_limit(self) -> int | None:
+    def max_vmap_tokens(self) -> int | None:
         """As the layer says."""
-        return LSTMLayer.stack_limit()
+        return LSTMLayer.max_vmap_tokens()
 
     def build(self, width: int, signature: Signature) -> Mixer:
         """The stacks of both directions, and equal shares to begin with."""

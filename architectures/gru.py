@@ -32,9 +32,9 @@ class GRU(Recurrent):
     """
 
     @property
-    def stack_limit(self) -> int | None:
+    def max_vmap_tokens(self) -> int | None:
         """As the layer says."""
-        return GRULayer.stack_limit(alone=self.layers == 1)
+        return GRULayer.max_vmap_tokens(single_layer=self.layers == 1)
 
     def layer(self, inputs: int, units: int) -> RecurrentLayer:
         """One layer."""

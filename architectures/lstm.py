@@ -29,9 +29,9 @@ class LSTM(Recurrent):
     peephole: bool = False
 
     @property
-    def stack_limit(self) -> int | None:
+    def max_vmap_tokens(self) -> int | None:
         """As the layer says."""
-        return LSTMLayer.stack_limit(alone=self.layers == 1)
+        return LSTMLayer.max_vmap_tokens(single_layer=self.layers == 1)
 
     def layer(self, inputs: int, units: int) -> RecurrentLayer:
         """One layer."""

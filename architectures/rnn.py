@@ -33,9 +33,9 @@ class RNN(Recurrent):
     identity: bool = False
 
     @property
-    def stack_limit(self) -> int | None:
+    def max_vmap_tokens(self) -> int | None:
         """As the layer says."""
-        return RNNLayer.stack_limit(alone=self.layers == 1)
+        return RNNLayer.max_vmap_tokens(single_layer=self.layers == 1)
 
     def layer(self, inputs: int, units: int) -> RecurrentLayer:
         """One layer, initialised as the fields say."""

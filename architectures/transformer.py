@@ -3,13 +3,14 @@
 from dataclasses import dataclass
 
 from lagbench.contract import Architecture, Cost, Mixer, Signature, UserError
+from lagbench.hints import ArchitectureHints
 from lagbench.layers.positions import Encoding, Positions
 from lagbench.layers.transformer import TransformerMixer
 from lagbench.registry import register
 
 
 @dataclass(frozen=True)
-class Transformer(Architecture):
+class Transformer(Architecture, ArchitectureHints):
     """Self-attention: every step reads every other one directly, at a cost of T².
 
         x ← x + Attention(norm(x)),  x ← x + W₂ GELU(W₁ norm(x))
@@ -44,7 +45,7 @@ class Transformer(Architecture):
         return self.table if self.positions == "learned" else None
 
     @property
-    def stack_limit(self) -> int | None:
+    def max_vmap_tokens(self) -> int | None:
         """512: beyond, batched products of so many small matrices gain nothing."""
         return 512
 

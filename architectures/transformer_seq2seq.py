@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from lagbench.contract import Cost, EncoderDecoder, Signature, Transducer, UserError
+from lagbench.hints import ArchitectureHints, CoreHints
 from lagbench.kernels.attention import AttentionContext, Cache
 from lagbench.layers.block import FeedForward
 from lagbench.layers.positions import Encoding, Positions
@@ -23,7 +24,7 @@ State = tuple[tuple[Cache, ...], tuple[Cache, ...], tuple[Tensor, ...]]
 
 
 @dataclass(frozen=True)
-class TransformerSeq2Seq(EncoderDecoder):
+class TransformerSeq2Seq(EncoderDecoder, ArchitectureHints):
     """Causal attention over the targets so far, and in every layer attention over the source.
 
         encoder:  x ← x + Attention(norm(x)),  x ← x + W₂ GELU(W₁ norm(x));  m = norm(x)
@@ -59,7 +60,7 @@ class TransformerSeq2Seq(EncoderDecoder):
         return self.table if self.positions == "learned" else None
 
     @property
-    def stack_limit(self) -> int | None:
+    def max_vmap_tokens(self) -> int | None:
         """512: beyond, batched products of so many small matrices gain nothing."""
         return 512
 
@@ -77,7 +78,7 @@ class TransformerSeq2Seq(EncoderDecoder):
         return TransformerTransducer(encoder, width, self.layers, self.heads, target)
 
 
-class TransformerTransducer(Transducer):
+class TransformerTransducer(Transducer, CoreHints):
     """`(B, T, D)` and `(B, U, D) -> (B, U, D)`."""
 
     def __init__(
@@ -132,12 +133,12 @@ class TransformerTransducer(Transducer):
 
     def _within(self, prefix: Tensor, seen: int = 0) -> AttentionContext:
         return self_attention_context(
-            prefix, self.positions, True, seen=seen, under_vmap=self.stacked
+            prefix, self.positions, True, seen=seen, under_vmap=self.under_vmap
         )
 
     def _across(self, prefix: Tensor, mask: tuple[Tensor, ...]) -> AttentionContext:
         bias = mask[0][:, None, None] if mask else None
-        return AttentionContext(prefix.shape[0], bias, under_vmap=self.stacked)
+        return AttentionContext(prefix.shape[0], bias, under_vmap=self.under_vmap)
 
     def _blocks(self) -> Iterable["DecoderBlock"]:
         return cast(Iterable[DecoderBlock], self.blocks)

@@ -16,6 +16,7 @@ FILES = sorted([*PACKAGE.rglob("*.py"), *(ROOT / "architectures").glob("*.py"),
 RANKS = (  # a package may import what stands above it, and itself
     "lagbench.contract",
     "lagbench.registry",
+    "lagbench.hints",
     "lagbench",
     "lagbench.record",
     "lagbench.device",

@@ -284,15 +284,7 @@ State = Any  # a tensor, or nested tuples of tensors, each with the batch as its
 
 
 class Mixer(nn.Module):
-    """A trainable core `(B, T, D) -> (B, T, D)`.
-
-    It computes from its inputs, its parameters and torch's generators alone, and remembers nothing
-    of earlier calls: a training pass may be recorded and replayed (`lagbench.train.tape`).
-    """
-
-    stacked: bool = False
-    """Set by the engine when the core runs under `torch.func.vmap`, so that it may choose between
-    a library's kernel that has no batching rule and one of its own."""
+    """A trainable core `(B, T, D) -> (B, T, D)`."""
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Map `x` `(B, T, D)` to `(B, T, D)`; outputs on padding are never read.
@@ -301,15 +293,6 @@ class Mixer(nn.Module):
         A causal core may ignore it: what stands after a step cannot reach it.
         """
         raise NotImplementedError
-
-    def read_raw(self, embed: nn.Module, source: Tensor, mask: Tensor | None = None) -> Tensor:
-        """The same for a raw source and the embedder that makes vectors `(B, T, D)` of it.
-
-        A core that begins with a linear map may join it with the embedder's: with the table of an
-        `nn.Embedding`, or with an `nn.Linear`.
-        """
-        mixed: Tensor = self(embed(source), mask)
-        return mixed
 
     def extend(self, x: Tensor, state: State = None) -> tuple[Tensor, State]:
         """Read `t` further steps `x` `(B, t, D)` after those in `state`; None: at the beginning.
@@ -323,8 +306,6 @@ class Mixer(nn.Module):
 
 class Transducer(nn.Module, ABC):
     """An encoder–decoder core: a source and the targets so far -> the next targets."""
-
-    stacked: bool = False  # as in Mixer
 
     @abstractmethod
     def start(self, source: Tensor, mask: Tensor | None = None) -> State:
@@ -397,14 +378,6 @@ class Architecture(ABC):
     def width_multiple(self) -> int:
         """Widths must be a multiple of this."""
         return 1
-
-    @property
-    def stack_limit(self) -> int | None:
-        """The largest `B * T` at which a CPU runs replicas faster stacked than in turn; None: any.
-
-        Measured, not derived; it changes speed alone.
-        """
-        return None
 
     @abstractmethod
     def build(self, width: int, signature: Signature) -> Mixer | Transducer:

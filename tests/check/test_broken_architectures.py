@@ -21,6 +21,7 @@ from lagbench.contract import (
     Tokens,
     Transducer,
 )
+from lagbench.hints import CoreHints
 from lagbench.registry import Named
 
 EXTENDED = {"extension", "state", "stacked_evaluation"}  # all that extend a core
@@ -247,11 +248,11 @@ class OtherDice(RunningMean):
         self.here.weight.data = torch.from_numpy(drawn).float()
 
 
-class Rolling(RunningMean):
+class Rolling(RunningMean, CoreHints):
     """It draws a number at every call, and does nothing with it."""
 
     def extend(self, x: Tensor, state: State = None) -> tuple[Tensor, State]:
-        if not self.stacked:
+        if not self.under_vmap:
             torch.rand(())
         return super().extend(x, state)
 
@@ -263,11 +264,11 @@ class Training(RunningMean):
         return super().extend(x if self.training else 2 * x, state)
 
 
-class Detached(RunningMean):
+class Detached(RunningMean, CoreHints):
     """Stacked, it loses the gradient."""
 
     def extend(self, x: Tensor, state: State = None) -> tuple[Tensor, State]:
-        return super().extend(x.detach() if self.stacked else x, state)
+        return super().extend(x.detach() if self.under_vmap else x, state)
 
 
 class Branching(RunningMean):
@@ -277,17 +278,21 @@ class Branching(RunningMean):
         return super().extend(x if x.sum().item() < 1e9 else -x, state)
 
 
-class Misreader(RunningMean):
+class Misreader(RunningMean, CoreHints):
     """It reads symbols other than those that it is given."""
 
-    def read_raw(self, embed: nn.Module, source: Tensor, mask: Tensor | None = None) -> Tensor:
-        return super().read_raw(embed, source.flip(0), mask)
+    def forward_with_embedding(
+        self, embed: nn.Module, source: Tensor, mask: Tensor | None = None
+    ) -> Tensor:
+        return super().forward_with_embedding(embed, source.flip(0), mask)
 
 
-class FrozenReader(RunningMean):
+class FrozenReader(RunningMean, CoreHints):
     """Its embedder learns nothing."""
 
-    def read_raw(self, embed: nn.Module, source: Tensor, mask: Tensor | None = None) -> Tensor:
+    def forward_with_embedding(
+        self, embed: nn.Module, source: Tensor, mask: Tensor | None = None
+    ) -> Tensor:
         return self(embed(source).detach(), mask)
 
 
@@ -351,8 +356,8 @@ FAULTS: list[tuple[type[Mixer], bool, set[str]]] = [
     (Detached, True, {"stacked"}),
     (Branching, True, {"stacked", "stacked_evaluation"}),
     (OwnBuffer, True, {"stacked", "stacked_evaluation"}),
-    (Misreader, True, {"read_raw"}),
-    (FrozenReader, True, {"read_raw"}),
+    (Misreader, True, {"forward_with_embedding"}),
+    (FrozenReader, True, {"forward_with_embedding"}),
     (Upcast, True, {"shape"}),
     (EvenOnly, True, {"widths"}),
     (ManyOnly, False, {"one_step", "padding"}),  # an example of one step, without its padding
@@ -508,7 +513,7 @@ def test_every_check_is_a_finding_with_a_sentence() -> None:
     assert unasked == {
         "extension": "not causal: extend is not asked for",
         "state": "not causal: extend is not asked for",
-        "read_raw": "it has no way of its own to read raw inputs",
+        "forward_with_embedding": "it does not override `forward_with_embedding`",
     }
 
 

@@ -58,10 +58,10 @@ def given(layer: RecurrentLayer, **options: object) -> tuple[Tensor, tuple[Tenso
 def test_library_and_kernel_agree(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     layer = made(name)
     x, state = given(layer)
-    layer.stacked = True
+    layer.under_vmap = True
     expected = everything(layer, x, state)
     monkeypatch.setattr(type(layer), "library_runs", lambda layer: True)
-    layer.stacked = False
+    layer.under_vmap = False
     torch.testing.assert_close(everything(layer, x, state), expected, rtol=1e-4, atol=1e-5)
 
 
@@ -70,9 +70,9 @@ def test_library_and_kernel_agree(name: str, monkeypatch: pytest.MonkeyPatch) ->
 def test_cudnn_and_kernel_agree(name: str) -> None:
     layer = made(name).double().cuda()
     x, state = given(layer, device="cuda", dtype=torch.float64)
-    layer.stacked = True
+    layer.under_vmap = True
     expected = everything(layer, x, state)
-    layer.stacked = False
+    layer.under_vmap = False
     torch.testing.assert_close(everything(layer, x, state), expected)
 
 
@@ -85,7 +85,7 @@ def test_an_lstm_alone_in_single_precision_runs_on_the_library_where_ours_is_not
     monkeypatch.setattr("lagbench.layers.recurrent.supported", lambda *_: False)
     assert wide.library_runs() == torch.backends.mkldnn.is_available()
     assert not narrow.double().library_runs()
-    wide.stacked = True
+    wide.under_vmap = True
     assert not wide.library_runs()
 
 
@@ -141,7 +141,7 @@ def test_reading_raw_inputs_is_reading_them_embedded(name: str, units: int, kind
     )
     table = layer.table(embed, source)
     assert (table is not None) == (kind in ("few symbols", "narrow values"))
-    found, expected = layer.read_raw(embed, source), layer(embed(source))
+    found, expected = layer.forward_with_embedding(embed, source), layer(embed(source))
     torch.testing.assert_close(found, expected)
     leaves = [*embed.parameters(), *layer.parameters()]
     weights = torch.randn_like(expected)

@@ -75,18 +75,18 @@ def test_written_answers_are_scored(
 def test_replicas_that_are_decoded_in_turn_know_that_they_are_not_stacked(
     job: Callable[..., Job], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    small = job("min_gru", "copy", length=5)
+    small = job("gru", "copy", length=5)
     seen = []
 
     def spy(model: Any, *given: Any) -> Any:
-        seen.append(model.core.stacked)
+        seen.append(model.core.under_vmap)
         return decode(model, *given)
 
     monkeypatch.setattr("lagbench.train.evaluation.decode", spy)
     replicas = replicate(models(small), Execution.VMAP, CPU)
     evaluate(replicas, small.split(Split.TEST, None), Metric.ACCURACY, DECODINGS[1])
     assert seen == [False] * 4
-    assert replicas.models[0].core.stacked
+    assert replicas.models[0].core.under_vmap
 
 
 @pytest.mark.parametrize("execution", Execution)

@@ -54,7 +54,7 @@ OF_A_CORE: tuple[Check, ...] = (
     order.state,
     replica.stacked,
     replica.stacked_evaluation,
-    replica.read_raw,
+    replica.forward_with_embedding,
 )
 """Checks of a configured architecture and a signature to build it for."""
 

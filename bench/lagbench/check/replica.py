@@ -28,7 +28,8 @@ from lagbench.check.inputs import (
     writes,
 )
 from lagbench.check.verdict import NotAsked
-from lagbench.contract import Architecture, Mixer, Signature
+from lagbench.contract import Architecture, Signature, Transducer
+from lagbench.hints import CoreHints
 
 REPLICAS = 3
 ROWS = 5  # of an embedding: fewer than the steps
@@ -73,11 +74,15 @@ def stacked_evaluation(architecture: Architecture, signature: Signature) -> str:
     return ""
 
 
-def read_raw(architecture: Architecture, signature: Signature) -> str:
-    """A mixer that reads raw inputs with an embedder does what it does with the embedded ones."""
+def forward_with_embedding(architecture: Architecture, signature: Signature) -> str:
+    """`forward_with_embedding` has the outputs and gradients of embedding first."""
     subject = core(architecture, signature)
-    if not isinstance(subject, Mixer) or type(subject).read_raw is Mixer.read_raw:
-        return NotAsked("it has no way of its own to read raw inputs")
+    if (
+        not isinstance(subject, CoreHints)
+        or isinstance(subject, Transducer)
+        or type(subject).forward_with_embedding is CoreHints.forward_with_embedding
+    ):
+        return NotAsked("it does not override `forward_with_embedding`")
     D, shape = width(architecture), (BATCH, signature.steps)
     symbols = torch.randint(ROWS, shape, generator=generator(0))
     for embed, source in (
@@ -91,7 +96,7 @@ def read_raw(architecture: Architecture, signature: Signature) -> str:
         leaves: dict[str, Tensor] = dict(subject.named_parameters())
         leaves |= {f"the embedder's {name}": leaf for name, leaf in embed.named_parameters()}
         embedded = real(subject(embed(source), given.mask), given)
-        found = real(subject.read_raw(embed, source, given.mask), given)
+        found = real(subject.forward_with_embedding(embed, source, given.mask), given)
         moved = gap(found, embedded)
         assert moved <= ROUNDING, f"With {embed}, outputs differ by {moved:.1e}."
         gradients = _gradients([found], leaves)
@@ -148,8 +153,8 @@ def _stack(models: list[nn.Module]) -> tuple[dict[str, Tensor], nn.Module]:
     leaves, _ = stack_module_state(models)
     base = copy.deepcopy(models[0])
     for module in base.modules():
-        if hasattr(module, "stacked"):
-            module.stacked = True  # type: ignore[assignment]
+        if isinstance(module, CoreHints):
+            module.under_vmap = True
     return leaves, base
 
 

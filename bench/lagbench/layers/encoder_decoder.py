@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from lagbench.contract import EncoderDecoder
+from lagbench.hints import ArchitectureHints
 from lagbench.kernels.lstm import lstm_scan
 from lagbench.layers.padding import last
 from lagbench.layers.recurrent import (
@@ -24,15 +25,15 @@ Memory = tuple[Tensor, ...]  # what there is to attend to, (B, T, N), and the ma
 
 
 @dataclass(frozen=True)
-class RecurrentEncoderDecoder(EncoderDecoder):
+class RecurrentEncoderDecoder(EncoderDecoder, ArchitectureHints):
     """An encoder–decoder whose cells are all of one kind."""
 
     cell: CellName = "gru"
 
     @property
-    def stack_limit(self) -> int | None:
+    def max_vmap_tokens(self) -> int | None:
         """As that of the cell as a layer by itself."""
-        return CELLS[self.cell].stack_limit()
+        return CELLS[self.cell].max_vmap_tokens()
 
 
 def read(encoder: RecurrentLayer, source: Tensor, mask: Tensor | None) -> tuple[Tensor, States]:

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from lagbench.contract import Mixer, State
+from lagbench.hints import CoreHints
 from lagbench.kernels.gru import gru_scan
 from lagbench.kernels.gru_variants import gru_minimal_scan, gru_original_scan
 from lagbench.kernels.library import available, supported
@@ -27,7 +28,7 @@ from lagbench.kernels.rnn import rnn_scan
 States = tuple[Tensor, ...]
 
 
-class RecurrentLayer(Mixer):
+class RecurrentLayer(Mixer, CoreHints):
     """One layer in one direction: `(B, T, D) -> (B, T, H)`, the states after each step.
 
     Its state is a tuple of what the cell carries, each `(B, H)`: `h`, and `c` too in an LSTM.
@@ -36,17 +37,17 @@ class RecurrentLayer(Mixer):
     gates: ClassVar[int]
     carried: ClassVar[int] = 1
     compiled: ClassVar[bool] = False  # whether there is such a loop
-    plain_limit: ClassVar[int | None] = None  # `stack_limit` without it
+    plain_limit: ClassVar[int | None] = None  # `max_vmap_tokens` without it
 
     @classmethod
-    def stack_limit(cls, alone: bool = False) -> int | None:
-        """The largest `B * T` at which replicas are faster stacked on a CPU; None: any.
+    def max_vmap_tokens(cls, single_layer: bool = False) -> int | None:
+        """The largest `B * T` at which replicas train faster under vmap on a CPU; None: any.
 
-        alone: as the one layer of a core, which reads raw inputs and writes nothing but its states.
         Compiled, more steps of all replicas do not fit the caches.
+        single_layer: whether it is the only layer of a core, which then reads raw inputs.
         """
         if cls.compiled and available():
-            return 8192 if alone else 2048
+            return 8192 if single_layer else 2048
         return cls.plain_limit
 
     def __init__(self, inputs: int, units: int) -> None:
@@ -84,12 +85,14 @@ class RecurrentLayer(Mixer):
         source: as for `kernels.recurrence.project_source`, with the inputs as its table.
         """
 
-    def read_raw(self, embed: nn.Module, source: Tensor, mask: Tensor | None = None) -> Tensor:
+    def forward_with_embedding(
+        self, embed: nn.Module, source: Tensor, mask: Tensor | None = None
+    ) -> Tensor:
         """As declared, both maps joined where our kernel runs and that is less to compute."""
-        ours = self.stacked or supported(self.weight_hh, self.units)
+        ours = self.under_vmap or supported(self.weight_hh, self.units)
         table = self.table(embed, source) if ours else None
         if table is None:
-            return super().read_raw(embed, source, mask)
+            return super().forward_with_embedding(embed, source, mask)
         return self.run(table, self.beginning(source), source)[0]
 
     def table(self, embed: nn.Module, source: Tensor) -> Tensor | None:
@@ -114,7 +117,7 @@ class RecurrentLayer(Mixer):
 
     def library_runs(self) -> bool:
         """Whether a library runs this layer where it is, rather than our kernel."""
-        return self.bias.is_cuda and not self.stacked
+        return self.bias.is_cuda and not self.under_vmap
 
     def library_weights(self, recurrent_bias: Tensor | None = None) -> list[Tensor]:
         """The weights as `torch.gru` takes them; the second bias is zeros unless it is given."""
@@ -253,7 +256,7 @@ class LSTMLayer(RecurrentLayer):
 
     def _onednn(self) -> bool:
         weight = self.weight_hh
-        if self.stacked or weight.device.type != "cpu" or weight.dtype != torch.float32:
+        if self.under_vmap or weight.device.type != "cpu" or weight.dtype != torch.float32:
             return False
         available: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
         return available and not supported(weight, self.units)

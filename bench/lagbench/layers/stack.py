@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from lagbench.contract import Architecture, Cost, Mixer, Signature, State, UserError
+from lagbench.hints import ArchitectureHints, CoreHints
 from lagbench.layers.recurrent import RecurrentLayer
 
 
-class Stack(Mixer):
+class Stack(Mixer, CoreHints):
     """Each layer reads the states of the one below; the state is the tuple of their states."""
 
     def __init__(self, layers: Sequence[RecurrentLayer]) -> None:
@@ -21,11 +22,13 @@ class Stack(Mixer):
         """`(B, T, D) -> (B, T, H)`; causal, so that padding cannot matter."""
         return self.extend(x)[0]
 
-    def read_raw(self, embed: nn.Module, source: Tensor, mask: Tensor | None = None) -> Tensor:
+    def forward_with_embedding(
+        self, embed: nn.Module, source: Tensor, mask: Tensor | None = None
+    ) -> Tensor:
         """As declared: by the first layer."""
         first, *others = self.layers
         assert isinstance(first, RecurrentLayer)
-        x = first.read_raw(embed, source, mask)
+        x = first.forward_with_embedding(embed, source, mask)
         for layer in others:
             x = layer(x)
         return x
@@ -41,7 +44,7 @@ class Stack(Mixer):
 
 
 @dataclass(frozen=True)
-class Recurrent(Architecture):
+class Recurrent(Architecture, ArchitectureHints):
     """A family of recurrent layers that are stacked, each with parameters of its own."""
 
     cost = Cost(compute="T", path="T", sequential="T")

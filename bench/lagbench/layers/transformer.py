@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from lagbench.contract import Mixer
+from lagbench.hints import CoreHints
 from lagbench.kernels.attention import (
     AttentionContext,
     AttentionWeights,
@@ -145,7 +146,7 @@ class AttentionBlock(nn.Module):
         return self.feedforward(x), cache
 
 
-class TransformerMixer(Mixer):
+class TransformerMixer(Mixer, CoreHints):
     """Blocks over the inputs with their positions, and a last normalisation."""
 
     def __init__(
@@ -171,7 +172,7 @@ class TransformerMixer(Mixer):
         """Read `t` further steps; the state is the keys and values of every layer."""
         seen = 0 if state is None else state[0][0].shape[2]
         context = self_attention_context(
-            x, self.positions, True, seen=seen, under_vmap=self.stacked
+            x, self.positions, True, seen=seen, under_vmap=self.under_vmap
         )
         steps = self.positions.add(x, seen).flatten(0, 1)
         caches = []
@@ -192,4 +193,6 @@ class TransformerMixer(Mixer):
 
     def _context(self, x: Tensor, mask: Tensor | None) -> AttentionContext:
         mask = None if self.causal else mask
-        return self_attention_context(x, self.positions, self.causal, mask, under_vmap=self.stacked)
+        return self_attention_context(
+            x, self.positions, self.causal, mask, under_vmap=self.under_vmap
+        )

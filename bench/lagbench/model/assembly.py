@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from lagbench.contract import Frames, Mixer, Pool, Signature, State, Tokens, Transducer
 from lagbench.data.streams import to_float32
+from lagbench.hints import CoreHints
 from lagbench.model.embeddings import embedder, head
 from lagbench.spec.pairing import Plan, PlanKind
 from lagbench.spec.recipe import Feed
@@ -58,8 +59,10 @@ class Model(nn.Module):
 
     def mixed(self, source: Tensor, source_mask: Tensor | None) -> Tensor:
         """A mixer's outputs `(B, T, D)`."""
-        assert isinstance(self.core, Mixer)
-        return self.core.read_raw(self.embed, source, source_mask)
+        if isinstance(self.core, CoreHints):
+            return self.core.forward_with_embedding(self.embed, source, source_mask)
+        outputs: Tensor = self.core(self.embed(source), source_mask)
+        return outputs
 
 
 def _as_long_and_wide(width: int) -> Callable[[nn.Module, tuple[Any, ...], Any], None]:

@@ -7,8 +7,9 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from lagbench.contract import Batch, Metric, Mixer, Tokens, Transducer, UserError
+from lagbench.contract import Batch, Metric, Tokens, UserError
 from lagbench.data.streams import generator, seeded, to_device
+from lagbench.hints import CoreHints
 from lagbench.model.assembly import Model, WritingModel
 from lagbench.model.decoding import closed, decode
 from lagbench.spec.decoding import Decoding
@@ -72,8 +73,8 @@ def unstack(replicas: Replicas) -> list[Model]:
     for row, model in enumerate(models):
         replicas.bind_parameters(row, model)
         for module in model.modules():
-            if isinstance(module, Mixer | Transducer):
-                module.stacked = False
+            if isinstance(module, CoreHints):
+                module.under_vmap = False
     return models
 
 

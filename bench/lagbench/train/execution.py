@@ -13,6 +13,7 @@ from torch import Tensor, nn
 import lagbench
 from lagbench.contract import Batch
 from lagbench.data.streams import stack
+from lagbench.hints import ArchitectureHints
 from lagbench.model.assembly import assemble
 from lagbench.model.zeros import blank
 from lagbench.record import Execution
@@ -35,7 +36,8 @@ def choose_execution(
     """
     if replicas == 1:
         return Execution.LOOP, "There is one replica."
-    limit = plan.architecture.stack_limit
+    hints = plan.architecture
+    limit = hints.max_vmap_tokens if isinstance(hints, ArchitectureHints) else None
     steps = batch_size * max(plan.signature.steps, plan.signature.target_steps)
     if device.type == "cpu" and limit is not None and steps > limit:
         return Execution.LOOP, f"A batch has {steps} steps, and vmap is faster only up to {limit}."

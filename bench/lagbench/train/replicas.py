@@ -14,8 +14,9 @@ from torch import Tensor
 from torch.func import functional_call, vmap
 from torch.nn.functional import pad
 
-from lagbench.contract import Batch, Mixer, Transducer
+from lagbench.contract import Batch
 from lagbench.data.streams import select, tensors
+from lagbench.hints import CoreHints
 from lagbench.model.assembly import AlignedModel, Model, taken
 from lagbench.record import Execution
 from lagbench.train.objective import loss
@@ -165,8 +166,8 @@ class VmapReplicas(Replicas):
     def __init__(self, models: Sequence[Model], device: torch.device) -> None:
         super().__init__(models, device)
         for module in self.models[0].modules():
-            if isinstance(module, Mixer | Transducer):
-                module.stacked = True
+            if isinstance(module, CoreHints):
+                module.under_vmap = True
         self.leaves = {n: view.requires_grad_() for n, view in self._views(slice(None)).items()}
 
     def backward(self, batches: Batch, rows: Tensor) -> Tensor:

@@ -51,15 +51,15 @@ class Addition(Task):
     def sample(self, length: int, count: int, generator: torch.Generator, split: Split) -> Batch:
         steps = self.signature(length).steps
         most = steps // 2
-        one = lengths.draw(most, self.shortest, count, generator)
-        two = lengths.draw(most, self.shortest, count, generator)
+        first = lengths.draw(most, self.shortest, count, generator)
+        second = lengths.draw(most, self.shortest, count, generator)
         numbers = torch.randint(10, (count, steps), generator=generator)
         leading = torch.randint(1, 10, (count, 2), generator=generator)
-        real = lengths.mask(one + two + 1, steps)
+        real = lengths.mask(first + second + 1, steps)
         numbers *= real
-        numbers.scatter_(1, torch.stack([torch.zeros_like(one), one + 1], 1), leading)
-        source = numbers.scatter_(1, one[:, None], PLUS)
-        target, digits = _added(source, one, two)
+        numbers.scatter_(1, torch.stack([torch.zeros_like(first), first + 1], 1), leading)
+        source = numbers.scatter_(1, first[:, None], PLUS)
+        target, digits = _added(source, first, second)
         asked = lengths.mask(digits + 1, target.shape[1])
         return Batch(source, target, real, asked)
 
@@ -71,37 +71,39 @@ class Addition(Task):
     def oracle(self, length: int, source: Tensor, source_mask: Tensor | None) -> Tensor:
         """Find the plus, and add."""
         steps = lengths.real_steps(source, source_mask)
-        one = (source == PLUS).int().argmax(dim=1)
-        return _added(source, one, steps - one - 1)[0]
+        first = (source == PLUS).int().argmax(dim=1)
+        return _added(source, first, steps - first - 1)[0]
 
     def display_names(self, length: int) -> DisplayNames:
         return DisplayNames("0123456789+", "0123456789.")
 
 
-def _added(source: Tensor, one: Tensor, two: Tensor) -> tuple[Tensor, Tensor]:
+def _added(source: Tensor, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
     """The sum `(B, D + 2)` with its end, zeros after it, and how many digits it has, `(B,)`.
 
-    one, two: how many digits the numbers in a source `(B, 2 D + 1)` have, `(B,)`.
+    first, second: how many digits the numbers in a source `(B, 2 D + 1)` have, `(B,)`.
     """
     most = source.shape[1] // 2
     value = torch.arange(most + 1)  # of a place: ones are 0
-    total = _digits(source, one - 1, one) + _digits(source, one + two, two)
+    total = _digits(source, first - 1, first) + _digits(source, first + second, second)
     decides = ((total != 9) * (value + 1)).cummax(dim=1).values  # 9 hands on what it is handed
     carries = pad(total > 9, (1, 0)).gather(1, decides)
     written = total + pad(carries, (1, -1))
     written -= 10 * (written > 9)
-    digits = torch.maximum(one, two)
+    digits = torch.maximum(first, second)
     digits = digits + written.gather(1, digits[:, None])[:, 0]  # a last carry is a 1 before all
-    place = digits[:, None] - 1 - torch.arange(most + 2)  # the first written is the last carried to
-    target = written.gather(1, place.clamp(min=0)) * (place >= 0)
+    position = (
+        digits[:, None] - 1 - torch.arange(most + 2)
+    )  # the first written is the last carried to
+    target = written.gather(1, position.clamp(min=0)) * (position >= 0)
     return target.scatter_(1, digits[:, None], END), digits
 
 
 def _digits(source: Tensor, last: Tensor, digits: Tensor) -> Tensor:
     """`(B, D + 1)`: the digits of the numbers that end at `last` `(B,)`, ones first, then zeros."""
     steps = source.shape[1] // 2 + 1
-    place = (last[:, None] - torch.arange(steps)).clamp(min=0)
-    return source.gather(1, place) * lengths.mask(digits, steps)
+    position = (last[:, None] - torch.arange(steps)).clamp(min=0)
+    return source.gather(1, position) * lengths.mask(digits, steps)
 
 
 def _places(most: int, least: int) -> tuple[Tensor, Tensor]:

@@ -58,9 +58,7 @@ class AssociativeRecall(Task):
     def signature(self, length: int) -> Signature:
         lengths.require("associative_recall", length, self.context + 2 * self.pairs)
         space = Tokens(self.vocabulary)
-        return Signature(
-            space, space, Alignment.ALIGNED, steps=length, target_steps=length, causal=True
-        )
+        return Signature(space, space, Alignment.ALIGNED, length, length, causal=True)
 
     def sample(self, length: int, count: int, generator: torch.Generator, split: Split) -> Batch:
         self.signature(length)
@@ -75,8 +73,8 @@ class AssociativeRecall(Task):
             fill = torch.randint(self.vocabulary, source.shape, generator=generator)
             source = torch.where(source == 0, fill, source)
         target = torch.zeros_like(source).scatter_(1, places, values)
-        told = self.context - 2 * self.pairs + 1 + 2 * torch.arange(self.pairs)
-        lag = torch.full_like(source, -1).scatter_(1, places, places - told)
+        stored = self.context - 2 * self.pairs + 1 + 2 * torch.arange(self.pairs)
+        lag = torch.full_like(source, -1).scatter_(1, places, places - stored)
         return Batch(source, target, target_mask=lag >= 0, lag=lag)
 
     def chance(self, length: int) -> float:

@@ -66,8 +66,8 @@ class Brackets(Task):
             Tokens(2 * self.kinds),
             Tokens(1 + 2 * self.kinds),
             Alignment.ALIGNED,
-            steps=length,
-            target_steps=length,
+            length,
+            length,
             causal=True,
         )
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from lagbench import Alignment, Batch, Frames, Signature, Split, Task, Tokens, UserError, register
 from lagbench.material import digits, lengths
 from lagbench.material.digits import choose
-from lagbench.material.pictures import Stamps, parted, recognise
+from lagbench.material.pictures import Stamps, recognise, split_into_cells
 
 
 @dataclass(frozen=True)
@@ -42,19 +42,15 @@ class Captcha(Task):
         lengths.require("captcha", length, 1)
         side = 8 + self.play
         return Signature(
-            Frames(1, side, side * length),
-            Tokens(digits.CLASSES),
-            Alignment.FREE,
-            steps=1,
-            target_steps=length,
+            Frames(1, side, side * length), Tokens(digits.CLASSES), Alignment.FREE, 1, length
         )
 
     def sample(self, length: int, count: int, generator: torch.Generator, split: Split) -> Batch:
         self.signature(length)
         target = torch.randint(digits.CLASSES, (count, length), generator=generator)
         image = choose(target, split, generator)
-        place = torch.randint((self.play + 1) ** 2, (count, length), generator=generator)
-        picture = _stamps(self.play, split).painted(image[:, None], place[:, None])
+        position = torch.randint((self.play + 1) ** 2, (count, length), generator=generator)
+        picture = _stamps(self.play, split).paint(image[:, None], position[:, None])
         return Batch(
             picture[:, None, None], target, lag=torch.arange(1, length + 1).expand(count, -1)
         )
@@ -64,7 +60,7 @@ class Captcha(Task):
 
     def oracle(self, length: int, source: Tensor, source_mask: Tensor | None) -> Tensor:
         """Recognise the images, all of which are known."""
-        cells = parted(source[:, 0, 0], 1, length)[:, 0]
+        cells = split_into_cells(source[:, 0, 0], 1, length)[:, 0]
         return digits.labels()[recognise(cells, digits.images())]
 
 

@@ -20,7 +20,7 @@ from lagbench import (
     register,
 )
 from lagbench.material import lengths
-from lagbench.material.pictures import Stamps, parted, recognise
+from lagbench.material.pictures import Stamps, recognise, split_into_cells
 
 SIZES = ("big", "small")
 SHAPES = ("circle", "square", "triangle", "cross")
@@ -68,8 +68,8 @@ class Caption(Task):
             Frames(1, 2 * side, most * side),
             Tokens(len(WORDS), end=_END),
             Alignment.FREE,
-            steps=1,
-            target_steps=4 * most,
+            1,
+            4 * most,
             padded=lengths.minimum(most, self.shortest) < most,
         )
 
@@ -79,12 +79,12 @@ class Caption(Task):
         shapes = lengths.draw(most, self.shortest, count, generator)
         glyph = torch.randint(len(_GLYPHS), (count, most), generator=generator)
         row = torch.randint(2, (count, most), generator=generator)
-        place = torch.randint((self.play + 1) ** 2, (count, most), generator=generator)
+        position = torch.randint((self.play + 1) ** 2, (count, most), generator=generator)
         light = 1 - torch.rand(count, most, generator=generator) / 2
         light = light * lengths.mask(shapes, most)
         light = light[:, None] * (row[:, None] == torch.arange(2)[:, None])
-        both = glyph[:, None].expand(-1, 2, -1), place[:, None].expand(-1, 2, -1)
-        picture = _stamps(self.play).painted(*both)
+        both = glyph[:, None].expand(-1, 2, -1), position[:, None].expand(-1, 2, -1)
+        picture = _stamps(self.play).paint(*both)
         side = 8 + self.play
         picture.view(count, 2, side, -1).mul_(light.repeat_interleave(side, dim=2)[:, :, None])
         asked = lengths.mask(4 * shapes, steps)
@@ -109,7 +109,7 @@ class Caption(Task):
 
     def oracle(self, length: int, source: Tensor, source_mask: Tensor | None) -> Tensor:
         """Recognise the shapes, all of which are known."""
-        cells = parted(source[:, 0, 0], 2, length // 4)
+        cells = split_into_cells(source[:, 0, 0], 2, length // 4)
         glyph, row = recognise((cells > 0).float(), _GLYPHS).max(dim=1)
         return _described(glyph, row, (glyph >= 0).sum(1))
 

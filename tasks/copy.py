@@ -70,9 +70,7 @@ class CopyMemory(Task):
         lengths.require("copy_memory", length, 1)
         steps = length + 2 * self.symbols
         space = Tokens(self.alphabet + 2)
-        return Signature(
-            space, space, Alignment.ALIGNED, steps=steps, target_steps=steps, causal=True
-        )
+        return Signature(space, space, Alignment.ALIGNED, steps, steps, causal=True)
 
     def sample(self, length: int, count: int, generator: torch.Generator, split: Split) -> Batch:
         steps = self.signature(length).steps

@@ -73,7 +73,7 @@ class Disambiguation(Task):
     def signature(self, length: int) -> Signature:
         lengths.require("disambiguation", length, 2)
         words, answers = Tokens(len(WORDS)), Tokens(len(ANSWERS))
-        return Signature(words, answers, Alignment.ALIGNED, steps=length, target_steps=length)
+        return Signature(words, answers, Alignment.ALIGNED, length, length)
 
     def sample(self, length: int, count: int, generator: torch.Generator, split: Split) -> Batch:
         self.signature(length)
@@ -96,10 +96,10 @@ class Disambiguation(Task):
     def oracle(self, length: int, source: Tensor, source_mask: Tensor | None) -> Tensor:
         """Find the name, and the first cue of it that follows."""
         named = (source >= len(FILLERS)) & (source < _FIRST_CUE)
-        place = named.int().argmax(dim=1, keepdim=True)
-        name = source.gather(1, place) - len(FILLERS)
+        position = named.int().argmax(dim=1, keepdim=True)
+        name = source.gather(1, position) - len(FILLERS)
         cue = source - _FIRST_CUE - 2 * name
-        decides = (torch.arange(length) > place) & (cue >= 0) & (cue < 2)
+        decides = (torch.arange(length) > position) & (cue >= 0) & (cue < 2)
         return cue.gather(1, decides.int().argmax(dim=1, keepdim=True)).expand_as(source)
 
     def display_names(self, length: int) -> DisplayNames:
@@ -109,10 +109,10 @@ class Disambiguation(Task):
         """Where the name and where its cue stand, each `(B, 1)`."""
         if self.cue == "last":
             return torch.zeros(count, 1, dtype=torch.int64), torch.full((count, 1), length - 1)
-        one = torch.randint(length, (count, 1), generator=generator)
-        two = torch.randint(length - 1, (count, 1), generator=generator)
-        two += two >= one
-        return torch.minimum(one, two), torch.maximum(one, two)
+        first = torch.randint(length, (count, 1), generator=generator)
+        second = torch.randint(length - 1, (count, 1), generator=generator)
+        second += second >= first
+        return torch.minimum(first, second), torch.maximum(first, second)
 
 
 register("disambiguation", Disambiguation())

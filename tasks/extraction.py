@@ -75,8 +75,8 @@ class Extraction(Task):
         year = torch.where(first, 0, drawn + 1)  # 0, or 2 … T - 3
         subject = torch.where(first, 2, 0)
         kinds = fill(length, torch.cat([year, subject], dim=1).sort(1).values, [2, 2])
-        counted = torch.rand(count, length, generator=generator) < self.distractors
-        kinds.masked_fill_(counted & (kinds == DETERMINER), LEXICON.category("number"))
+        numbered = torch.rand(count, length, generator=generator) < self.distractors
+        kinds.masked_fill_(numbered & (kinds == DETERMINER), LEXICON.category("number"))
         step = torch.arange(2)
         kinds.scatter_(1, subject + step, _SUBJECT.expand(count, 2))
         kinds.scatter_(1, year + step, _YEAR.expand(count, 2))

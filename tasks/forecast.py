@@ -47,9 +47,7 @@ class Forecast(Task):
 
     def signature(self, length: int) -> Signature:
         lengths.require("forecast", length, 1)
-        return Signature(
-            Reals(), Reals(), Alignment.ALIGNED, steps=length, target_steps=length, causal=True
-        )
+        return Signature(Reals(), Reals(), Alignment.ALIGNED, length, length, causal=True)
 
     def sample(self, length: int, count: int, generator: torch.Generator, split: Split) -> Batch:
         self.signature(length)

@@ -51,9 +51,7 @@ class ForecastMackeyGlass(Task):
 
     def signature(self, length: int) -> Signature:
         lengths.require("forecast_mackey_glass", length, self.delay + 1)
-        return Signature(
-            Reals(), Reals(), Alignment.ALIGNED, steps=length, target_steps=length, causal=True
-        )
+        return Signature(Reals(), Reals(), Alignment.ALIGNED, length, length, causal=True)
 
     def sample(self, length: int, count: int, generator: torch.Generator, split: Split) -> Batch:
         self.signature(length)

@@ -40,9 +40,7 @@ class FrameLabels(Task):
     def signature(self, length: int) -> Signature:
         lengths.require("frame_labels", length, 1)
         frames, classes = Frames(1, 8, 8), Tokens(digits.CLASSES)
-        return Signature(
-            frames, classes, Alignment.ALIGNED, steps=length, target_steps=length, causal=True
-        )
+        return Signature(frames, classes, Alignment.ALIGNED, length, length, causal=True)
 
     def sample(self, length: int, count: int, generator: torch.Generator, split: Split) -> Batch:
         self.signature(length)

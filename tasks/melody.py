@@ -93,9 +93,7 @@ class Melody(RealOrSyntheticTask):
 
     def synthetic_signature(self, length: int) -> Signature:
         lengths.require("melody", length, 1)
-        return Signature(
-            Reals(sum(_SHAPE)), Tokens(NOTES), Alignment.FREE, steps=1, target_steps=length
-        )
+        return Signature(Reals(sum(_SHAPE)), Tokens(NOTES), Alignment.FREE, 1, length)
 
     def synthetic_sample(
         self, length: int, count: int, generator: torch.Generator, split: Split

@@ -21,7 +21,7 @@ from lagbench import (
     register,
 )
 from lagbench.material import digits, lengths
-from lagbench.material.pictures import dark
+from lagbench.material.pictures import black
 
 FOUR = torch.int64  # as large as four pixels, which are copied at once
 # Pixels down and to the right at each frame: down, up, right, left, then the diagonals.
@@ -80,11 +80,11 @@ class MovingDigit(Task):
         self.signature(length)
         shown = self.shown or length
         drawn = digits.draw(split, count, generator)
-        place = torch.randint(self.side, (count, 1, 2), generator=generator)
+        position = torch.randint(self.side, (count, 1, 2), generator=generator)
         way = torch.randint(self.directions, (count, 1), generator=generator)
         first = torch.randint(length - shown + 1, (count, 1), generator=generator)
-        places = place + torch.arange(shown)[:, None] * WAYS[way]
-        source = dark(count, length, 1, self.side, self.side)
+        places = position + torch.arange(shown)[:, None] * WAYS[way]
+        source = black(count, length, 1, self.side, self.side)
         _show(source, first, places % self.side, drawn, split)
         target = way if self.ask == "direction" else digits.labels(split)[drawn, None]
         return Batch(source, target, lag=length - shown - first)

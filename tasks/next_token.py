@@ -92,9 +92,7 @@ class NextToken(RealOrSyntheticTask):
     def synthetic_signature(self, length: int) -> Signature:
         lengths.require("next_token", length, 1)
         space = Tokens(2 * self.nouns + self.modifiers)
-        return Signature(
-            space, space, Alignment.ALIGNED, steps=length, target_steps=length, causal=True
-        )
+        return Signature(space, space, Alignment.ALIGNED, length, length, causal=True)
 
     def synthetic_sample(
         self, length: int, count: int, generator: torch.Generator, split: Split

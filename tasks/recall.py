@@ -57,12 +57,12 @@ class Recall(Task):
         self.signature(length)
         source = torch.randint(self.symbols, (count, length), generator=generator)
         source[:, -1] = 2 * self.symbols
-        place = torch.zeros(count, 1, dtype=torch.int64)
+        position = torch.zeros(count, 1, dtype=torch.int64)
         if self.cue == "uniform":
-            place = torch.randint(length - 1, (count, 1), generator=generator)
-        target = source.gather(1, place)
-        source.scatter_(1, place, target + self.symbols)
-        return Batch(source, target, lag=length - 1 - place)
+            position = torch.randint(length - 1, (count, 1), generator=generator)
+        target = source.gather(1, position)
+        source.scatter_(1, position, target + self.symbols)
+        return Batch(source, target, lag=length - 1 - position)
 
     def chance(self, length: int) -> float:
         return 1 / self.symbols

@@ -38,9 +38,7 @@ class RunningParity(Task):
     def signature(self, length: int) -> Signature:
         lengths.require("running_parity", length, 1)
         bit = Tokens(2)
-        return Signature(
-            bit, bit, Alignment.ALIGNED, steps=length, target_steps=length, causal=True
-        )
+        return Signature(bit, bit, Alignment.ALIGNED, length, length, causal=True)
 
     def sample(self, length: int, count: int, generator: torch.Generator, split: Split) -> Batch:
         self.signature(length)

@@ -40,11 +40,7 @@ class SelectiveCopy(Task):
     def signature(self, length: int) -> Signature:
         lengths.require("selective_copy", length, self.symbols)
         return Signature(
-            Tokens(self.alphabet + 1),
-            Tokens(self.alphabet),
-            Alignment.FREE,
-            steps=length,
-            target_steps=self.symbols,
+            Tokens(self.alphabet + 1), Tokens(self.alphabet), Alignment.FREE, length, self.symbols
         )
 
     def sample(self, length: int, count: int, generator: torch.Generator, split: Split) -> Batch:
@@ -107,8 +103,8 @@ class SelectiveCopyMemory(Task):
             Tokens(self.alphabet + 2),
             Tokens(self.alphabet),
             Alignment.ALIGNED,
-            steps=length,
-            target_steps=length,
+            length,
+            length,
             causal=True,
         )
 

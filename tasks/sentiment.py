@@ -128,9 +128,9 @@ class Sentiment(RealOrSyntheticTask):
         first = adjective.int().argmax(1, keepdim=True)
         last = length - 1 - adjective.flip(1).int().argmax(1, keepdim=True)
         but = (source == LEXICON.word("but")).any(1, keepdim=True)
-        place = torch.where(but, last, first)
-        negated = source.gather(1, (place - 1).clamp(min=0)) == LEXICON.word("not")
-        return ((source.gather(1, place) >= good) ^ negated).long()
+        position = torch.where(but, last, first)
+        negated = source.gather(1, (position - 1).clamp(min=0)) == LEXICON.word("not")
+        return ((source.gather(1, position) >= good) ^ negated).long()
 
     def synthetic_display_names(self) -> DisplayNames:
         return DisplayNames(WORDS, ANSWERS)

@@ -61,8 +61,8 @@ class Transcription(Task):
             Reals(self.width),
             Tokens(self.alphabet + 1, end=self.alphabet),
             Alignment.FREE,
-            steps=length,
-            target_steps=length // self.fastest + 1,
+            length,
+            length // self.fastest + 1,
             padded=self.fastest < self.slowest or length % self.slowest != 0,
         )
 
@@ -71,8 +71,8 @@ class Transcription(Task):
         symbol = self._symbols(most, count, generator)
         frames = torch.randint(self.fastest, self.slowest + 1, symbol.shape, generator=generator)
         after = frames.cumsum(1)  # the first frame after each symbol
-        told = after <= length
-        steps, symbols = (after * told).amax(1), told.sum(1)
+        complete = after <= length
+        steps, symbols = (after * complete).amax(1), complete.sum(1)
         ended = torch.zeros(count, length + 1, dtype=torch.int64)
         ended.scatter_(1, after.clamp(max=length), 1)
         sounding = ended[:, :-1].cumsum(1).clamp(max=most - 1)
@@ -96,13 +96,13 @@ class Transcription(Task):
 
     def oracle(self, length: int, source: Tensor, source_mask: Tensor | None) -> Tensor:
         """Tell every frame by its signs, and write down where another symbol begins."""
-        heard = ((source > 0) << torch.arange(self.width)).sum(2)
-        begins = heard.diff(dim=1, prepend=torch.full_like(heard[:, :1], -1)) != 0
+        decoded = ((source > 0) << torch.arange(self.width)).sum(2)
+        begins = decoded.diff(dim=1, prepend=torch.full_like(decoded[:, :1], -1)) != 0
         if source_mask is not None:
             begins &= source_mask
         count, most = begins.cumsum(1), self.signature(length).target_steps - 1
         symbol = torch.zeros(len(source), most + 1, dtype=torch.int64)
-        symbol.scatter_(1, torch.where(begins, count - 1, most), heard)
+        symbol.scatter_(1, torch.where(begins, count - 1, most), decoded)
         return self._closed(symbol[:, :-1], count[:, -1])
 
     def extra_metrics(self, length: int, answers: Tensor, batch: Batch) -> dict[str, float]:

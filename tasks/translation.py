@@ -17,7 +17,7 @@ from lagbench.material.bilingual import (
     TRANSLATIONS,
     VERB,
     WORDS,
-    translated,
+    translate,
 )
 from lagbench.material.lengths import LengthRange, Longer
 from lagbench.material.real.builders import TokenKind, require_vocabulary, text_pairs
@@ -99,8 +99,8 @@ class Translation(RealOrSyntheticTask):
             Tokens(len(WORDS)),
             Tokens(len(TRANSLATIONS), end=END),
             Alignment.FREE,
-            steps=length,
-            target_steps=length + 1,
+            length,
+            length + 1,
             padded=True,
         )
 
@@ -113,14 +113,16 @@ class Translation(RealOrSyntheticTask):
         there = (draws >= 16) | _NEEDED
         size = there.sum(1, keepdim=True)
         after = size.cumsum(2)  # the first step after each clause
-        told = after <= room[..., None]
-        there &= told
-        begin, steps = after - size, (after * told).amax(2)
+        complete = after <= room[..., None]
+        there &= complete
+        begin, steps = after - size, (after * complete).amax(2)
         words = _FIRST + (draws & (_CHOICES - 1))
-        meant = INFLECTED.take(4 * words + FORM.take(words.index_select(1, _GOVERNORS)))
-        source, place = _written(words, there, begin, length)
-        meant, there, came = (part.index_select(1, _ORDER) for part in (meant, there, place))
-        target, goes = _written(meant, there, begin, length + 1)
+        translations = INFLECTED.take(4 * words + FORM.take(words.index_select(1, _GOVERNORS)))
+        source, position = _written(words, there, begin, length)
+        translations, there, came = (
+            part.index_select(1, _ORDER) for part in (translations, there, position)
+        )
+        target, goes = _written(translations, there, begin, length + 1)
         lag = torch.full((count, length + 2), -1)
         lag = lag.scatter_(1, goes.flatten(1), steps + (goes - came).flatten(1))[:, 1:]
         source.scatter_(1, steps - 1, STOP)
@@ -134,21 +136,21 @@ class Translation(RealOrSyntheticTask):
             torch.zeros(length + 1, dtype=torch.float64) for _ in range(6)
         )
         adjectives = list(zip((0, 1, 2), (1 / 4, 1 / 2, 1 / 4), strict=True))
-        clauses = [(one, two, p * q) for one, p in adjectives for two, q in adjectives]
+        clauses = [(first, second, p * q) for first, p in adjectives for second, q in adjectives]
         for start in range(length - 3):
-            for one, two, probability in clauses:
-                after = start + one + two + 4
+            for first, second, probability in clauses:
+                after = start + first + second + 4
                 begun = begins[start] * probability
                 begins[after] += begun
                 if after > length:
                     continue
-                told = begun * fits[after]
-                last = told - begun * sum(p * fits[after + m + n + 4] for m, n, p in clauses)
-                noun[[start, start + one + 1]] += told
-                adjective[start + 1 : after - 2] += told
-                adjective[start + one + 1] -= told
-                verb[after - 2] += told
-                link[after - 1] += told - last
+                complete = begun * fits[after]
+                last = complete - begun * sum(p * fits[after + m + n + 4] for m, n, p in clauses)
+                noun[[start, start + first + 1]] += complete
+                adjective[start + 1 : after - 2] += complete
+                adjective[start + first + 1] -= complete
+                verb[after - 2] += complete
+                link[after - 1] += complete - last
                 stop[after - 1] += last
                 end[after] += last
         shares = torch.stack([noun / 16, adjective / 32, verb / 16, link / 4, stop, end])
@@ -158,7 +160,7 @@ class Translation(RealOrSyntheticTask):
     def synthetic_oracle(self, length: int, source: Tensor, source_mask: Tensor | None) -> Tensor:
         """Find each word's place in its clause, and what it agrees with."""
         real = torch.ones_like(source, dtype=torch.bool) if source_mask is None else source_mask
-        return translated(source, real)
+        return translate(source, real)
 
     def synthetic_display_names(self) -> DisplayNames:
         return DisplayNames(WORDS, TRANSLATIONS)
@@ -183,9 +185,9 @@ def _written(words: Tensor, there: Tensor, begin: Tensor, steps: int) -> tuple[T
     begin: the steps before each clause, `(B, 1, clauses)`. Returns too at which step, counted from
     1, each word stands, `(B, 8, clauses)`; 0: nowhere.
     """
-    place = (begin + there.cumsum(1)) * there
+    position = (begin + there.cumsum(1)) * there
     written = torch.zeros(len(words), steps + 1, dtype=torch.int64)
-    return written.scatter_(1, place.flatten(1), words.flatten(1))[:, 1:], place
+    return written.scatter_(1, position.flatten(1), words.flatten(1))[:, 1:], position
 
 
 register("translation", Translation())

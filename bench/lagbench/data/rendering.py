@@ -57,7 +57,7 @@ def _sequence(space: Space, names: Sequence[str], sequence: Tensor) -> list[str]
     if isinstance(space, Tokens):
         return ["end" if symbol == space.end else str(symbol) for symbol in sequence.tolist()]
     if names:
-        return [" ".join(names[place] for place in step.nonzero().flatten()) for step in sequence]
+        return [" ".join(names[index] for index in step.nonzero().flatten()) for step in sequence]
     return ["/".join(_numbers(step)) for step in sequence]
 
 

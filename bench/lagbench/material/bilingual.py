@@ -1,4 +1,4 @@
-"""Two made-up languages, and the translation from the one into the other."""
+"""Two artificial languages, and the translation from one into the other."""
 
 import torch
 from torch import Tensor
@@ -35,7 +35,7 @@ FORM = torch.zeros(len(WORDS), dtype=torch.int64)
 """What agrees with a noun: 1 if it is feminine, and 2 more if it is in the plural."""
 FORM[NOUN:VERB] = torch.arange(16) // 4
 
-INFLECTED = torch.stack([  # `(WORDS, 4)`: every word in the form that what governs it asks for
+INFLECTED = torch.stack([  # `(WORDS, 4)`: every word in the form that its governor requires
     torch.cat([
         torch.arange(8) + 8 * form,
         torch.arange(TO_NOUN, TO_NOUN + 16),
@@ -46,10 +46,10 @@ INFLECTED = torch.stack([  # `(WORDS, 4)`: every word in the form that what gove
 ], dim=1)  # fmt: skip
 
 
-def translated(source: Tensor, real: Tensor) -> Tensor:
-    """Sentences `(B, T)` in the other language, `(B, T + 1)`, with an end and zeros after it.
+def translate(source: Tensor, real: Tensor) -> Tensor:
+    """Translate sentences `(B, T)` to `(B, T + 1)`, with an end and zeros after it.
 
-    Word by word: each finds its place in its clause, and the noun that governs it.
+    Word by word, by the position of each in its clause and the noun that governs it.
     """
     B, T = source.shape
     step = torch.arange(T)
@@ -57,7 +57,7 @@ def translated(source: Tensor, real: Tensor) -> Tensor:
     noun = ~(adjective | verb | closes)
     phrase = pad((~adjective * (step + 1)).cummax(dim=1).values, (1, -1))  # where it begins
     objects = ((verb | closes) * (2 * step + verb)).cummax(dim=1).values & 1  # after a verb: 1
-    place = (
+    position = (
         adjective * (step + 1 - objects)
         + noun * (phrase - objects)
         + verb * (_next(closes) - 1)
@@ -66,12 +66,12 @@ def translated(source: Tensor, real: Tensor) -> Tensor:
     governor = source.gather(1, torch.where(verb, step - 1, _next(noun)))
     words = INFLECTED.take(4 * source + FORM[governor])
     target = torch.zeros(B, T + 2, dtype=torch.int64)
-    target.scatter_(1, torch.where(real, place, T + 1), words)
+    target.scatter_(1, torch.where(real, position, T + 1), words)
     target *= lengths.mask(real.sum(1), T + 2)
     return target.scatter_(1, real.sum(1, keepdim=True), END)[:, :-1]
 
 
-def _next(there: Tensor) -> Tensor:
-    """`(B, T)`: the first step from each on where something is; the last step where nothing is."""
-    back = there.flip(1) * torch.arange(there.shape[1])
-    return there.shape[1] - 1 - back.cummax(dim=1).values.flip(1)
+def _next(marked: Tensor) -> Tensor:
+    """Return the next step `(B, T)`, from each step on, that is true; the last step if none is."""
+    back = marked.flip(1) * torch.arange(marked.shape[1])
+    return marked.shape[1] - 1 - back.cummax(dim=1).values.flip(1)

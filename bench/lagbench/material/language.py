@@ -1,4 +1,4 @@
-"""Words by category, and plain English filler around the phrases that matter.
+"""Words by category, and plain English filler around informative phrases.
 
 Filler is made of prepositional phrases of three words, "near the station", led by adverbs where the
 number of words to fill is no multiple of three: "often near the station".
@@ -15,7 +15,7 @@ ADVERB, PREPOSITION, DETERMINER, NOUN = range(4)
 
 
 class Lexicon:
-    """Words by category; both are numbered by their place."""
+    """Words by category; words and categories are numbered in order."""
 
     def __init__(self, filler: Sequence[Sequence[str]], **others: Sequence[str]) -> None:
         """filler: words for the four categories of `FILLER`; others: further categories."""
@@ -31,19 +31,19 @@ class Lexicon:
         self._table = torch.cat(rows)
 
     def category(self, name: str) -> int:
-        """The number of a category."""
+        """Return the number of a category."""
         return list(self.categories).index(name)
 
     def first(self, name: str) -> int:
-        """The number of the first word of a category."""
+        """Return the number of the first word of a category."""
         return self.word(self.categories[name][0])
 
     def word(self, word: str) -> int:
-        """The number of a word."""
+        """Return the number of a word."""
         return self.words.index(word)
 
     def draw(self, categories: Tensor, generator: torch.Generator) -> Tensor:
-        """A word of each category, all words of a category alike; any shape."""
+        """Draw a word for each category of a tensor, uniform within a category."""
         choices = torch.randint(self._choices, categories.shape, generator=generator)
         return self._table.take(choices.add_(categories, alpha=self._choices))
 
@@ -62,7 +62,7 @@ def fill(length: int, starts: Tensor, widths: Sequence[int]) -> Tensor:
     begins = torch.nn.functional.pad(starts + torch.tensor(widths), (1, 0))
     ends = torch.nn.functional.pad(starts, (0, 1), value=length - 1)
     adverbs = (ends - begins) % 3
-    for place in range(2):  # a gap has at most two; elsewhere, what is there is written again
-        at = torch.where(adverbs > place, begins + place, length - 1)
+    for index in range(2):  # a gap has at most two; elsewhere, what is there is written again
+        at = torch.where(adverbs > index, begins + index, length - 1)
         kinds = kinds.scatter(1, at, ADVERB)
     return kinds

@@ -1,4 +1,4 @@
-"""Pictures made of cells, each of which shows a known glyph somewhere within it."""
+"""Pictures of cells, each of which shows a known glyph at some position within it."""
 
 import numpy as np
 import torch
@@ -6,18 +6,14 @@ from torch import Tensor
 from torch.nn.functional import embedding, pad
 
 
-def dark(*shape: int) -> Tensor:
-    """Zeros in half precision.
-
-    By the C library's way to clear bytes, which does not read what it overwrites: less time than
-    `torch.zeros` takes where they are millions.
-    """
+def black(*shape: int) -> Tensor:
+    """Return zeros in half precision, by `memset`: faster than `torch.zeros` for millions."""
     picture = torch.empty(shape, dtype=torch.float16)
     picture.numpy().view(np.uint8).fill(0)
     return picture
 
 
-def moved(glyphs: Tensor, play: int) -> Tensor:
+def shifted(glyphs: Tensor, play: int) -> Tensor:
     """Glyphs `(N, h, w)` everywhere in cells larger by `play`: `((play + 1)^2 N, h', w')`.
 
     Glyph `i` at the `j`-th place is number `j N + i`.
@@ -36,24 +32,24 @@ class Stamps:
 
     def __init__(self, glyphs: Tensor, play: int) -> None:
         self.number, self.height = len(glyphs), glyphs.shape[1] + play
-        shifted = [pad(glyphs, (x, play - x, play, 0)).flatten(0, 1) for x in range(play + 1)]
-        self.lines = torch.cat([*shifted, glyphs.new_zeros(play, glyphs.shape[2] + play)])
+        moved = [pad(glyphs, (x, play - x, play, 0)).flatten(0, 1) for x in range(play + 1)]
+        self.lines = torch.cat([*moved, glyphs.new_zeros(play, glyphs.shape[2] + play)])
         right = torch.arange(play + 1) * self.number * self.height
         up = play - torch.arange(play + 1)
         self.starts = (up[:, None] + right).flatten().int()  # the first line of glyph 0, by place
 
-    def painted(self, glyph: Tensor, place: Tensor) -> Tensor:
+    def paint(self, glyph: Tensor, position: Tensor) -> Tensor:
         """A picture `(B, rows h', columns w')` of cells; each line is looked up and written once.
 
-        glyph, place: `(B, rows, columns)`; place `y (play + 1) + x` is so far down and right.
+        glyph, position: `(B, rows, columns)`; position `y (play + 1) + x` is so far down and right.
         """
-        start = torch.add(self.starts[place], glyph.int(), alpha=self.height)
+        start = torch.add(self.starts[position], glyph.int(), alpha=self.height)
         down = torch.arange(self.height, dtype=torch.int32)  # int64 would be more to read
         line = start[:, :, None] + down[:, None]
         return embedding(line, self.lines).flatten(3).flatten(1, 2)
 
 
-def parted(picture: Tensor, rows: int, columns: int) -> Tensor:
+def split_into_cells(picture: Tensor, rows: int, columns: int) -> Tensor:
     """A picture `(B, rows h, columns w)` as its cells `(B, rows, columns, h, w)`."""
     B, height, width = picture.shape
     return picture.reshape(B, rows, height // rows, columns, width // columns).transpose(2, 3)
@@ -65,11 +61,11 @@ def recognise(cells: Tensor, glyphs: Tensor) -> Tensor:
     By fingerprints: sums of pixels, which are multiples of 1/16, at random weights.
     """
     weights = torch.randint(2**40, cells.shape[-2:], generator=torch.Generator().manual_seed(0))
-    placed = moved(glyphs, cells.shape[-1] - glyphs.shape[-1])
+    placed = shifted(glyphs, cells.shape[-1] - glyphs.shape[-1])
     known, order = _fingerprints(placed, weights).sort()
-    asked = _fingerprints(cells, weights)
-    place = torch.searchsorted(known, asked).clamp(max=len(known) - 1)
-    return torch.where(known[place] == asked, order[place] % len(glyphs), -1)
+    wanted = _fingerprints(cells, weights)
+    position = torch.searchsorted(known, wanted).clamp(max=len(known) - 1)
+    return torch.where(known[position] == wanted, order[position] % len(glyphs), -1)
 
 
 def _fingerprints(pictures: Tensor, weights: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""What `copy`, `reverse` and `sort` share: a string of random symbols, written in another order."""
+"""The base class of `copy`, `reverse` and `sort`: repeat a random string in another order."""
 
 from abc import abstractmethod
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from lagbench.material import lengths
 
 @dataclass(frozen=True)
 class Rewriting(Task):
-    """Uniform random symbols in, the same symbols out in an order that a subclass states.
+    """Uniform random symbols in, the same symbols out in an order that a subclass defines.
 
     Attributes:
         alphabet: how many symbols there are; at least 2.
@@ -30,7 +30,7 @@ class Rewriting(Task):
 
     @property
     def title(self) -> str:
-        """Its name in messages."""
+        """The task's name in messages."""
         return type(self).__name__.lower()
 
     @property
@@ -40,9 +40,9 @@ class Rewriting(Task):
 
     @abstractmethod
     def order(self, source: Tensor, steps: Tensor) -> Tensor:
-        """`(B, T)`: which source step is written at each target step, up to `steps` `(B,)`.
+        """Return the source step `(B, T)` that each target step repeats, up to `steps` `(B,)`.
 
-        What stands after the first `steps` is arbitrary but a valid index.
+        Later steps may hold any valid index.
         """
 
     def frequencies(self, steps: int) -> Tensor:
@@ -50,7 +50,6 @@ class Rewriting(Task):
         return torch.full((steps, self.alphabet), 1 / self.alphabet, dtype=torch.float64)
 
     def signature(self, length: int) -> Signature:
-        """Source and target of up to `length` symbols; `UserError` below 1."""
         lengths.require(self.title, length, 1)
         target = Tokens(self.alphabet + 1, self.alphabet) if self.varied else Tokens(self.alphabet)
         return Signature(
@@ -63,7 +62,6 @@ class Rewriting(Task):
         )
 
     def sample(self, length: int, count: int, generator: torch.Generator, split: Split) -> Batch:
-        """Draw strings; the lag is the distance to the source step that is written."""
         self.signature(length)
         source = torch.randint(self.alphabet, (count, length), generator=generator)
         if not self.varied:
@@ -77,10 +75,9 @@ class Rewriting(Task):
         lag = (steps[:, None] + torch.arange(length) - order).masked_fill(~real, -1)
         lag = torch.cat([lag, lag.new_full((count, 1), -1)], dim=1)
         target_mask = lengths.mask(steps + 1, length + 1)
-        return Batch(source, self._closed(source, order, steps), real, target_mask, lag)
+        return Batch(source, self._append_end(source, order, steps), real, target_mask, lag)
 
     def chance(self, length: int) -> float:
-        """The likeliest symbol, or `end`, at each target step."""
         least = lengths.minimum(length, self.shortest)
         guesses = torch.zeros(length + self.varied, self.alphabet + 1, dtype=torch.float64)
         for steps in range(least, length + 1):
@@ -90,12 +87,11 @@ class Rewriting(Task):
         return float(guesses.amax(1).sum() / guesses.sum())
 
     def oracle(self, length: int, source: Tensor, source_mask: Tensor | None) -> Tensor:
-        """Write the string in the order asked for."""
         steps = lengths.real_steps(source, source_mask)
         order = self.order(source, steps)
-        return self._closed(source, order, steps) if self.varied else source.gather(1, order)
+        return self._append_end(source, order, steps) if self.varied else source.gather(1, order)
 
-    def _closed(self, source: Tensor, order: Tensor, steps: Tensor) -> Tensor:
+    def _append_end(self, source: Tensor, order: Tensor, steps: Tensor) -> Tensor:
         """`(B, T + 1)` targets with `end` after the last symbol and zeros after `end`."""
         target = torch.nn.functional.pad(source.gather(1, order), (0, 1))
         target *= lengths.mask(steps, target.shape[1])

@@ -1,6 +1,6 @@
-"""How far written answers are from the texts asked for, by the measures of translation and speech.
+"""BLEU and the character error rate of generated answers, by torchmetrics.
 
-Both are torchmetrics'. They take milliseconds for a single text, so no more than `MOST` are read.
+They take milliseconds per text, so only the first `MOST` examples are scored.
 """
 
 from collections.abc import Sequence
@@ -13,9 +13,9 @@ MOST = 256
 
 
 def bleu(names: Sequence[str], answers: Tensor, batch: Batch) -> float:
-    """BLEU with n-grams of up to 4 words of all answers `(B, U)` together, from 0 to 1.
+    """Return the corpus BLEU of answers `(B, U)`, with n-grams of up to 4 words, from 0 to 1.
 
-    names: of the symbols, the end last. Where they are letters, the spaces among them part words.
+    names: of the symbols, the end last. If they are letters, spaces among them separate words.
 
     Papineni et al. (2002), BLEU: a Method for Automatic Evaluation of Machine Translation.
     """
@@ -30,7 +30,7 @@ def bleu(names: Sequence[str], answers: Tensor, batch: Batch) -> float:
 
 
 def character_error_rate(end: int, answers: Tensor, batch: Batch) -> float:
-    """Insertions, deletions and substitutions to the texts asked for, to each of their symbols."""
+    """Return insertions, deletions and substitutions per symbol of the targets."""
     from torchmetrics.functional.text import char_error_rate
 
     written, wanted = (
@@ -40,7 +40,7 @@ def character_error_rate(end: int, answers: Tensor, batch: Batch) -> float:
 
 
 def _texts(end: int, answers: Tensor, batch: Batch) -> tuple[list[list[int]], list[list[int]]]:
-    """The symbols before the end of what was written, and of what was asked for."""
+    """Return the symbols before the end of answers and of targets."""
     written, wanted = answers[:MOST].tolist(), batch.target[:MOST].tolist()
     return [_before(end, text) for text in written], [_before(end, text) for text in wanted]
 

@@ -85,13 +85,13 @@ def _applied(part: Tensor, arguments: int) -> Tensor:
     """
     below = torch.nn.functional.pad(part.cumsum(0), (0, 0, 1, 0))  # [v]: less than v
     above = below[-1] - below  # [v]: at least v
-    turned = _powers(torch.fft.fft(part, dim=0), arguments)
+    transformed = _powers(torch.fft.fft(part, dim=0), arguments)
     below_powers, above_powers = _powers(below, arguments), _powers(above, arguments)
     total = torch.zeros_like(part)
     for k in range(2, arguments + 1):
         total += below_powers[k].diff(dim=0)  # MAX
         total -= above_powers[k].diff(dim=0)  # MIN
-        total += torch.fft.ifft(turned[k], dim=0)  # SM: the cyclic convolution of the parts
+        total += torch.fft.ifft(transformed[k], dim=0)  # SM: the cyclic convolution of the parts
         total += _median(k, below_powers, above_powers)
     return total / (OPERATORS * (arguments - 1))
 
@@ -132,6 +132,6 @@ def _circle(longest: int) -> Tensor:
 
 def _coefficients(series: Tensor, longest: int) -> Tensor:
     points, radius = _transform(longest)
-    found = torch.fft.irfft(series, points)[..., : longest + 1]
-    scaled: Tensor = found / radius ** torch.arange(longest + 1, dtype=torch.float64)
+    coefficients = torch.fft.irfft(series, points)[..., : longest + 1]
+    scaled: Tensor = coefficients / radius ** torch.arange(longest + 1, dtype=torch.float64)
     return scaled

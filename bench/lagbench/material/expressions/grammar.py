@@ -69,9 +69,9 @@ class Shapes:
 
     def choose(self, chosen: Tensor) -> "Shapes":
         """Some of the expressions alone, numbered by their places in `chosen`."""
-        place = torch.full((self.ends[0],), -1)
-        place.index_copy_(0, chosen, torch.arange(len(chosen)))
-        expression = place.index_select(0, self.expression)
+        index = torch.full((self.ends[0],), -1)
+        index.index_copy_(0, chosen, torch.arange(len(chosen)))
+        expression = index.index_select(0, self.expression)
         kept = (expression >= 0).nonzero().squeeze(1)
         ends = torch.searchsorted(kept, torch.tensor(self.ends))
         columns = (expression, self.arguments, self.nested)
@@ -115,8 +115,8 @@ def write(shapes: Shapes, longest: int, generator: torch.Generator) -> tuple[Ten
     eldest = shapes.arguments.cumsum(0) - shapes.arguments
     within = _nested(shapes, eldest, parent, generator)  # of each operator but the roots
     digit.index_fill_(0, within, DIGITS)  # counted apart, until their values are known
-    cell, one = torch.add(owner, digit, alpha=operators), torch.ones_like(owner, dtype=torch.int16)
-    counts = torch.zeros((DIGITS + 1) * operators, dtype=torch.int16).scatter_add_(0, cell, one)
+    cell, unit = torch.add(owner, digit, alpha=operators), torch.ones_like(owner, dtype=torch.int16)
+    counts = torch.zeros((DIGITS + 1) * operators, dtype=torch.int16).scatter_add_(0, cell, unit)
     value, span = _evaluate(shapes, operator, counts[: DIGITS * operators], parent)
 
     argument_span = torch.ones_like(owner).scatter_(0, within, span[roots:])
@@ -147,17 +147,17 @@ def _nested(shapes: Shapes, eldest: Tensor, parent: Tensor, generator: torch.Gen
     first = eldest.index_select(0, parent)
     choices = (arguments - nested + 1 - before).index_select(0, parent) + torch.arange(len(parent))
     uniform = torch.rand(parent.shape, dtype=torch.float64, generator=generator)
-    found, last = first + (uniform * choices).long(), first + choices - 1
-    taken = torch.zeros(int(arguments.sum()), dtype=torch.bool)
+    chosen_arguments, last = first + (uniform * choices).long(), first + choices - 1
+    used = torch.zeros(int(arguments.sum()), dtype=torch.bool)
     followed = parent.diff(append=torch.tensor([-1])) == 0  # by a sibling
     now = before.masked_select(nested > 1)  # the eldest; without siblings, all are distinct
     while len(now):
-        drawn = found.index_select(0, now)
-        distinct = torch.where(taken.index_select(0, drawn), last.index_select(0, now), drawn)
-        taken.index_fill_(0, distinct, True)
-        found.index_copy_(0, now, distinct)
+        drawn = chosen_arguments.index_select(0, now)
+        distinct = torch.where(used.index_select(0, drawn), last.index_select(0, now), drawn)
+        used.index_fill_(0, distinct, True)
+        chosen_arguments.index_copy_(0, now, distinct)
         now = now.masked_select(followed.index_select(0, now)) + 1
-    return found
+    return chosen_arguments
 
 
 def _evaluate(
@@ -180,9 +180,11 @@ def _evaluate(
     for level in reversed(shapes.levels()):
         upto = table[:, level].cumsum(0, dtype=torch.int16)
         terms = torch.sub(bound[level], upto, alpha=2).clamp_min_(0).clamp_max_(most[level])
-        found = torch.remainder(terms.sum(0, dtype=torch.int16) >> 1, DIGITS, out=value[level])
+        chosen_arguments = torch.remainder(
+            terms.sum(0, dtype=torch.int16) >> 1, DIGITS, out=value[level]
+        )
         if level.start > 0:  # not the roots: they are nobody's arguments
             above = parent[level.start - roots : level.stop - roots]
-            counts.index_add_(0, torch.add(above, found, alpha=operators), ones[level])
+            counts.index_add_(0, torch.add(above, chosen_arguments, alpha=operators), ones[level])
             span.index_add_(0, above, span[level].clone())
     return value, span

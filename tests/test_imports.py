@@ -41,8 +41,8 @@ RANKS = (  # a package may import what stands above it, and itself
     "lagbench.cli",
     "lagbench.__main__",
 )
-FOR_AUTHORS = ("lagbench", "lagbench.contract", "lagbench.registry", "lagbench.hints", "lagbench.kernels",
-               "lagbench.layers", "lagbench.material")  # fmt: skip
+FOR_AUTHORS = ("lagbench", "lagbench.contract", "lagbench.registry", "lagbench.hints",
+               "lagbench.kernels", "lagbench.layers", "lagbench.material")  # fmt: skip
 """What a built-in architecture or task may import: the same as anybody's own."""
 
 HOMES = {  # the only packages that import it

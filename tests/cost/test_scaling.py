@@ -1,6 +1,7 @@
 """How prices grow, from times that are made up: what is fitted, what is left out, what is read."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -36,8 +37,8 @@ def timed(
     )
 
 
-def power(order: float, lengths: Sequence[int] = LENGTHS, **names: str) -> list[Throughput]:
-    return [timed(length, 1e-6 * (length + 8) ** order, **names) for length in lengths]
+def power(order: float, lengths: Sequence[int] = LENGTHS, **options: Any) -> list[Throughput]:
+    return [timed(length, 1e-6 * (length + 8) ** order, **options) for length in lengths]
 
 
 def chosen(architecture: str, lengths: Sequence[int], width: int = 8) -> list[Case]:

@@ -14,6 +14,8 @@ from lagbench.contract import (
     Mixer,
     Reals,
     Signature,
+    Space,
+    Task,
     Tokens,
 )
 from lagbench.cost.size import describe, model_size
@@ -26,14 +28,19 @@ D, SOURCE = 8, Reals(3)
 NOTHING = Size(0, 0)
 
 
-def state_of(name: str, source=SOURCE, alignment=Alignment.FREE, steps: int = 12):
+def state_of(
+    name: str,
+    source: Space = SOURCE,
+    alignment: Alignment = Alignment.FREE,
+    steps: int = 12,
+) -> StateSize | None:
     signature = Signature(source, Tokens(4), alignment, steps, target_steps=5)
     plan = match(registry.architecture(name).value, signature)
     assert isinstance(plan, Plan)
     return state_size(plan, D)
 
 
-def floats(numbers: float):
+def floats(numbers: float) -> Size:
     return Size(numbers, 4 * numbers)
 
 
@@ -115,7 +122,7 @@ def test_every_architecture_of_ours_has_a_size(name: str) -> None:
     assert all(words.values())
 
 
-def named_tasks():
+def named_tasks() -> list[registry.Named[Task]]:
     return [registry.Named(*item) for item in registry.tasks().items()]
 
 
@@ -123,7 +130,7 @@ def named_tasks():
 class Wide(Architecture):
     """A core with at least a million parameters."""
 
-    def build(self, width, signature):
+    def build(self, width: int, signature: Signature) -> Mixer:
         core = Mixer()
         core.dense = nn.Linear(width, 10**6)
         return core
@@ -140,6 +147,7 @@ def test_no_task_fits_the_budget() -> None:
 def test_the_first_task_that_can_be_run_is_taken() -> None:
     tasks = [registry.task(name) for name in ("running_parity", "copy", "parity", "recall")]
     size = model_size(registry.architecture("bigru").value, tasks, Budget(width=6))
+    assert size is not None
     assert (size.task, size.plan, size.width) == ("parity", PlanKind.POOL, 6)
     assert size.budget is None
 

@@ -41,6 +41,8 @@ def test_scores_are_torchmetrics(tokens: TokensAndMask) -> None:
     for part in (slice(0, 5), slice(5, 12)):
         score.update(predicted[:, part], target[part], mask[part])
     reached = score.evaluation()
+    assert reached.accuracy is not None
+    assert reached.exact_match is not None
     ignored = target.masked_fill(~mask, -100)
     for row, replica in enumerate(predicted):
         accuracy = MulticlassAccuracy(5, average="micro", ignore_index=-100)

@@ -1,9 +1,11 @@
 """`ReplicaAdamW` against torch's AdamW, and what becomes of a replica that diverges."""
 
+from collections.abc import Iterator
 from contextlib import nullcontext
 
 import pytest
 import torch
+from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
 from lagbench.kernels.library import without_kernels
@@ -13,13 +15,13 @@ SIZE = 37  # parameters of a row: several vectors, and a part of one
 
 
 @pytest.fixture(params=[nullcontext, without_kernels], ids=["compiled", "plain"], autouse=True)
-def form(request: pytest.FixtureRequest):
+def form(request: pytest.FixtureRequest) -> Iterator[None]:
     """Every test, with the kernel where there is one and without."""
     with request.param():
         yield
 
 
-def trajectory(gradients, rate, weight_decay: float, clip: float | None):
+def trajectory(gradients: Tensor, rate: float, weight_decay: float, clip: float | None) -> Tensor:
     parameter = torch.nn.Parameter(torch.linspace(-1, 1, SIZE, dtype=torch.float64))
     optimiser = torch.optim.AdamW(
         [parameter], lr=rate, betas=(0.8, 0.95), weight_decay=weight_decay
@@ -63,7 +65,7 @@ def test_clipping_is_counted_by_row() -> None:
 
 @pytest.mark.parametrize("poison", [float("nan"), float("inf")])
 def test_a_diverged_row_stops_and_its_neighbour_does_not_notice(poison: float) -> None:
-    def run(poisoned: bool):
+    def run(poisoned: bool) -> tuple[Tensor, list[bool], Tensor | None]:
         flat = torch.ones(2, 3, requires_grad=True)
         optimiser = ReplicaAdamW(flat, torch.full((2,), 0.1), (0.9, 0.999), 0.1, clip=1.0)
         frozen = None
@@ -79,6 +81,7 @@ def test_a_diverged_row_stops_and_its_neighbour_does_not_notice(poison: float) -
     poisoned, finite, frozen = run(poisoned=True)
     assert finite == [False, True]
     assert torch.equal(poisoned[1], healthy[1])
+    assert frozen is not None
     assert torch.equal(poisoned[0], frozen)
 
 

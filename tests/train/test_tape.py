@@ -1,6 +1,8 @@
 """A replayed pass gives the bits of the plain one, and what cannot be replayed is not."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
 
 import pytest
 import torch
@@ -14,28 +16,32 @@ from lagbench.train import tape
 from lagbench.train.cell import Job, initialised, train
 from lagbench.train.module import CellModule
 from lagbench.train.replicas import replicate
-from lagbench.train.tape import MAX_SHAPES, Tapes
+from lagbench.train.tape import MAX_SHAPES, Results, Tapes
 
 CPU = torch.device("cpu")
 Run = Callable[[Tensor], Sequence[Tensor]]
 # Real numbers, whose heads leave an odd number of parameters; symbols; written answers; images;
 # masks, counted steps.
 TASKS = ("adding", "recall", "reverse", "moving_digit")
-JOBS = [(name, None) for name in registry.architectures()]
+JOBS: list[tuple[str, str | None]] = [(name, None) for name in registry.architectures()]
 JOBS += [("gru", "associative_recall:pairs=3,vocabulary=12"), ("transformer", "sentiment")]
 
 
-def passes(run: Run, inputs: list[Tensor], tapes: Tapes, count: int = 4):
+def run_as_tuple(run: Run, x: Tensor) -> Results:
+    return tuple(run(x))
+
+
+def passes(run: Run, inputs: list[Tensor], tapes: Tapes, count: int = 4) -> list[Results]:
     """The results of further and further passes over one input."""
-    return [tapes.run(lambda given=given: run(given), [given]) for given in inputs[:count]]
+    return [tapes.run(partial(run_as_tuple, run, given), [given]) for given in inputs[:count]]
 
 
-def inputs(count=4, shape=(3, 5)):
+def inputs(count: int = 4, shape: tuple[int, ...] = (3, 5)) -> list[Tensor]:
     generator = torch.Generator().manual_seed(0)
     return [torch.randn(*shape, generator=generator) for _ in range(count)]
 
 
-def replays(tapes: Tapes):
+def replays(tapes: Tapes) -> int:
     """How many tapes are trusted."""
     return sum(
         tape_of_shape is not None and tape_of_shape.trusted
@@ -43,17 +49,17 @@ def replays(tapes: Tapes):
     )
 
 
-def assert_replayed(run: Run, given=None):
+def assert_replayed(run: Run, given: list[Tensor] | None = None) -> None:
     given = inputs() if given is None else given
     tapes = Tapes()
     results_of_passes = passes(run, given, tapes)
     assert replays(tapes) == 1
-    for results, x_given in zip(results_of_passes, given, strict=True):
-        for result, expected in zip(results, run(x_given), strict=True):
+    for results, given_input in zip(results_of_passes, given, strict=True):
+        for result, expected in zip(results, run(given_input), strict=True):
             assert torch.equal(result, expected)
 
 
-def assert_plain(run: Run, given=None):
+def assert_plain(run: Run, given: list[Tensor] | None = None) -> list[Results]:
     """It is not replayed, and gives what it gives."""
     given = inputs() if given is None else given
     tapes = Tapes()
@@ -66,7 +72,7 @@ WEIGHT = torch.linspace(-1, 1, 20).view(5, 4).requires_grad_()
 
 
 def test_a_pass_with_its_gradients() -> None:
-    def run(x):
+    def run(x: Tensor) -> tuple[Tensor, ...]:
         value = (x @ WEIGHT).tanh().square().mean()
         return value.detach(), *torch.autograd.grad(value, [WEIGHT])
 
@@ -76,14 +82,14 @@ def test_a_pass_with_its_gradients() -> None:
 def test_weights_are_where_they_are_now() -> None:
     weight = torch.ones(5, 2)
 
-    def run(x):
+    def run(x: Tensor) -> tuple[Tensor, ...]:
         return ((x @ weight).sum(0),)
 
     tapes = Tapes()
-    for x_given in inputs(5):
+    for given_input in inputs(5):
         weight.mul_(1.5)  # in place, as the optimiser does
         assert torch.equal(
-            tapes.run(lambda x_given=x_given: run(x_given), [x_given])[0], run(x_given)[0]
+            tapes.run(partial(run, given_input), [given_input])[0], run(given_input)[0]
         )
     assert replays(tapes) == 1
 
@@ -91,12 +97,14 @@ def test_weights_are_where_they_are_now() -> None:
 def test_weights_of_several_models_share_a_tape() -> None:
     models = [nn.Linear(5, 2) for _ in range(3)]
     tapes = Tapes()
-    for x_given in inputs(3):
+    for given_input in inputs(3):
         for model in models:
             results_of_passes = tapes.run(
-                lambda m=model, x=x_given: (m(x).detach(),), [x_given], [*model.parameters()]
+                partial(lambda m, x: (m(x).detach(),), model, given_input),
+                [given_input],
+                [*model.parameters()],
             )
-            assert torch.equal(results_of_passes[0], model(x_given))
+            assert torch.equal(results_of_passes[0], model(given_input))
     assert replays(tapes) == 1
 
 
@@ -120,7 +128,7 @@ def test_views_in_place_and_several_results(run: Run) -> None:
     assert_replayed(lambda x: tuple(run(x)))
 
 
-LIBRARY = torch.library.Library("lagbench_test", "FRAGMENT")
+LIBRARY: Any = torch.library.Library("lagbench_test", "FRAGMENT")  # type: ignore[no-untyped-call]
 LIBRARY.define("nothing(Tensor x) -> ()")
 LIBRARY.define("nested(Tensor x) -> (Tensor, Tensor[])")
 LIBRARY.define("write(Tensor(a!) x) -> Tensor")
@@ -172,17 +180,17 @@ def test_mamba_on_a_sequence_of_one_image(job: Callable[..., Job]) -> None:
 
 
 def test_what_is_returned_lasts() -> None:
-    def run(x):
+    def run(x: Tensor) -> tuple[Tensor, ...]:
         return torch.empty(3, 5).copy_(x), x[0], x
 
     given = inputs()
     tapes = Tapes()
     results_of_passes = passes(run, given, tapes)
     assert replays(tapes) == 1
-    for (scratch, view, whole_input), x_given in zip(results_of_passes, given, strict=True):
-        assert torch.equal(scratch, x_given)
-        assert torch.equal(view, x_given[0])
-        assert torch.equal(whole_input, x_given)
+    for (scratch, view, whole_input), given_input in zip(results_of_passes, given, strict=True):
+        assert torch.equal(scratch, given_input)
+        assert torch.equal(view, given_input[0])
+        assert torch.equal(whole_input, given_input)
     assert results_of_passes[-1][2] is not given[-1]
 
 
@@ -190,11 +198,12 @@ def test_dropout_draws_the_same_and_no_more() -> None:
     dropout = nn.Dropout(0.5)
     given = inputs(6)
     torch.manual_seed(1)
-    expected = [dropout(x_given) for x_given in given]
+    expected = [dropout(given_input) for given_input in given]
     torch.manual_seed(1)
     tapes = Tapes()
     results_of_passes = [
-        tapes.run(lambda x_given=x_given: (dropout(x_given),), [x_given])[0] for x_given in given
+        tapes.run(partial(run_as_tuple, lambda x: [dropout(x)], given_input), [given_input])[0]
+        for given_input in given
     ]
     assert replays(tapes) == 1
     assert all(map(torch.equal, results_of_passes, expected))
@@ -223,15 +232,17 @@ def test_not_a_number_is_a_value_too() -> None:
 )
 def test_values_on_the_host_are_read_each_time(run: Run) -> None:
     given = inputs()
-    for results, x_given in zip(assert_plain(run, given), given, strict=True):
-        assert torch.equal(results[0], run(x_given)[0])
+    for results, given_input in zip(assert_plain(run, given), given, strict=True):
+        assert torch.equal(results[0], run(given_input)[0])
 
 
 def test_what_is_given_is_written_to_once() -> None:
     given = inputs()
-    before = [x_given.clone() for x_given in given]
+    before = [given_input.clone() for given_input in given]
     assert_plain(lambda x: (x.add_(1),), given)
-    assert all(torch.equal(x_given, old + 1) for x_given, old in zip(given, before, strict=True))
+    assert all(
+        torch.equal(given_input, old + 1) for given_input, old in zip(given, before, strict=True)
+    )
 
 
 def test_what_stays_is_written_to_once() -> None:
@@ -245,8 +256,10 @@ def test_running_means_move_once_a_pass() -> None:
     norm, expected = nn.BatchNorm1d(5), nn.BatchNorm1d(5)
     given = inputs()
     assert_plain(lambda x: (norm(x).detach(),), given)
-    for x_given in given:
-        expected(x_given)
+    for given_input in given:
+        expected(given_input)
+    assert norm.running_mean is not None
+    assert expected.running_mean is not None
     assert torch.equal(norm.running_mean, expected.running_mean)
     assert norm.num_batches_tracked == len(given)
 
@@ -254,26 +267,26 @@ def test_running_means_move_once_a_pass() -> None:
 def test_what_changes_from_pass_to_pass_is_noticed() -> None:
     calls = []
 
-    def run(x):
+    def run(x: Tensor) -> tuple[Tensor, ...]:
         calls.append(1)
         return (x * len(calls),)
 
     given = inputs()
     results_of_passes = assert_plain(run, given)
-    for number, (results, x_given) in enumerate(
+    for number, (results, given_input) in enumerate(
         zip(results_of_passes, given, strict=True), start=1
     ):
-        assert torch.equal(results[0], x_given * number)
+        assert torch.equal(results[0], given_input * number)
 
 
 class WarmingUp(nn.Module):
     """Another function from the fourth pass on."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.passes = 0
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         self.passes += 1
         return x * 2 if self.passes > 3 else x
 
@@ -284,14 +297,14 @@ def test_a_module_that_counts_its_passes_is_not_replayed() -> None:
     given = inputs(6)
     results_of_passes = passes(lambda x: (module(x),), given, tapes, count=6)
     assert replays(tapes) == 0
-    for number, ((result,), x_given) in enumerate(zip(results_of_passes, given, strict=True)):
-        assert torch.equal(result, x_given * 2 if number >= 3 else x_given)
+    for number, ((result,), given_input) in enumerate(zip(results_of_passes, given, strict=True)):
+        assert torch.equal(result, given_input * 2 if number >= 3 else given_input)
 
 
 def test_a_long_pass_is_not_recorded_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tape, "MAX_OPERATIONS", 10)
     assert_replayed(lambda x: (x.exp().exp().exp(),))
-    assert_plain(lambda x: (sum(x * i for i in range(10)),))
+    assert_plain(lambda x: (torch.stack([x * i for i in range(10)]).sum(0),))
 
 
 def test_tapes_keep_so_much_scratch_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -303,11 +316,11 @@ def test_tapes_keep_so_much_scratch_and_no_more(monkeypatch: pytest.MonkeyPatch)
 def test_each_shape_has_its_tape_up_to_a_number() -> None:
     tapes = Tapes()
     for size in range(1, MAX_SHAPES + 3):
-        for x_given in inputs(3, (size, 2)):
+        for given_input in inputs(3, (size, 2)):
             (results_of_passes,) = tapes.run(
-                lambda x_given=x_given: (x_given.exp().sum(0),), [x_given]
+                partial(lambda x: (x.exp().sum(0),), given_input), [given_input]
             )
-            assert torch.equal(results_of_passes, x_given.exp().sum(0))
+            assert torch.equal(results_of_passes, given_input.exp().sum(0))
     assert replays(tapes) == MAX_SHAPES
 
 
@@ -323,27 +336,30 @@ def test_training_has_the_same_bits(
     job: Callable[..., Job], architecture: str, task: str, execution: Execution
 ) -> None:
     """Four optimiser steps of every architecture, of replicas with tapes and without."""
-    x_given = job(architecture, task or fitting(architecture), length=12)
-    models = [[initialised(x_given, seed) for seed, _ in x_given.pairs] for _ in range(2)]
-    taped, plain = (replicate(models_of_kind, execution, CPU) for models_of_kind in models)
+    small = job(architecture, task or fitting(architecture), length=12)
+    models = [[initialised(small, seed) for seed, _ in small.pairs] for _ in range(2)]
+    taped, plain = (replicate(group, execution, CPU) for group in models)
     plain.tapes = Tapes(record=False)
     modules = [
-        CellModule(models_of_kind, x_given.pairs, x_given.recipe, x_given.scale, lambda _: None)
-        for models_of_kind in (taped, plain)
+        CellModule(group, small.pairs, small.recipe, small.scale, lambda _: None)
+        for group in (taped, plain)
     ]
-    streams = [training_batches(x_given.task, x_given.length, seed, 4) for seed in x_given.seeds]
+    streams = [training_batches(small.task, small.length, seed, 4) for seed in small.seeds]
     for _ in range(4):
         batch = stack([next(stream) for stream in streams])
         losses = [module.replicas.backward(batch, module.rows) for module in modules]
         assert torch.equal(*losses)
-        assert torch.equal(taped.flat.grad, plain.flat.grad)
+        taped_gradient, plain_gradient = taped.flat.grad, plain.flat.grad
+        assert taped_gradient is not None
+        assert plain_gradient is not None
+        assert torch.equal(taped_gradient, plain_gradient)
         for module in modules:
             module.optimiser.step()
     assert torch.equal(taped.flat, plain.flat)
     assert replays(taped.tapes) == 1
 
 
-def fitting(architecture: str):
+def fitting(architecture: str) -> str:
     """The first of the tasks that an architecture can do."""
     value = registry.architecture(architecture).value
     signatures = {task: registry.task(task).value.signature(12) for task in TASKS}

@@ -20,7 +20,7 @@ from lagbench.contract import (
     Task,
     Tokens,
 )
-from lagbench.data.rendering import rendered
+from lagbench.data.rendering import render
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Shown(Task):
 
 
 def lines(task, batch, index=0):
-    return rendered(task, batch.source.shape[1], batch, index).split("\n")
+    return render(task, batch.source.shape[1], batch, index).split("\n")
 
 
 def block(name, *rows):
@@ -135,13 +135,13 @@ def test_names_fit_the_spaces_of_every_task(name):
             assert len(set(names)) == len(names) or isinstance(space, Reals)
         assert reading.row == 0 or signature.steps % reading.row == 0
     batch = task.sample(task.lengths[0], 2, torch.Generator().manual_seed(0), Split.TEST)
-    assert rendered(task, task.lengths[0], batch, 1).startswith("  source  ")
+    assert render(task, task.lengths[0], batch, 1).startswith("  source  ")
 
 
 def shown(task, length, source, target):
     value = registry.task(task).value
     steps = torch.tensor(source)[None]
-    found = rendered(value, length, Batch(steps, torch.tensor(target)[None]), 0).split("\n")
+    found = render(value, length, Batch(steps, torch.tensor(target)[None]), 0).split("\n")
     return found[0].removeprefix("  source  "), found[1].removeprefix("  target  ")
 
 
@@ -157,7 +157,7 @@ def test_the_order_of_signals_reads_as_it_was():
     value = registry.task("temporal_order:signals=3").value
     batch = value.sample(12, 20, torch.Generator().manual_seed(0), Split.TEST)
     for index in range(20):
-        source, target, _ = rendered(value, 12, batch, index).split("\n")
+        source, target, _ = render(value, 12, batch, index).split("\n")
         assert "".join(letter for letter in source if letter in "XY") == target[10:]
 
 
@@ -165,7 +165,7 @@ def test_what_may_come_after_brackets_reads_as_it_does():
     value = registry.task("brackets:kinds=9,depth=3").value
     batch = value.sample(20, 20, torch.Generator().manual_seed(0), Split.TEST)
     for index in range(20):
-        source, target, _ = rendered(value, 20, batch, index).split("\n")
+        source, target, _ = render(value, 20, batch, index).split("\n")
         open_ones = []
         for bracket, may in zip(source.split()[1:], target.split()[1:], strict=True):
             if bracket[0] in "([{<«‹⌈⌊":

@@ -32,7 +32,7 @@ def data(
     """
     from lagbench.data import export as files
     from lagbench.data.overview import overview
-    from lagbench.data.rendering import rendered
+    from lagbench.data.rendering import render
     from lagbench.data.splits import fixed_split
 
     registry.discover(plugin)
@@ -40,7 +40,7 @@ def data(
     length = named.value.lengths[0] if length is None else length
     facts = {"task": named.name, "length": length, **overview(named, length)}
     drawn = fixed_split(named, length, Split.TRAIN, max(1, show))
-    shown = [rendered(named.value, length, drawn, index) for index in range(show)]
+    shown = [render(named.value, length, drawn, index) for index in range(show)]
     if export is not None or push is not None:
         counts = {Split.VALIDATION: validation_examples, Split.TEST: test_examples}
         fixed = files.splits(named, length, counts)

@@ -1,4 +1,4 @@
-"""A task's fixed splits as files that others can read: Parquet, with a dataset card."""
+"""Export of fixed splits: Parquet files with a dataset card, locally or on the Hub."""
 
 from collections.abc import Mapping
 from inspect import cleandoc
@@ -36,12 +36,12 @@ Made by LagBench {version} with `lagbench data {name} --length {length} --export
 
 
 def splits(named: Named[Task], length: int, counts: Mapping[Split, int]) -> dict[Split, Batch]:
-    """The fixed examples of splits, as many as asked for or as there are."""
+    """Return the fixed examples of splits: `counts`, or as many as the task has."""
     return {split: fixed_split(named, length, split, count) for split, count in counts.items()}
 
 
 def export(named: Named[Task], length: int, fixed: Mapping[Split, Batch], folder: Path) -> None:
-    """Write the splits and their card into a new folder; `UserError` where it has files."""
+    """Write splits and their card into a new folder; raise `UserError` if it has files."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"{folder} is there already, and is not an empty folder.")
     for split, dataset in _datasets(fixed).items():
@@ -52,9 +52,9 @@ def export(named: Named[Task], length: int, fixed: Mapping[Split, Batch], folder
 
 
 def push(named: Named[Task], length: int, fixed: Mapping[Split, Batch], name: str) -> str:
-    """Push the splits and their card to the Hugging Face Hub as a data set; its address.
+    """Push splits and their card to the Hugging Face Hub; return the data set's address.
 
-    Raises `UserError` where the Hub is out of reach or refuses.
+    Raises `UserError` if the Hub cannot be reached or rejects them.
     """
     from datasets import DatasetDict
     from huggingface_hub import DatasetCard
@@ -71,7 +71,7 @@ def push(named: Named[Task], length: int, fixed: Mapping[Split, Batch], name: st
 
 
 def card(named: Named[Task], length: int, fixed: Mapping[Split, Batch]) -> str:
-    """A dataset card: YAML that the Hub reads, and what a person should know."""
+    """Return a dataset card: metadata for the Hub, and documentation."""
     from huggingface_hub import DatasetCardData
 
     title = f"{named.preset} at length {length}"

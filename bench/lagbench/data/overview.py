@@ -1,4 +1,4 @@
-"""What there is to know of a task's data at one length."""
+"""A summary of a task's data at one length."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -13,7 +13,7 @@ _NUMBERS = 2**22  # that they hold together, at most
 
 
 def overview(named: Named[Task], length: int) -> dict[str, Any]:
-    """Spaces, metric and levels, how many examples there are, and what the task itself says."""
+    """Return spaces, metric, levels, numbers of examples, and the task's own data summary."""
     task, signature = named.value, named.value.signature(length)
     most = "up to " if signature.padded else ""
     sizes = {split: task.num_examples(length, split) for split in Split}
@@ -40,7 +40,7 @@ def _named(space: Space) -> str:
 
 
 def _repeats(named: Named[Task], length: int) -> Iterator[tuple[str, str]]:
-    """How many sources of validation and test were drawn for training, by coincidence."""
+    """Count the sources of validation and test that were drawn for training too."""
     size = fixed_split(named, length, Split.TEST, 1).source.numel()
     count = min(_DRAWN, max(16, _NUMBERS // size))
     drawn = next(training_batches(named, length, 0, count // 16))
@@ -52,7 +52,7 @@ def _repeats(named: Named[Task], length: int) -> Iterator[tuple[str, str]]:
 
 
 def _sources(batch: Batch) -> Iterator[bytes]:
-    """What is read of each example, whatever stands on padding."""
+    """Return the bytes of each source, without padding."""
     for index, source in enumerate(batch.source):
         real = source if batch.source_mask is None else source[batch.source_mask[index]]
         yield real.numpy().tobytes()

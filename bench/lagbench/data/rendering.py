@@ -1,4 +1,4 @@
-"""Examples as a person reads them."""
+"""Render examples as text."""
 
 from collections.abc import Sequence
 from textwrap import TextWrapper
@@ -14,44 +14,46 @@ _SIGNS = str.maketrans({"\n": "⏎", "\t": "⇥", "\r": "␍"})  # what would br
 _SQUARE = 32  # pixels; narrower pictures are drawn two characters a pixel, which are about square
 
 
-def rendered(task: Task, length: int, batch: Batch, index: int) -> str:
-    """The source, the target and the lags of one example, without padding.
+def render(task: Task, length: int, batch: Batch, index: int) -> str:
+    """Render the source, the target and the lags of one example, without padding.
 
-    Symbols are named as the task says, and `_` stands where nothing is asked for. Numbers are
-    rounded, pictures are shades of grey; frames of a film stand side by side.
+    Symbols have the task's display names; `_` marks targets that are not scored. Numbers are
+    rounded, pictures are in shades of grey, frames of a video side by side.
     """
-    signature, reading = task.signature(length), task.display_names(length)
+    signature, display = task.signature(length), task.display_names(length)
     source, target = batch.source[index], batch.target[index]
-    asked = torch.ones(len(target), dtype=torch.bool)
+    scored = torch.ones(len(target), dtype=torch.bool)
     if batch.source_mask is not None:
         source = source[batch.source_mask[index]]
     if batch.target_mask is not None:
-        asked = batch.target_mask[index]
-    end = int(asked.nonzero().max()) + 1
-    named = _sequence(signature.target, reading.target, target[:end])
-    named = [word if real else "_" for word, real in zip(named, asked.tolist(), strict=False)]
+        scored = batch.target_mask[index]
+    end = int(scored.nonzero().max()) + 1
+    named = _sequence(signature.target, display.target, target[:end])
+    named = [
+        word if is_scored else "_" for word, is_scored in zip(named, scored.tolist(), strict=False)
+    ]
     blocks = {
-        "source": _source(signature.source, reading, source),
-        "target": _joined(named, reading.target),
+        "source": _source(signature.source, display, source),
+        "target": _join(named, display.target),
     }
     if batch.lag is not None:
-        lags = batch.lag[index][asked].tolist()
+        lags = batch.lag[index][scored].tolist()
         blocks["lag"] = " ".join("–" if lag < 0 else str(lag) for lag in lags)
-    return "\n".join(f"  {name:8}{_indented(block)}" for name, block in blocks.items())
+    return "\n".join(f"  {name:8}{_indent(block)}" for name, block in blocks.items())
 
 
-def _source(space: Space, reading: DisplayNames, source: Tensor) -> str:
+def _source(space: Space, display: DisplayNames, source: Tensor) -> str:
     if isinstance(space, Frames):
         return _film(source.float().mean(1))
-    if reading.row:
-        return _film(source.view(1, -1, reading.row))
-    if isinstance(space, Reals) and space.width > 1 and not reading.source:
-        return "\n".join(_joined(_numbers(row), ()) for row in source.T)
-    return _joined(_sequence(space, reading.source, source), reading.source)
+    if display.row:
+        return _film(source.view(1, -1, display.row))
+    if isinstance(space, Reals) and space.width > 1 and not display.source:
+        return "\n".join(_join(_numbers(row), ()) for row in source.T)
+    return _join(_sequence(space, display.source, source), display.source)
 
 
 def _sequence(space: Space, names: Sequence[str], sequence: Tensor) -> list[str]:
-    """A word for each step: of symbols `(T,)`, or of vectors `(T, W)`."""
+    """Return a word for each step of symbols `(T,)` or vectors `(T, W)`."""
     if isinstance(space, Tokens) and names:
         return [names[symbol].translate(_SIGNS) for symbol in sequence.tolist()]
     if isinstance(space, Tokens):
@@ -61,8 +63,8 @@ def _sequence(space: Space, names: Sequence[str], sequence: Tensor) -> list[str]
     return ["/".join(_numbers(step)) for step in sequence]
 
 
-def _joined(words: Sequence[str], names: Sequence[str]) -> str:
-    """Letters without spaces, as they are written."""
+def _join(words: Sequence[str], names: Sequence[str]) -> str:
+    """Join words by spaces, and single letters without."""
     letters = bool(names) and all(len(name) == 1 for name in names)
     return ("" if letters else " ").join(words)
 
@@ -72,7 +74,7 @@ def _numbers(values: Tensor) -> list[str]:
 
 
 def _film(frames: Tensor) -> str:
-    """Frames `(T, H, W)` in shades, as many beside each other as a line holds."""
+    """Render frames `(T, H, W)` in shades, as many side by side as a line holds."""
     levels = (frames / frames.max().clamp(min=1e-6) * (len(_SHADES) - 1)).round().long().clamp(0)
     wide = 2 if frames.shape[2] <= _SQUARE else 1
     drawn = [
@@ -86,8 +88,8 @@ def _film(frames: Tensor) -> str:
     )
 
 
-def _indented(block: str) -> str:
-    """A block's lines, long ones wrapped, all but the first moved under it."""
+def _indent(block: str) -> str:
+    """Wrap long lines, and indent all but the first."""
     wrapper = TextWrapper(
         _WIDTH, replace_whitespace=False, drop_whitespace=False, break_on_hyphens=False
     )

@@ -1,6 +1,7 @@
 """A tiny run, finished, and its records."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ TINY = Path(__file__).parents[1] / "suites" / "tiny.toml"
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory) -> Path:
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a run of an architecture on a task, and of one that cannot run it."""
     out = tmp_path_factory.mktemp("run") / "out"
     names = Selection(architectures=("gru", "bilstm"), tasks=("copy",), lengths=(3,))
@@ -29,8 +30,9 @@ def finished(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def published(finished) -> Published:
+def published(finished: Any) -> Published:
     store = Store(finished)
-    found = store.read_run()
-    records, speeds = store.reported(found)
-    return Published((found,), tuple(records), tuple(speeds))
+    result = store.read_run()
+    assert result is not None
+    records, speeds = store.reported(result)
+    return Published((result,), tuple(records), tuple(speeds))

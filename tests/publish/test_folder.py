@@ -2,6 +2,8 @@
 
 import json
 import shutil
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,7 +13,7 @@ from lagbench.publish import folder
 from lagbench.publish.folder import MAX_PAGE_BYTES, add, publish, regenerate
 
 
-def contents(results):
+def contents(results: Any) -> Any:
     return {
         path.relative_to(results).as_posix(): path.read_bytes()
         for path in results.rglob("*")
@@ -20,34 +22,34 @@ def contents(results):
 
 
 @pytest.fixture(scope="module")
-def results(finished, tmp_path_factory):
+def results(finished: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
     path = tmp_path_factory.mktemp("published")
     assert publish([finished], path) == [path / "tiny"]
     return path
 
 
-def test_it_holds_what_the_run_itself_reported(results, finished):
+def test_it_holds_what_the_run_itself_reported(results: Any, finished: Any) -> None:
     for name in ("summary.csv", "trials.csv", "report.md", "report.html"):
         assert (results / "tiny" / name).read_bytes() == (finished / name).read_bytes()
     figures = {path.name for path in (finished / "figures").iterdir()}
     assert {path.name for path in (results / "tiny" / "figures").iterdir()} == figures
 
 
-def test_all_is_derived_again_byte_for_byte(results, tmp_path):
+def test_all_is_derived_again_byte_for_byte(results: Any, tmp_path: Path) -> None:
     (tmp_path / "tiny").mkdir()
     shutil.copy(results / "tiny" / "records.jsonl.gz", tmp_path / "tiny")
     regenerate(tmp_path)
     assert contents(tmp_path) == contents(results)
 
 
-def test_adding_a_run_again_changes_nothing(results, finished, tmp_path):
+def test_adding_a_run_again_changes_nothing(results: Any, finished: Any, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(results, copy)
     assert add(finished, copy) == copy / "tiny" / "records.jsonl.gz"
     assert contents(copy) == contents(results)
 
 
-def test_the_page_says_who_leads_and_how_it_was_run(results):
+def test_the_page_says_who_leads_and_how_it_was_run(results: Any) -> None:
     page = (results / "README.md").read_text()
     assert "[tiny](tiny/report.md)" in page
     assert "| lagbench run | 2 |" in page
@@ -55,7 +57,7 @@ def test_the_page_says_who_leads_and_how_it_was_run(results):
     assert page.count("| not run |") > 10
 
 
-def test_an_own_entry_stands_beside_the_others(results, finished, tmp_path):
+def test_an_own_entry_stands_beside_the_others(results: Any, finished: Any, tmp_path: Path) -> None:
     mine = tmp_path / "mine"
     shutil.copytree(finished, mine)
     for path in mine.glob("*/*/result.json"):
@@ -77,7 +79,9 @@ def test_an_own_entry_stands_beside_the_others(results, finished, tmp_path):
         assert "gru" in text
 
 
-def test_a_large_page_is_not_kept(results, tmp_path, monkeypatch):
+def test_a_large_page_is_not_kept(
+    results: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(results, copy)
     page = copy / "tiny" / "report.html"
@@ -88,7 +92,7 @@ def test_a_large_page_is_not_kept(results, tmp_path, monkeypatch):
         assert ("to explore" in (copy / "README.md").read_text()) is kept
 
 
-def test_our_own_speed_stands_on_the_page(results, tmp_path):
+def test_our_own_speed_stands_on_the_page(results: Any, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(results, copy)
     assert "Our own speed" not in (copy / "README.md").read_text()
@@ -110,7 +114,9 @@ def test_our_own_speed_stands_on_the_page(results, tmp_path):
     assert page.index("listops T64 (0.040)") < page.index("copy T64 (0.002)")
 
 
-def test_claims_are_judged_again_by_the_records_of_their_experiments(finished, tmp_path):
+def test_claims_are_judged_again_by_the_records_of_their_experiments(
+    finished: Any, tmp_path: Path
+) -> None:
     claims, copy = tmp_path / "claims", tmp_path / "results"
     for name in ("memory", "space"):  # a run of their names, which has no cell that they ask for
         shutil.copytree(finished, claims / name)
@@ -132,7 +138,7 @@ def test_claims_are_judged_again_by_the_records_of_their_experiments(finished, t
     assert contents(copy) == before
 
 
-def test_what_is_no_finished_run_is_refused(finished, tmp_path):
+def test_what_is_no_finished_run_is_refused(finished: Any, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no finished run"):
         add(tmp_path, tmp_path / "results")
     begun = tmp_path / "begun"

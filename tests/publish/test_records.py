@@ -2,6 +2,8 @@
 
 import gzip
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -9,11 +11,11 @@ from lagbench.contract import UserError
 from lagbench.publish.records import Published, added, read, write
 
 
-def by_trial(published):
+def by_trial(published: Published) -> Any:
     return sorted(published.records, key=lambda record: record.trial)
 
 
-def like(published, **changes):
+def like(published: Published, **changes: Any) -> Any:
     """Another run of the same cells, changed."""
     architecture = changes.get("architecture")
     keys = {record.cell: f"{record.cell}-2" for record in published.records}
@@ -29,23 +31,23 @@ def like(published, **changes):
     return Published((run,), tuple(records), tuple(speeds))
 
 
-def test_what_is_written_is_read(published, tmp_path):
+def test_what_is_written_is_read(published: Published, tmp_path: Path) -> None:
     write(tmp_path / "records", published)
-    found = read(tmp_path / "records")
-    assert by_trial(found) == by_trial(published)
-    assert (found.runs, set(found.throughputs)) == (published.runs, set(published.throughputs))
+    result = read(tmp_path / "records")
+    assert by_trial(result) == by_trial(published)
+    assert (result.runs, set(result.throughputs)) == (published.runs, set(published.throughputs))
 
 
-def test_the_same_results_are_the_same_bytes(published, tmp_path):
+def test_the_same_results_are_the_same_bytes(published: Published, tmp_path: Path) -> None:
     write(tmp_path / "one", published)
     write(tmp_path / "two", replace(published, records=published.records[::-1]))
     write(tmp_path / "three", read(tmp_path / "one"))
-    one, two, three = ((tmp_path / name).read_bytes() for name in ("one", "two", "three"))
-    assert one == two
-    assert gzip.decompress(three) == gzip.decompress(one)
+    first, two, three = ((tmp_path / name).read_bytes() for name in ("one", "two", "three"))
+    assert first == two
+    assert gzip.decompress(three) == gzip.decompress(first)
 
 
-def test_what_is_no_record_is_named(tmp_path):
+def test_what_is_no_record_is_named(tmp_path: Path) -> None:
     path = tmp_path / "records"
     path.write_bytes(gzip.compress(b'{"run": null}\n{"runs": 1}\n'))
     with pytest.raises(UserError, match=r"line 2 is no record"):
@@ -56,7 +58,7 @@ def test_what_is_no_record_is_named(tmp_path):
             read(path)
 
 
-def test_another_architecture_stands_beside_those_that_are_there(published):
+def test_another_architecture_stands_beside_those_that_are_there(published: Published) -> None:
     second = like(published, architecture="mine")
     both = added(published, second)
     assert len(both.records) == len(published.records) + len(second.records)
@@ -65,13 +67,13 @@ def test_another_architecture_stands_beside_those_that_are_there(published):
     assert both.run.command == "second"
 
 
-def test_the_same_cells_are_replaced_and_a_run_without_cells_is_gone(published):
+def test_the_same_cells_are_replaced_and_a_run_without_cells_is_gone(published: Published) -> None:
     second = like(published)
     both = added(published, second)
     assert both == second
 
 
-def test_a_run_keeps_the_cells_that_were_not_replaced(published):
+def test_a_run_keeps_the_cells_that_were_not_replaced(published: Published) -> None:
     grus = [record for record in published.records if record.architecture == "gru"]
     second = like(replace(published, records=tuple(grus)))
     both = added(published, second)
@@ -80,7 +82,7 @@ def test_a_run_keeps_the_cells_that_were_not_replaced(published):
     assert {speed.batch for speed in both.throughputs if speed.architecture == "gru"} == {99}
 
 
-def test_what_was_trained_otherwise_is_refused(published):
+def test_what_was_trained_otherwise_is_refused(published: Published) -> None:
     longer = {**published.records[0].recipe, "steps": 9}
     with pytest.raises(UserError, match="was trained with steps 9, not 8"):
         added(published, like(published, architecture="mine", recipe=longer))

@@ -56,10 +56,10 @@ def chromium(program: str, profile: Path) -> Iterator["Page"]:
 def _pipe() -> tuple[int, int]:
     """Both ends of a pipe, above the numbers that the shell gives to the browser's."""
     ends = os.pipe()
-    above = tuple(fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 10) for end in ends)
+    reading, writing = (fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 10) for end in ends)
     for end in ends:
         os.close(end)
-    return above
+    return reading, writing
 
 
 class Page:
@@ -110,11 +110,11 @@ class Page:
 
     def tell(self, expression: str) -> Any:
         """The value of JavaScript on the page, a promise's once it is kept."""
-        found = self.call(
+        outcome = self.call(
             "Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True
         )
-        assert "exceptionDetails" not in found, found["exceptionDetails"]
-        return found["result"].get("value")
+        assert "exceptionDetails" not in outcome, outcome["exceptionDetails"]
+        return outcome["result"].get("value")
 
     def requested(self) -> list[str]:
         """Every address that the page has asked for."""
@@ -138,5 +138,5 @@ class Page:
             assert part, "The browser has nothing more to say."
             self.rest += part
         message, _, self.rest = self.rest.partition(b"\0")
-        found: dict[str, Any] = json.loads(message)
-        return found
+        outcome: dict[str, Any] = json.loads(message)
+        return outcome

@@ -1,14 +1,17 @@
 """Pictures of attention: every weight of a record's maps, and no more pictures than are read."""
 
+from pathlib import Path
+from typing import Any
+
 import vl_convert
 
-from lagbench.record import AttentionMap
+from lagbench.record import AttentionMap, Run
 from lagbench.report import attention
 from lagbench.report.page import write_report
 from lagbench.report.panels import ROWS, VEGA_LITE
 
 
-def mapped(record, **changes):
+def mapped(record: Any, **changes: Any) -> Any:
     maps = tuple(
         AttentionMap(
             example=example,
@@ -23,7 +26,7 @@ def mapped(record, **changes):
     return record(architecture="transformer", attention_maps=maps, **changes)
 
 
-def test_every_weight_is_drawn_once(record):
+def test_every_weight_is_drawn_once(record: Any) -> None:
     (figure,) = attention.attention_figures([mapped(record, length=16), record()])
     rows = figure.specification["datasets"][ROWS]
     assert len(rows) == 4 * 2 * 3
@@ -35,7 +38,7 @@ def test_every_weight_is_drawn_once(record):
     assert "layer 2" in svg
 
 
-def test_the_longest_length_of_each_and_not_too_many(record):
+def test_the_longest_length_of_each_and_not_too_many(record: Any) -> None:
     records = [mapped(record, length=length) for length in (8, 32, 16)]
     (figure,) = attention.attention_figures(records)
     assert "at length 32" in figure.caption
@@ -44,7 +47,7 @@ def test_the_longest_length_of_each_and_not_too_many(record):
     assert len(drawn) == attention.MAX_FIGURES == len({figure.name for figure in drawn})
 
 
-def test_pages_show_them(record, run, tmp_path):
+def test_pages_show_them(record: Any, run: Run, tmp_path: Path) -> None:
     write_report(tmp_path, run, [mapped(record, score=1.0)], [])
     assert "figures/attention_recall-transformer.svg" in (tmp_path / "report.md").read_text()
     assert (tmp_path / "figures" / "attention_recall-transformer.svg").is_file()

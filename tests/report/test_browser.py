@@ -104,22 +104,22 @@ def test_every_number_of_the_leaderboard_is_one_of_the_tables(page: Page, folder
     board = {row[0]: row[1:] for row in page.tell(BOARD)}
     assert set(board) == set(scored["architecture"])
     for architecture, cells in board.items():
-        own, reached = (
+        subset, reached = (
             frame[frame["architecture"] == architecture] for frame in (scored, horizons)
         )
         wanted = [*rank_told(ranks, architecture)]
         for task, length in (("copy", 3), ("recall", 8)):
-            at_end = own[(own["task"] == task) & (own["length"] == length)]
-            wanted += [told(at_end, score_told), told(reached[reached["task"] == task], reach_told)]
-        wanted.append(told_range(own["parameters"].astype(int), "{:,}".format))
-        undisturbed = own[own["undisturbed"] != False]  # noqa: E712
+            at_end = subset[(subset["task"] == task) & (subset["length"] == length)]
+            wanted += [text(at_end, score_told), text(reached[reached["task"] == task], reach_told)]
+        wanted.append(told_range(subset["parameters"].astype(int), "{:,}".format))
+        undisturbed = subset[subset["undisturbed"] != False]  # noqa: E712
         speeds = [undisturbed[f"{work}_relative"].dropna() for work in ("train", "inference")]
         wanted += [f"{rounded(gmean(values))}×" if len(values) else "–" for values in speeds]
-        wanted.append(told_range(own["peak_memory_bytes"] / 1000, "{:.3g}".format))
+        wanted.append(told_range(subset["peak_memory_bytes"] / 1000, "{:.3g}".format))
         assert [cell.replace(" kB", "") for cell in cells] == wanted
 
 
-def told(rows: pd.DataFrame, words: Callable[[Any], str]) -> str:
+def text(rows: pd.DataFrame, words: Callable[[Any], str]) -> str:
     """The one row in words, or that there is none."""
     return words(rows.iloc[0]) if len(rows) else "–"
 
@@ -212,8 +212,8 @@ def test_ink_reads_on_the_ground(page: Page, scheme: str) -> None:
     ground = luminance(page.tell(f"{style}.backgroundColor"))
     assert (ground < 0.1) == (scheme == "dark")
     for element in ("body", "caption", "a", ".chart svg text"):
-        found = f"getComputedStyle(document.querySelector('{element}'))"
-        ink = luminance(page.tell(f"(s => s.fill !== 'rgb(0, 0, 0)' ? s.fill : s.color)({found})"))
+        result = f"getComputedStyle(document.querySelector('{element}'))"
+        ink = luminance(page.tell(f"(s => s.fill !== 'rgb(0, 0, 0)' ? s.fill : s.color)({result})"))
         light, dark = max(ink, ground), min(ink, ground)
         assert (light + 0.05) / (dark + 0.05) >= 4.5, element  # WCAG 2.2, AA
     page.call("Emulation.setEmulatedMedia", features=[])
@@ -257,15 +257,15 @@ def test_a_run_without_scores_opens(
 @pytest.fixture
 def run_of_cells(request: pytest.FixtureRequest) -> Run:
     """The run of the other tests; here `run` is the function."""
-    found: Run = request.getfixturevalue("run")
-    return found
+    result: Run = request.getfixturevalue("run")
+    return result
 
 
 def test_a_run_of_one_seed_opens(
     browser: Page, tmp_path: Path, run_of_cells: Run, grid: list[Record]
 ) -> None:
-    alone = [record for record in grid if record.seed == 0]
-    write_report(tmp_path, run_of_cells, alone, [])
+    single = [record for record in grid if record.seed == 0]
+    write_report(tmp_path, run_of_cells, single, [])
     browser.open(tmp_path / "report.html")
     assert browser.complaints() == []
     assert "There is one seed each" in browser.tell("document.body.innerText")

@@ -38,20 +38,22 @@ def test_an_architecture_is_compared_with_itself_in_pairs(run: Run, record: Any)
     assert (change.before, change.after, change.verdict) == ("lstm", "lstm", "better")
     assert change.difference == pytest.approx(0.2 + NOISE.mean())
     assert change.low < change.difference < change.high
-    assert (change.score_before, change.seeds, change.lengths) == (pytest.approx(0.4), 8, (16,))
+    assert change.score_before == pytest.approx(0.4)
+    assert (change.seeds, change.lengths) == (8, (16,))
     assert change.p == pytest.approx(2 / 2**8)  # all of the same sign, of 2⁸ ways
     (back,) = changes(after, before).changes
-    assert (back.verdict, back.difference) == ("worse", pytest.approx(-change.difference))
+    assert back.verdict == "worse"
+    assert back.difference == pytest.approx(-change.difference)
     assert back.p == change.p
 
 
 def test_over_lengths_every_seed_counts_once_at_each(run: Run, record: Any) -> None:
     sides = []
     for shift in (0.0, 0.1):
-        own = scores(record, "lstm", BASE + shift) + scores(
+        subset = scores(record, "lstm", BASE + shift) + scores(
             record, "lstm", BASE[:4] + shift, length=32
         )
-        sides.append(results(run, own))
+        sides.append(results(run, subset))
     (change,) = changes(*sides).changes
     assert (change.lengths, change.seeds) == ((16, 32), 4)
     expected = stats.permutation_test(
@@ -64,15 +66,15 @@ def test_a_new_architecture_stands_beside_every_one_of_the_run_before(
     run: Run, record: Any
 ) -> None:
     old = scores(record, "gru", BASE) + scores(record, "lstm", BASE + 0.3)
-    found = changes(results(run, old), results(run, scores(record, "mine", BASE + 0.3)))
-    assert [(change.before, change.verdict) for change in found.changes] == [
+    result = changes(results(run, old), results(run, scores(record, "mine", BASE + 0.3)))
+    assert [(change.before, change.verdict) for change in result.changes] == [
         ("gru", "better"), ("lstm", "the same"),
     ]  # fmt: skip
-    assert (found.gone, found.new) == (
+    assert (result.gone, result.new) == (
         [("gru", "recall"), ("lstm", "recall")],
         [("mine", "recall")],
     )
-    gru = found.changes[0]
+    gru = result.changes[0]
     assert gru.p == pytest.approx(2 * 2 / 2**8)  # Holm: beside another comparison
 
 
@@ -81,13 +83,13 @@ def test_what_cannot_be_decided_says_so(run: Run, record: Any) -> None:
         results(run, scores(record, "lstm", BASE[:3])),
         results(run, scores(record, "lstm", BASE[:3] + 0.4)),
     )
-    assert [(each.verdict, each.detectable) for each in few.changes] == [("undecided", inf)]
-    one = changes(
+    assert [(item.verdict, item.detectable) for item in few.changes] == [("undecided", inf)]
+    first = changes(
         results(run, scores(record, "lstm", [0.5])), results(run, scores(record, "lstm", [0.9]))
     )
-    assert [each.verdict for each in one.changes] == ["one seed"]
-    assert np.isnan(one.changes[0].p)
-    assert sentence(one) == "1 compared: 1 one seed."
+    assert [item.verdict for item in first.changes] == ["one seed"]
+    assert np.isnan(first.changes[0].p)
+    assert sentence(first) == "1 compared: 1 one seed."
 
 
 def test_seeds_that_one_run_lacks_are_left_out(run: Run, record: Any) -> None:
@@ -101,17 +103,17 @@ def test_seeds_that_one_run_lacks_are_left_out(run: Run, record: Any) -> None:
 @pytest.mark.parametrize("other", [{"task_version": 2}, {"task_fields": {"symbols": 9}}])
 def test_other_examples_are_not_in_pairs(run: Run, record: Any, other: Any) -> None:
     before = results(run, scores(record, "lstm", BASE))
-    found = changes(before, results(run, scores(record, "lstm", BASE, **other)))
-    assert (found.changes, found.other_data) == ([], ["recall"])
+    result = changes(before, results(run, scores(record, "lstm", BASE, **other)))
+    assert (result.changes, result.other_data) == ([], ["recall"])
 
 
 def test_circumstances_are_those_that_differ(run: Run, record: Any) -> None:
     elsewhere = run.model_copy(update={"machine": "arm64", "versions": {"torch": "2.14.0"}})
-    found = changes(
+    result = changes(
         results(run, scores(record, "lstm", BASE)),
         results(elsewhere, scores(record, "lstm", BASE, recipe={"steps": 9}, device="cuda")),
     )
-    assert found.circumstances == [
+    assert result.circumstances == [
         ("device", "cpu", "cuda"),
         ("machine", "x86_64, 2 cores", "arm64"),
         ("python version", "3.11.9", "–"),
@@ -124,20 +126,21 @@ def test_circumstances_are_those_that_differ(run: Run, record: Any) -> None:
 def test_speed_is_over_the_lengths_that_both_have(run: Run, record: Any, throughput: Any) -> None:
     two = scores(record, "lstm", BASE) + scores(record, "lstm", BASE, length=32)
     paces = [throughput(train_relative=2.0), throughput(length=32, train_relative=8.0)]
-    found = changes(
+    result = changes(
         results(run, two, paces),
         results(run, scores(record, "lstm", BASE), [throughput(train_relative=3.0)]),
     )
-    (change,) = found.changes
-    assert (change.speed_before, change.speed_after) == (pytest.approx(2.0), pytest.approx(3.0))
+    (change,) = result.changes
+    assert change.speed_before == pytest.approx(2.0)
+    assert change.speed_after == pytest.approx(3.0)
 
 
 def test_nothing_in_common(run: Run, record: Any) -> None:
-    one = results(run, scores(record, "lstm", BASE))
+    first = results(run, scores(record, "lstm", BASE))
     for other in (results(run, []), results(run, scores(record, "lstm", BASE, task="copy"))):
-        found = changes(one, other)
-        assert found.changes == []
-        assert sentence(found) == "The two runs share no task on which both have scores."
+        result = changes(first, other)
+        assert result.changes == []
+        assert sentence(result) == "The two runs share no task on which both have scores."
 
 
 def test_markdown_shows_names_as_text_and_keeps_its_columns(run: Run, record: Any) -> None:

@@ -36,14 +36,14 @@ def drawn(grid: list[Record], speeds: list[Throughput]) -> list[Figure]:
 def colours(part: Any) -> list[dict[str, str]]:
     """Every colour scale in a specification, as a mapping of architectures."""
     if isinstance(part, list):
-        return [scale for each in part for scale in colours(each)]
+        return [scale for item in part for scale in colours(item)]
     if not isinstance(part, dict):
         return []
-    color = part.get("color")
+    color: Any = part.get("color")
     named = isinstance(color, dict) and color.get("field") == "architecture"
     scale = color["scale"] if named else None
-    own = [dict(zip(scale["domain"], scale["range"], strict=True))] if scale else []
-    return own + [scale for each in part.values() for scale in colours(each)]
+    subset = [dict(zip(scale["domain"], scale["range"], strict=True))] if scale else []
+    return subset + [scale for item in part.values() for scale in colours(item)]
 
 
 def test_every_kind_is_drawn_where_there_is_something_to_draw(drawn: list[Figure]) -> None:
@@ -64,9 +64,9 @@ def test_figures_are_valid_and_have_marks(drawn: list[Figure]) -> None:
 
 
 def test_an_architecture_has_one_colour_in_all_figures(drawn: list[Figure]) -> None:
-    found = [scale for figure in drawn for scale in colours(figure.specification)]
-    assert found
-    for scale in found:
+    result = [scale for figure in drawn for scale in colours(figure.specification)]
+    assert result
+    for scale in result:
         assert scale == {"lstm": COLOURS[0], "rnn": COLOURS[1], "transformer": COLOURS[2]}
 
 
@@ -83,10 +83,10 @@ def test_a_legend_names_those_that_are_drawn(record: Any) -> None:
 def test_looks_differ_for_hundreds_and_do_not_hang_on_the_unsupported(record: Any) -> None:
     scored = [record(architecture=f"scored_{index}", score=0.5) for index in range(300)]
     unsupported = record(architecture="a", status="unsupported", selected=False, reason="no")
-    alone = looks(derive(scored, []).summary)
-    assert len(set(alone.values())) == 300
+    single = looks(derive(scored, []).summary)
+    assert len(set(single.values())) == 300
     together = looks(derive([*scored, unsupported], []).summary)
-    assert {name: look for name, look in together.items() if name != "a"} == alone
+    assert {name: look for name, look in together.items() if name != "a"} == single
 
 
 def test_charts_hold_no_more_columns_than_they_show_or_filter_by(drawn: list[Figure]) -> None:
@@ -105,9 +105,9 @@ def test_charts_hold_no_more_columns_than_they_show_or_filter_by(drawn: list[Fig
 def test_tasks_that_differ_in_signs_alone_have_files_of_their_own(grid: list[Record]) -> None:
     names = {"recall": "copy:gap=1", "adding": "../copy gap=1"}
     records = [record.model_copy(update={"task": names[record.task]}) for record in grid]
-    found = [figure.name for figure in run_figures(derive(records, []))]
-    assert len(set(found)) == len(found) == 14
-    assert all(re.fullmatch(r"[a-z0-9_]+", name) for name in found)
+    result = [figure.name for figure in run_figures(derive(records, []))]
+    assert len(set(result)) == len(result) == 14
+    assert all(re.fullmatch(r"[a-z0-9_]+", name) for name in result)
 
 
 @pytest.mark.parametrize("status", ["failed", "diverged", "unsupported"])

@@ -1,6 +1,7 @@
 """Who is compared with whom, on what they share."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ def compared(records: list[Record]) -> pd.DataFrame:
     return comparisons(trials(records, []))
 
 
-def runs(record: Any, architecture: str, scores: list[float], **more: Any) -> list[Record]:
+def runs(record: Any, architecture: str, scores: Sequence[float], **more: Any) -> list[Record]:
     return [
         record(architecture=architecture, seed=seed, score=score, **more)
         for seed, score in enumerate(scores)
@@ -46,27 +47,28 @@ def simulated(record: Any, ahead: float) -> pd.DataFrame:
     Each is a length of its own, so that all are made as a report makes them, at ten seeds.
     """
     random = np.random.default_rng(0)
-    found = compared([
-        one
+    result = compared([
+        first
         for comparison in range(SIMULATED)
         for name, shift in (("lstm", 0), ("lstm_again", ahead))
-        for one in runs(record, name, random.normal(0.5 + shift, 0.1, 10), length=comparison + 2)
+        for scores in [list(random.normal(0.5 + shift, 0.1, 10))]
+        for first in runs(record, name, scores, length=comparison + 2)
     ])  # fmt: skip
-    return found[found["length"].notna()]
+    return result[result["length"].notna()]
 
 
 def test_one_architecture_under_two_names_is_declared_different_in_one_of_twenty(
     record: Any,
 ) -> None:
-    found = simulated(record, ahead=0)
-    assert len(found) == SIMULATED
-    assert found["verdict"].isin([Better.A, Better.B]).sum() <= TOLERATED
+    result = simulated(record, ahead=0)
+    assert len(result) == SIMULATED
+    assert result["verdict"].isin([Better.A, Better.B]).sum() <= TOLERATED
 
 
 def test_two_pooled_standard_deviations_are_declared(record: Any) -> None:
-    found = simulated(record, ahead=0.2)
-    assert (found["verdict"] == Better.B).mean() >= 0.8
-    assert not (found["verdict"] == Better.A).any()
+    result = simulated(record, ahead=0.2)
+    assert (result["verdict"] == Better.B).mean() >= 0.8
+    assert not (result["verdict"] == Better.A).any()
 
 
 def test_the_verdict_names_the_better_side(record: Any) -> None:
@@ -76,15 +78,15 @@ def test_the_verdict_names_the_better_side(record: Any) -> None:
 
 def test_three_seeds_decide_nothing_at_one_length_and_something_over_four(record: Any) -> None:
     records = [
-        one
+        first
         for length in (16, 32, 64, 128)
         for name, score in (("gru", 0.9), ("lstm", 0.9), ("rnn", 0.2))
-        for one in runs(record, name, [score, score - 0.01, score + 0.01], length=length)
+        for first in runs(record, name, [score, score - 0.01, score + 0.01], length=length)
     ]
-    found = compared(records)
-    alone, together = found[found["length"].notna()], found[found["length"].isna()]
-    assert set(alone["verdict"]) == {Better.UNDECIDED}
-    assert np.isinf(alone["minimum_detectable"]).all()
+    result = compared(records)
+    single, together = result[result["length"].notna()], result[result["length"].isna()]
+    assert set(single["verdict"]) == {Better.UNDECIDED}
+    assert np.isinf(single["minimum_detectable"]).all()
     assert together["verdict"].tolist() == [Better.UNDECIDED, Better.A, Better.A]
     assert together["p_holm"].tolist() == [1, *[3 * 2 / 2**12] * 2]
     assert set(together["lengths"]) == {4}
@@ -102,9 +104,9 @@ def test_one_seed_gives_no_interval_and_says_so(record: Any) -> None:
 
 def test_those_with_one_seed_do_not_weigh_on_the_family(record: Any) -> None:
     records = runs(record, "gru", [0.9] * 6) + runs(record, "rnn", [0.1] * 6)
-    found = compared(records + runs(record, "lstm", [0.5]))
-    assert found["verdict"].tolist() == [Better.NO_INTERVAL, Better.A, Better.NO_INTERVAL]
-    assert found["p_holm"].dropna().tolist() == [2 / 2**6]
+    result = compared(records + runs(record, "lstm", [0.5]))
+    assert result["verdict"].tolist() == [Better.NO_INTERVAL, Better.A, Better.NO_INTERVAL]
+    assert result["p_holm"].dropna().tolist() == [2 / 2**6]
 
 
 def test_identical_scores_have_no_width_and_no_nan(record: Any) -> None:
@@ -124,21 +126,21 @@ def test_only_seeds_that_both_have_are_compared(record: Any) -> None:
 
 
 def test_a_length_that_one_of_them_does_not_support_is_left_out(record: Any) -> None:
-    gru = [one for length in (16, 32) for one in runs(record, "gru", [0.9, 0.8], length=length)]
+    gru = [first for length in (16, 32) for first in runs(record, "gru", [0.9, 0.8], length=length)]
     rnn = runs(record, "rnn", [0.2, 0.1], length=16)
     unsupported = record(architecture="rnn", length=32, status=Status.UNSUPPORTED, selected=False)
-    found = compared([*gru, *rnn, unsupported])
-    assert found["length"].tolist() == [16]
+    result = compared([*gru, *rnn, unsupported])
+    assert result["length"].tolist() == [16]
 
 
 def test_rates_that_were_not_selected_are_not_compared(record: Any) -> None:
     gru = runs(record, "gru", [0.9, 0.8])
     idle = runs(record, "gru", [0.0, 0.0], learning_rate=0.1, selected=False)
-    found = compared([*gru, *idle, *runs(record, "rnn", [0.2, 0.1])])
-    assert found["difference"].tolist() == pytest.approx([0.7])
+    result = compared([*gru, *idle, *runs(record, "rnn", [0.2, 0.1])])
+    assert result["difference"].tolist() == pytest.approx([0.7])
 
 
 def test_one_architecture_is_compared_with_none(record: Any) -> None:
-    found = compared(runs(record, "gru", [0.9, 0.8]))
-    assert found.empty
-    assert list(found.columns) == COLUMNS
+    result = compared(runs(record, "gru", [0.9, 0.8]))
+    assert result.empty
+    assert list(result.columns) == COLUMNS

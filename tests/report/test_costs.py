@@ -1,5 +1,8 @@
 """Prices against the length, in files: every case has a row, and disturbed ones lie on no line."""
 
+from pathlib import Path
+from typing import Any
+
 import altair as alt
 import pandas as pd
 import pytest
@@ -7,7 +10,12 @@ import pytest
 from lagbench.cost.scaling import Exponent
 from lagbench.report.costs import cost_figures, exponent_table, throughput_table, write_costs
 
-UNSUPPORTED = {"architecture": "bilstm", "task": "copy", "length": 16, "reason": "it reads ahead"}
+UNSUPPORTED: dict[str, str | int] = {
+    "architecture": "bilstm",
+    "task": "copy",
+    "length": 16,
+    "reason": "it reads ahead",
+}
 FITTED = [
     Exponent("rnn", "copy", work, 1.1, 0.9, 1.3, 4, order)
     for work, order in (("training", "T"), ("inference", None))
@@ -15,7 +23,7 @@ FITTED = [
 
 
 @pytest.fixture
-def table(throughput):
+def table(throughput: Any) -> Any:
     measured = [
         throughput(
             architecture=name, task="copy", length=length, flops_per_token=1e4,
@@ -27,7 +35,7 @@ def table(throughput):
     return throughput_table(measured, [UNSUPPORTED])
 
 
-def test_every_case_has_a_row(table):
+def test_every_case_has_a_row(table: Any) -> None:
     assert len(table) == 7
     unsupported = table[table["reason"].notna()]
     assert unsupported[list(UNSUPPORTED)].to_dict("records") == [UNSUPPORTED]
@@ -35,7 +43,7 @@ def test_every_case_has_a_row(table):
     assert table.set_index(["architecture", "length"])["undisturbed"]["rnn"].tolist() == [1, 0, 1]
 
 
-def test_the_charts_are_valid_and_draw_what_is_known(table):
+def test_the_charts_are_valid_and_draw_what_is_known(table: Any) -> None:
     throughput, exponents = cost_figures(table, exponent_table(FITTED))
     for figure in (throughput, exponents):
         alt.Chart.from_dict(figure.specification)
@@ -45,7 +53,7 @@ def test_the_charts_are_valid_and_draw_what_is_known(table):
     assert "state at the end, bytes" not in set(rows["price"])  # nowhere known here
 
 
-def test_a_disturbed_cell_lies_on_no_line(table):
+def test_a_disturbed_cell_lies_on_no_line(table: Any) -> None:
     throughput, _ = cost_figures(table, exponent_table(FITTED))
     layers = throughput.specification["spec"]["layer"]
     (line,) = [layer for layer in layers if layer["mark"]["type"] == "line"]
@@ -54,17 +62,17 @@ def test_a_disturbed_cell_lies_on_no_line(table):
     assert hollow[0]["transform"] == [{"filter": {"field": "undisturbed", "equal": False}}]
 
 
-def test_the_files_are_the_same_again(table, tmp_path):
+def test_the_files_are_the_same_again(table: Any, tmp_path: Path) -> None:
     for folder in ("one", "other"):
         write_costs(tmp_path / folder, table, exponent_table(FITTED))
     names = ["throughput.csv", "exponents.csv", "figures/throughput.svg", "figures/exponents.svg"]
     for name in names:
-        one, other = ((tmp_path / folder / name).read_bytes() for folder in ("one", "other"))
-        assert one == other
-        assert one
+        first, other = ((tmp_path / folder / name).read_bytes() for folder in ("one", "other"))
+        assert first == other
+        assert first
 
 
-def test_without_a_fit_there_is_no_picture_of_it(table, tmp_path):
+def test_without_a_fit_there_is_no_picture_of_it(table: Any, tmp_path: Path) -> None:
     write_costs(tmp_path, table, exponent_table([]))
     assert [path.name for path in (tmp_path / "figures").iterdir()] == ["throughput.svg"]
     assert pd.read_csv(tmp_path / "exponents.csv").empty

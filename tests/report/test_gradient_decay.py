@@ -21,11 +21,11 @@ def ordered(
             architecture=name,
             length=length,
             seed=seed,
-            score=reaches[name][place],
+            score=reaches[name][index],
             gradient_half_life=half_life if length == 64 else None,
         )
         for name in half_lives
-        for place, length in enumerate(LENGTHS)
+        for index, length in enumerate(LENGTHS)
         for seed, half_life in enumerate(half_lives[name])
     ]
     (finding,) = verdict(derive(records, [])).tasks

@@ -47,9 +47,8 @@ def test_its_numbers_are_those_of_the_tables(grid: list[Record], throughput: Any
     assert "train_relative" in [column.name for column in board.columns]
     rows = {(row.architecture, row.task, row.length): row for row in tables.summary.itertuples()}
     for row in board.rows:
-        assert row.overall["train_relative"] == pytest.approx(
-            (2.0,)
-        )  # the geometric mean of 1 and 4
+        (speed,) = row.overall["train_relative"]
+        assert speed == pytest.approx(2.0)  # the geometric mean of 1 and 4
         assert row.overall["parameters"] == (20000, 20000)
         for task, scored in row.scores.items():
             summary = rows[row.architecture, task, 128]
@@ -69,9 +68,9 @@ def test_what_was_not_measured_is_left_out(record: Any) -> None:
     board = leaderboard(derive([record(score=0.9), record(length=32, status="failed")], []))
     assert [column.name for column in board.columns] == ["parameters"]
     assert board.ranked is None  # there is nobody to rank it against
-    found = json.loads(json.dumps(row_to_dict(board.rows[0]), allow_nan=False))
-    assert found["training_speed"] is None
-    assert found["tasks"]["recall"] == {
+    result = json.loads(json.dumps(row_to_dict(board.rows[0]), allow_nan=False))
+    assert result["training_speed"] is None
+    assert result["tasks"]["recall"] == {
         "length": 16, "score": 0.9, "score_low": None, "score_high": None, "seeds": 1,
         "horizon": 16.0, "horizon_low": None, "horizon_high": None, "censored": "at least",
     }  # fmt: skip

@@ -28,18 +28,18 @@ def tables(record: Any) -> Any:
 
 
 def test_a_cell_tells_its_score_or_why_it_has_none(record: Any) -> None:
-    found = outcomes(tables(record)).set_index(["architecture", "task"])
-    assert dict(found["state"]) == {
+    result = outcomes(tables(record)).set_index(["architecture", "task"])
+    assert dict(result["state"]) == {
         ("bilstm", "recall"): "unsupported",
         ("lstm", "copy"): "scored",
         ("lstm", "recall"): "scored",
         ("rnn", "recall"): "timeout",
     }
-    told = found["finding"]
-    assert told["lstm", "recall"] == "0.600 (0.500 to 0.700) at 16, 2 seeds"
-    assert told["lstm", "copy"] == "1.000 at 16, 1 seed"
-    assert told["bilstm", "recall"] == "unsupported at 16: it peeks"
-    assert told["rnn", "recall"] == "timeout at 16: no reason was given"
+    text = result["finding"]
+    assert text["lstm", "recall"] == "0.600 (0.500 to 0.700) at 16, 2 seeds"
+    assert text["lstm", "copy"] == "1.000 at 16, 1 seed"
+    assert text["bilstm", "recall"] == "unsupported at 16: it peeks"
+    assert text["rnn", "recall"] == "timeout at 16: no reason was given"
 
 
 def test_what_is_unsupported_is_hatched(record: Any) -> None:

@@ -39,7 +39,7 @@ class Page(HTMLParser):
             self.text += data
 
     def count(self, tag: str) -> int:
-        return sum(found == tag for found, _ in self.elements)
+        return sum(result == tag for result, _ in self.elements)
 
 
 def written(out: Path, run: Run, records: list[Record], throughputs: Any = ()) -> Page:
@@ -82,7 +82,7 @@ def test_the_page_asks_nothing_of_a_network(tmp_path: Path, run: Run, grid: list
     for tag, attributes in page.elements:
         for name in ("src", "href", "action", "data"):
             assert re.match("(#|data:)", attributes.get(name) or "#"), (tag, attributes)
-    policies = [each["content"] or "" for _, each in page.elements if "http-equiv" in each]
+    policies = [item["content"] or "" for _, item in page.elements if "http-equiv" in item]
     assert len(policies) == 1
     assert policies[0].startswith("default-src 'none';")
     assert "http" not in policies[0]
@@ -190,14 +190,14 @@ def test_a_run_without_trials(tmp_path: Path, run: Run) -> None:
     assert "No trial has been recorded." in (tmp_path / "report.md").read_text()
 
 
-@pytest.mark.parametrize("status", [each for each in Status if each is not Status.OK])
+@pytest.mark.parametrize("status", [item for item in Status if item is not Status.OK])
 def test_a_run_in_which_nothing_was_scored(
     tmp_path: Path, run: Run, record: Any, status: Status
 ) -> None:
     page = written(tmp_path, run, [record(status=status, selected=False, reason="It broke.")])
     assert "No trial was scored" in page.text
     assert "It broke." in page.text
-    assert not [each for _, each in page.elements if each.get("id") == "leaderboard"]
+    assert not [item for _, item in page.elements if item.get("id") == "leaderboard"]
     assert "nan" not in page.text.lower().split()
 
 

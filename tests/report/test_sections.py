@@ -22,8 +22,8 @@ def score_tables(run: Run, records: list[Record]) -> list[Table]:
 
 def shown(table: Table, label: str) -> list[list[str]]:
     """The texts below a header, by group of rows."""
-    place = [header.label for header in table.headers].index(label)
-    return [[row.cells[place][0] for row in rows] for rows in table.groups]
+    position = [header.label for header in table.headers].index(label)
+    return [[row.cells[position][0] for row in rows] for rows in table.groups]
 
 
 def test_scores_stand_by_task_and_length_the_best_first(
@@ -44,7 +44,7 @@ def test_accuracy_has_a_column_beside_another_metric_alone(run: Run, record: Any
         record(task="c", score=0.5, metric="mse"),
     ]
     labels = [{header.label for header in t.headers} for t in score_tables(run, records)]
-    named = [own & {"accuracy", "bits", "mse"} for own in labels]
+    named = [subset & {"accuracy", "bits", "mse"} for subset in labels]
     assert named == [{"accuracy"}, {"accuracy", "bits"}, {"mse"}]
 
 
@@ -115,10 +115,10 @@ def test_equal_unsupported_pairs_and_failures_share_a_row(record: Any) -> None:
         for rate in (0.1, 0.03)
     ]
     silent = record(seed=5, status=Status.TIMEOUT, selected=False)
-    found = derive([*unsupported, *failed, silent], [])
-    (pair,) = sections.unsupported_pairs(found).itertuples()
+    result = derive([*unsupported, *failed, silent], [])
+    (pair,) = sections.unsupported_pairs(result).itertuples()
     assert (pair.length, pair.reason) == ("16, 32, 128", "it looks ahead")
-    diverged, timeout = sections.failures(found).itertuples()
+    diverged, timeout = sections.failures(result).itertuples()
     assert (diverged.trials, diverged.seed, diverged.learning_rate) == (4, "0, 1", "0.03, 0.1")
     assert (timeout.status, timeout.reason) == ("timeout", "–")
 
@@ -138,22 +138,22 @@ def test_differences_name_the_better_one_first_and_the_settled_before_the_others
     seeds = range(8)
     means = {"a": 0.2, "b": 0.8, "c": 0.81}
     records = [
-        record(architecture=name, seed=seed, score=mean + 0.03 * ((seed * 7 + place) % 5))
-        for place, (name, mean) in enumerate(means.items())
+        record(architecture=name, seed=seed, score=mean + 0.03 * ((seed * 7 + position) % 5))
+        for position, (name, mean) in enumerate(means.items())
         for seed in seeds
     ]
-    found = differences(derive(records, []).comparisons)
-    pairs = [(one.better, one.worse, one.settled) for one in found]
+    result = differences(derive(records, []).comparisons)
+    pairs = [(first.better, first.worse, first.settled) for first in result]
     assert set(pairs[:2]) == {("b", "a", True), ("c", "a", True)}
     assert pairs[2][2] is False
-    for one in found:
-        assert one.low <= one.difference <= one.high
-        assert one.wins >= 0.5
-        assert (one.task, one.over, one.seeds) == ("recall", "16", 8)
+    for first in result:
+        assert first.low <= first.difference <= first.high
+        assert first.wins >= 0.5
+        assert (first.task, first.over, first.seeds) == ("recall", "16", 8)
 
 
 def test_differences_are_over_all_lengths_where_there_are_several(grid: list[Record]) -> None:
-    found = differences(derive(grid, []).comparisons)
-    assert len(found) == 2 * 3  # tasks × pairs
-    assert {one.over for one in found} == {"4 lengths"}
+    result = differences(derive(grid, []).comparisons)
+    assert len(result) == 2 * 3  # tasks × pairs
+    assert {first.over for first in result} == {"4 lengths"}
     assert differences(derive([], []).comparisons) == []

@@ -1,6 +1,7 @@
 """The verdict and the words of numbers."""
 
 import re
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any, TypeVar
 
@@ -51,19 +52,19 @@ def has(facts: list[object], kind: type) -> bool:
     return any(isinstance(fact, kind) for fact in facts)
 
 
-def lines(record: Any, seeds: int = 1, **scores: list[float | None]) -> list[Record]:
+def lines(record: Any, seeds: int = 1, **scores: Sequence[float | None]) -> list[Record]:
     """Scores of each architecture at lengths 16, 32, 64, …; None: it diverged."""
     return [
         record(
             architecture=name,
-            length=16 * 2**place,
+            length=16 * 2**position,
             seed=seed,
             score=score,
             selected=score is not None,
             status="ok" if score is not None else "diverged",
         )
         for name, line in scores.items()
-        for place, score in enumerate(line)
+        for position, score in enumerate(line)
         for seed in range(seeds)
     ]
 
@@ -140,7 +141,7 @@ def test_those_without_a_score_are_named(record: Any) -> None:
 
 def test_many_are_counted_and_the_last_to_forget_is_named(record: Any) -> None:
     scores = {f"a{index}": [0.55 + index / 20, 0.1] for index in range(8)}
-    fact = only(facts_of(lines(record, **scores)), Forgetting)
+    fact = only(facts_of(lines(record, 1, **scores)), Forgetting)
     assert (len(fact.reaches), fact.reaches[-1].architecture) == (8, "a7")
     assert fact.reaches[-1].horizon == "22.6"
     assert "and 3 more" in str(fact)
@@ -199,7 +200,7 @@ def test_the_overview_says_how_many_comparisons_are_settled(record: Any) -> None
 
 def test_so_many_seeds_as_are_needed_can_decide(record: Any) -> None:
     for lengths, names, needed in ((1, "ab", 6), (1, "abc", 7), (3, "abc", 3)):
-        scores = {name: [0.9 - place / 4] * lengths for place, name in enumerate(names)}
+        scores = {name: [0.9 - position / 4] * lengths for position, name in enumerate(names)}
         fewer, enough = (
             only(run_facts(lines(record, seeds=seeds, **scores)), Certainty)
             for seeds in (needed - 1, needed)
@@ -223,11 +224,11 @@ def test_a_single_trial_is_compared_with_none(record: Any) -> None:
 
 
 def test_every_sentence_ends_as_one(grid: list[Record]) -> None:
-    found = verdict(derive(grid, []))
+    result = verdict(derive(grid, []))
     sentences = [
-        *found.overview,
-        *found.terms,
-        *(line for task in found.tasks for line in task.sentences),
+        *result.overview,
+        *result.terms,
+        *(line for task in result.tasks for line in task.sentences),
     ]
     assert len(sentences) > 5
     for sentence in sentences:

@@ -59,7 +59,7 @@ def test_interval_repeats_to_the_last_bit() -> None:
 
 
 @pytest.mark.parametrize(
-    ("lengths", "scores", "expected", "found"),
+    ("lengths", "scores", "expected", "result"),
     [
         ([16, 64], [0.75, 0.25], 32.0, Censored.NO),  # halfway in log length
         ([16, 64], [1.0, 0.25], 16 * 4 ** (2 / 3), Censored.NO),
@@ -71,9 +71,11 @@ def test_interval_repeats_to_the_last_bit() -> None:
         ([100], [-3.0], 100.0, Censored.BELOW),
     ],
 )
-def test_horizon(lengths: list[int], scores: list[float], expected: float, found: Censored) -> None:
+def test_horizon(
+    lengths: list[int], scores: list[float], expected: float, result: Censored
+) -> None:
     assert horizon(lengths, scores) == pytest.approx(expected, rel=1e-12)
-    assert censored(scores) is found
+    assert censored(scores) is result
 
 
 def test_horizons_of_many_at_once() -> None:
@@ -83,10 +85,10 @@ def test_horizons_of_many_at_once() -> None:
 
 @given(st.lists(st.floats(-1, 1), min_size=4, max_size=4), st.integers(0, 3), st.floats(0, 1))
 def test_a_better_score_never_shortens_the_horizon(
-    scores: list[float], place: int, gain: float
+    scores: list[float], position: int, gain: float
 ) -> None:
     lengths = [16, 32, 64, 100]
-    better = [score + gain * (index == place) for index, score in enumerate(scores)]
+    better = [score + gain * (index == position) for index, score in enumerate(scores)]
     before, after = horizon(lengths, scores), horizon(lengths, better)
     assert 16 <= before <= after * (1 + 1e-12) <= 100 * (1 + 1e-12)
 

@@ -30,7 +30,7 @@ def only(frame: pd.DataFrame, **where: Any) -> pd.Series:
 @pytest.fixture
 def trio(record: Any) -> list[Record]:
     """Three seeds at a selected rate, one of which did not solve the task, and an idle rate."""
-    found = [
+    result = [
         record(seed=0, score=0.9, test_metric=0.91, accuracy=0.91, steps_to_solve=300),
         record(seed=1, score=0.6, test_metric=0.65, accuracy=0.65),
         record(seed=2, score=0.9, test_metric=0.93, accuracy=0.93, steps_to_solve=100),
@@ -40,7 +40,7 @@ def trio(record: Any) -> list[Record]:
     diverged = record(
         seed=2, learning_rate=0.1, selected=False, status=Status.DIVERGED, reason=reason
     )
-    return [*found, *idle, diverged]
+    return [*result, *idle, diverged]
 
 
 def test_summary_by_hand(trio: list[Record], throughput: Any) -> None:
@@ -78,13 +78,13 @@ def test_all_failed(record: Any) -> None:
         record(seed=seed, status=Status.FAILED, selected=False, reason="it broke")
         for seed in range(3)
     ]
-    found = derive(records, [])
-    row = only(found.summary)
+    result = derive(records, [])
+    row = only(result.summary)
     assert (row["seeds"], row["failed"], row["ok"]) == (0, 3, 0)
     assert math.isnan(row["score"])
     assert row["chance"] == 0.125
-    assert found.horizons.empty
-    assert found.unsupported.empty
+    assert result.horizons.empty
+    assert result.unsupported.empty
 
 
 def test_empty_tables_have_the_columns_and_types_of_full_ones(grid: list[Record]) -> None:
@@ -137,9 +137,9 @@ def test_an_unsupported_length_is_left_out_of_the_horizon(record: Any) -> None:
         record(length=32, status=Status.UNSUPPORTED, selected=False, reason="even lengths alone"),
         record(length=64, score=0.25),
     ]
-    found = derive(records, [])
-    assert only(found.horizons)["horizon"] == pytest.approx(32.0)
-    assert only(found.unsupported).to_dict() == {
+    result = derive(records, [])
+    assert only(result.horizons)["horizon"] == pytest.approx(32.0)
+    assert only(result.unsupported).to_dict() == {
         "architecture": "lstm",
         "task": "recall",
         "length": 32,
@@ -148,12 +148,12 @@ def test_an_unsupported_length_is_left_out_of_the_horizon(record: Any) -> None:
 
 
 def test_curves_of_all_trials_and_probes_of_the_selected(grid: list[Record]) -> None:
-    found = derive(grid, [])
-    assert len(found.curves) == sum(len(record.curve) for record in grid)
-    assert list(found.curves.columns) == tables.CURVES
+    result = derive(grid, [])
+    assert len(result.curves) == sum(len(record.curve) for record in grid)
+    assert list(result.curves.columns) == tables.CURVES
     selected = [record for record in grid if record.selected]
-    assert len(found.probes) == sum(len(record.probes) for record in selected)
-    assert set(found.probes["trial"]) == {record.trial for record in selected}
+    assert len(result.probes) == sum(len(record.probes) for record in selected)
+    assert set(result.probes["trial"]) == {record.trial for record in selected}
 
 
 def test_the_same_records_give_the_same_bytes_in_any_order(
@@ -177,9 +177,9 @@ def test_floats_read_back_to_the_same_number(record: Any, tmp_path: Path) -> Non
 
 
 def test_what_has_parts_reads_back_as_json(record: Any, tmp_path: Path) -> None:
-    one = record(task_fields={"cue": "first", "noise": None}, deep_probes=("influence",))
-    write_tables(tmp_path, derive([one], []))
+    first = record(task_fields={"cue": "first", "noise": None}, deep_probes=("influence",))
+    write_tables(tmp_path, derive([first], []))
     (row,) = pd.read_csv(tmp_path / "trials.csv").to_dict("records")
     assert json.loads(row["task_fields"]) == {"cue": "first", "noise": None}
-    assert json.loads(row["recipe"]) == one.recipe
+    assert json.loads(row["recipe"]) == first.recipe
     assert json.loads(row["deep_probes"]) == ["influence"]

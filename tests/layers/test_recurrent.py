@@ -82,7 +82,7 @@ def test_an_lstm_alone_in_single_precision_runs_on_the_library_where_ours_is_not
     narrow, wide = LSTMLayer(3, 1), LSTMLayer(3, 64)
     assert narrow.library_runs() == torch.backends.mkldnn.is_available()  # too narrow for ours
     assert wide.library_runs() == (library() is None and torch.backends.mkldnn.is_available())
-    monkeypatch.setattr("lagbench.layers.recurrent.supported", lambda *_: False)
+    monkeypatch.setattr("lagbench.kernels.lstm.supported", lambda *_: False)
     assert wide.library_runs() == torch.backends.mkldnn.is_available()
     assert not narrow.double().library_runs()
     wide.under_vmap = True

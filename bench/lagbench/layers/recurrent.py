@@ -1,12 +1,11 @@
-"""Recurrent layers: their weights, their initialisation, and which kernel runs them.
+"""Recurrent layers: their weights and their initialisation.
 
 Each gate has one bias, as in the equations, where `torch.nn` adds two, which together take double
 steps under Adam. Weights are drawn from U(±1/√H) as in `torch.nn`; biases begin at 0, and that of
 a forget gate at 1 (Gers et al. 2000).
 
-Libraries run a layer where they are faster: cuDNN on a GPU; and where our kernels are not compiled,
-oneDNN an LSTM in single precision, which takes 0.3 to 0.73 of their time, and they compiled 0.6 to
-0.7 of its own. Neither has a rule for `torch.func.vmap`: stacked replicas are run by our kernels.
+PyTorch's own layers run where they are faster: cuDNN's on a GPU, and oneDNN's LSTM on a CPU without
+compiled kernels. Neither has a rule for `torch.func.vmap`, under which `lagbench.kernels` runs.
 """
 
 from abc import abstractmethod
@@ -20,8 +19,8 @@ from lagbench.contract import Mixer, State
 from lagbench.hints import CoreHints
 from lagbench.kernels.gru import gru_scan
 from lagbench.kernels.gru_variants import gru_minimal_scan, gru_original_scan
-from lagbench.kernels.library import available, supported
-from lagbench.kernels.lstm import lstm_scan
+from lagbench.kernels.library import available
+from lagbench.kernels.lstm import lstm_scan, prefers_onednn
 from lagbench.kernels.recurrence import project_inputs, project_source
 from lagbench.kernels.rnn import rnn_scan
 
@@ -80,7 +79,7 @@ class RecurrentLayer(Mixer, CoreHints):
     def run(
         self, inputs: Tensor, state: States, source: Tensor | None = None
     ) -> tuple[Tensor, States]:
-        """Outputs and state by our own kernel, from `W x + b` `(B, T, G * H)`.
+        """Outputs and state from projected inputs `W x + b` `(B, T, G * H)`.
 
         source: as for `kernels.recurrence.project_source`, with the inputs as its table.
         """
@@ -88,19 +87,18 @@ class RecurrentLayer(Mixer, CoreHints):
     def forward_with_embedding(
         self, embed: nn.Module, source: Tensor, mask: Tensor | None = None
     ) -> Tensor:
-        """As declared, both maps joined where our kernel runs and that is less to compute."""
-        ours = self.under_vmap or supported(self.weight_hh, self.units)
-        table = self.table(embed, source) if ours else None
+        """The embedding is joined with the input projection where that is less to compute."""
+        table = None if self.library_runs() else self.table(embed, source)
         if table is None:
             return super().forward_with_embedding(embed, source, mask)
         return self.run(table, self.beginning(source), source)[0]
 
     def table(self, embed: nn.Module, source: Tensor) -> Tensor | None:
-        """What `project_source` makes `W embed(x) + b` of, without vectors for each step.
+        """A table with which `project_source` gives `W embed(x) + b`, without embedding the steps.
 
-        Of symbols that are fewer than the steps, every row of the table is projected; values that
-        are narrower than the vectors are multiplied with the product of both weights. None where
-        the vectors are less to compute, or values have gradients.
+        Symbols: the projected rows of the embedding, if they are fewer than the steps. Values: the
+        product of both weights, if values are narrower than the embedding and need no gradient.
+        Otherwise None: embedding the steps is less to compute.
         """
         match embed:
             case nn.Embedding() if 2 * len(embed.weight) <= source.numel():
@@ -112,11 +110,11 @@ class RecurrentLayer(Mixer, CoreHints):
         return None
 
     def project(self, x: Tensor) -> Tensor:
-        """`W x + b` `(B, T, G * H)`, time-major in memory as suits the kernels."""
+        """`W x + b` `(B, T, G * H)`, time-major in memory."""
         return project_inputs(x, self.weight_ih, self.bias)
 
     def library_runs(self) -> bool:
-        """Whether a library runs this layer where it is, rather than our kernel."""
+        """Whether PyTorch's own layer runs, rather than an operation of `lagbench.kernels`."""
         return self.bias.is_cuda and not self.under_vmap
 
     def library_weights(self, recurrent_bias: Tensor | None = None) -> list[Tensor]:
@@ -155,7 +153,6 @@ class RNNLayer(RecurrentLayer):
         self.relu = relu
 
     def recur(self, x: Tensor, state: States) -> tuple[Tensor, States]:
-        """As declared."""
         if self.library_runs():
             library = torch.rnn_relu if self.relu else torch.rnn_tanh
             return _one_part(library, x, state, self.library_weights())
@@ -164,7 +161,6 @@ class RNNLayer(RecurrentLayer):
     def run(
         self, inputs: Tensor, state: States, source: Tensor | None = None
     ) -> tuple[Tensor, States]:
-        """As declared."""
         outputs = rnn_scan(inputs, self.weight_hh, state[0], self.relu, source)
         return outputs, (outputs[:, -1],)
 
@@ -180,7 +176,6 @@ class GRULayer(RecurrentLayer):
         self.bias_hn = nn.Parameter(torch.zeros(units))
 
     def recur(self, x: Tensor, state: States) -> tuple[Tensor, States]:
-        """As declared."""
         if self.library_runs():
             second = nn.functional.pad(self.bias_hn, (2 * self.units, 0))
             return _one_part(torch.gru, x, state, self.library_weights(second))
@@ -189,7 +184,6 @@ class GRULayer(RecurrentLayer):
     def run(
         self, inputs: Tensor, state: States, source: Tensor | None = None
     ) -> tuple[Tensor, States]:
-        """As declared."""
         outputs = gru_scan(inputs, self.weight_hh, self.bias_hn, state[0], source)
         return outputs, (outputs[:, -1],)
 
@@ -202,7 +196,6 @@ class OriginalGRULayer(RecurrentLayer):
     def run(
         self, inputs: Tensor, state: States, source: Tensor | None = None
     ) -> tuple[Tensor, States]:
-        """As declared."""
         outputs = gru_original_scan(project_source(inputs, source), self.weight_hh, *state)
         return outputs, (outputs[:, -1],)
 
@@ -215,7 +208,6 @@ class MinimalGRULayer(RecurrentLayer):
     def run(
         self, inputs: Tensor, state: States, source: Tensor | None = None
     ) -> tuple[Tensor, States]:
-        """As declared."""
         outputs = gru_minimal_scan(project_source(inputs, source), self.weight_hh, *state)
         return outputs, (outputs[:, -1],)
 
@@ -234,7 +226,6 @@ class LSTMLayer(RecurrentLayer):
         self.peepholes = nn.Parameter(torch.zeros(3, units)) if peephole else None
 
     def recur(self, x: Tensor, state: States) -> tuple[Tensor, States]:
-        """As declared."""
         h, c = state
         if self.library_runs():
             first = (h.unsqueeze(0).contiguous(), c.unsqueeze(0).contiguous())
@@ -245,18 +236,10 @@ class LSTMLayer(RecurrentLayer):
     def run(
         self, inputs: Tensor, state: States, source: Tensor | None = None
     ) -> tuple[Tensor, States]:
-        """As declared."""
         h, c = state
         outputs, c = lstm_scan(inputs, self.weight_hh, h, c, self.peepholes, source)
         return outputs, (outputs[:, -1], c)
 
     def library_runs(self) -> bool:
-        """As declared; oneDNN too runs an LSTM, in single precision."""
-        return self.peepholes is None and (super().library_runs() or self._onednn())
-
-    def _onednn(self) -> bool:
-        weight = self.weight_hh
-        if self.under_vmap or weight.device.type != "cpu" or weight.dtype != torch.float32:
-            return False
-        available: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
-        return available and not supported(weight, self.units)
+        onednn = not self.under_vmap and prefers_onednn(self.weight_hh)
+        return self.peepholes is None and (super().library_runs() or onednn)

@@ -71,10 +71,10 @@ def _torch_run(layer: RecurrentLayer, x: Tensor, states: States | None) -> tuple
         states = (x.new_zeros(len(x), layer.units),) * layer.carried
     hidden = []
     for step in x.unbind(1):
-        found = functional_call(
+        actual = functional_call(
             module, weights, (step, states if layer.carried == 2 else states[0])
         )
-        states = found if layer.carried == 2 else (found,)
+        states = actual if layer.carried == 2 else (actual,)
         hidden.append(states[0])
     return torch.stack(hidden, dim=1), states
 

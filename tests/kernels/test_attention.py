@@ -66,30 +66,30 @@ def with_gradients(output: Tensor, *inputs: Tensor) -> list[Tensor]:
 def test_attention_is_its_definition(bias: str, under_vmap: bool) -> None:
     inputs = [normal(B, H, steps, d).requires_grad_() for steps in (T, S, S)]
     context = AttentionContext(B, BIASES[bias](), under_vmap=under_vmap)
-    found = with_gradients(attention(*inputs, context), *inputs)
-    torch.testing.assert_close(found, with_gradients(explicit(*inputs, context), *inputs))
+    actual = with_gradients(attention(*inputs, context), *inputs)
+    torch.testing.assert_close(actual, with_gradients(explicit(*inputs, context), *inputs))
 
 
 @pytest.mark.parametrize("under_vmap", [False, True])
 def test_causal_attention_is_its_definition(under_vmap: bool) -> None:
     inputs = [normal(B, H, T, d).requires_grad_() for _ in range(3)]
     context = AttentionContext(B, causal=True, under_vmap=under_vmap)
-    found = with_gradients(attention(*inputs, context), *inputs)
-    torch.testing.assert_close(found, with_gradients(explicit(*inputs, context), *inputs))
+    actual = with_gradients(attention(*inputs, context), *inputs)
+    torch.testing.assert_close(actual, with_gradients(explicit(*inputs, context), *inputs))
 
 
 @pytest.mark.parametrize("shared", [False, True], ids=["each its bias", "one bias"])
 @pytest.mark.parametrize("bias", BIASES)
 def test_replicas_under_vmap_are_replicas_alone(bias: str, shared: bool) -> None:
     inputs = [normal(R, B, H, steps, d).requires_grad_() for steps in (T, S, S)]
-    one = BIASES[bias]()
-    several = one if shared or one is None else torch.stack([one, *(BIASES[bias](), one)])
-    dim = None if several is one else 0
+    left = BIASES[bias]()
+    several = left if shared or left is None else torch.stack([left, *(BIASES[bias](), left)])
+    dim = None if several is left else 0
 
     def attended(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None) -> Tensor:
         return attention(query, key, value, AttentionContext(B, bias, under_vmap=True))
 
-    found = vmap(attended, (0, 0, 0, dim))(*inputs, several)
+    actual = vmap(attended, (0, 0, 0, dim))(*inputs, several)
     expected = torch.stack(
         [
             explicit(
@@ -98,7 +98,7 @@ def test_replicas_under_vmap_are_replicas_alone(bias: str, shared: bool) -> None
             for r in range(R)
         ]
     )
-    torch.testing.assert_close(with_gradients(found, *inputs), with_gradients(expected, *inputs))
+    torch.testing.assert_close(with_gradients(actual, *inputs), with_gradients(expected, *inputs))
 
 
 def test_replicas_may_be_stacked_along_any_dimension_or_share_an_input() -> None:
@@ -109,11 +109,11 @@ def test_replicas_may_be_stacked_along_any_dimension_or_share_an_input() -> None
     def attended(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         return attention(query, key, value, AttentionContext(B, under_vmap=True))
 
-    found = vmap(attended, (1, None, 4))(query, key, value)
-    alone = [explicit(query[:, r], key, value[..., r], AttentionContext(B)) for r in range(R)]
+    actual = vmap(attended, (1, None, 4))(query, key, value)
+    single = [explicit(query[:, r], key, value[..., r], AttentionContext(B)) for r in range(R)]
     torch.testing.assert_close(
-        with_gradients(found, query, key, value),
-        with_gradients(torch.stack(alone), query, key, value),
+        with_gradients(actual, query, key, value),
+        with_gradients(torch.stack(single), query, key, value),
     )
 
 
@@ -150,10 +150,10 @@ def test_the_context_says_who_sees_whom(
 @pytest.mark.parametrize("gradients", [False, True])
 def test_keys_that_grow_are_those_joined(gradients: bool) -> None:
     pieces = [normal(R, B, H, steps, d) for steps in (3, 1, 1, 2, 1, 9, 1)]
-    whole = torch.cat(pieces, dim=3)
+    full = torch.cat(pieces, dim=3)
     with torch.set_grad_enabled(gradients):
-        assert torch.equal(reduce(extend_cache, (piece[0] for piece in pieces)), whole[0])
-        assert torch.equal(vmap(lambda *own: reduce(extend_cache, own))(*pieces), whole)
+        assert torch.equal(reduce(extend_cache, (piece[0] for piece in pieces)), full[0])
+        assert torch.equal(vmap(lambda *weights: reduce(extend_cache, weights))(*pieces), full)
 
 
 @torch.no_grad()

@@ -46,11 +46,11 @@ def test_the_sources_compile() -> None:
 @compiled
 def test_it_is_built_once_and_leaves_nothing_else(folder: Path) -> None:
     assert build() is not None
-    (made,) = folder.glob("kernels-*.so")
-    written = made.stat().st_mtime_ns
+    (output,) = folder.glob("kernels-*.so")
+    written = output.stat().st_mtime_ns
     assert build() is not None
-    assert made.stat().st_mtime_ns == written
-    assert {path.name for path in folder.iterdir()} <= {made.name, "kernels.lock"}
+    assert output.stat().st_mtime_ns == written
+    assert {path.name for path in folder.iterdir()} <= {output.name, "kernels.lock"}
 
 
 @compiled
@@ -133,10 +133,10 @@ def states(x: torch.Tensor) -> dict[str, torch.Tensor]:
         steps = x.repeat(gates).expand(2, 3, -1).contiguous()
         return steps, x.new_zeros(gates * H, H), x.new_zeros(2, H)
 
-    (rnn, *one), (gru, w, h), (lstm, *four) = step(1), step(3), step(4)
+    (rnn, *first), (gru, w, h), (lstm, *four) = step(1), step(3), step(4)
     return {
-        "tanh": rnn_scan(rnn, *one),
-        "relu": rnn_scan(rnn, *one, relu=True),
+        "tanh": rnn_scan(rnn, *first),
+        "relu": rnn_scan(rnn, *first, relu=True),
         "gru": gru_scan(gru, w, x.new_zeros(H), h),
         "lstm": lstm_scan(lstm, *four, x.new_zeros(2, H))[0],
     }
@@ -147,7 +147,7 @@ def states(x: torch.Tensor) -> dict[str, torch.Tensor]:
 def test_numbers_of_any_size(kind: torch.dtype) -> None:
     sizes = [0, 1e-30, 1e-6, 0.01, 0.5, 1, 3, 8, 20, 60, 90, 1e4, 1e30, torch.inf]
     x = torch.tensor([sign * size for size in sizes for sign in (1, -1)], dtype=torch.float64)
-    found = {name: state[0, 0].double() for name, state in states(x.to(kind)).items()}
+    actual = {name: state[0, 0].double() for name, state in states(x.to(kind)).items()}
     x = x.to(kind).double()
     cell = x.sigmoid() * x.tanh()
     exact = {
@@ -159,7 +159,7 @@ def test_numbers_of_any_size(kind: torch.dtype) -> None:
     bits = 4 * torch.finfo(kind).eps
     for name, expected in exact.items():
         nothing = bits if name == "gru" else bits**2  # n - z n, where z is nearly one
-        torch.testing.assert_close(found[name], expected, rtol=bits, atol=nothing)
+        torch.testing.assert_close(actual[name], expected, rtol=bits, atol=nothing)
 
 
 @compiled

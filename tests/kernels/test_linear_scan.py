@@ -27,9 +27,9 @@ def with_gradients(states: Tensor, *inputs: Tensor) -> list[Tensor]:
     return [states.detach(), *torch.autograd.grad(loss, inputs)]
 
 
-def assert_same(found: list[Tensor], expected: list[Tensor]) -> None:
-    for one, other in zip(found, expected, strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12)
+def assert_same(actual: list[Tensor], expected: list[Tensor]) -> None:
+    for first, other in zip(actual, expected, strict=True):
+        torch.testing.assert_close(first, other, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("dtype", [REAL, COMPLEX], ids=["real", "complex"])
@@ -68,9 +68,9 @@ def test_states_may_have_several_dimensions() -> None:
 def test_replicas_under_vmap_are_replicas_alone(constant: bool, dtype: torch.dtype) -> None:
     a = gates(R, *((1, 1) if constant else (B, 19)), 5, dtype=dtype)
     b, initial = normal(B, R, 19, 5, dtype=dtype), normal(B, 5, dtype=dtype)
-    found = vmap(linear_scan, (0, 1, None))(a, b, initial)
-    alone = torch.stack([linear_scan_loop(a[r], b[:, r], initial) for r in range(R)])
-    assert_same(with_gradients(found, a, b, initial), with_gradients(alone, a, b, initial))
+    actual = vmap(linear_scan, (0, 1, None))(a, b, initial)
+    separate = torch.stack([linear_scan_loop(a[r], b[:, r], initial) for r in range(R)])
+    assert_same(with_gradients(actual, a, b, initial), with_gradients(separate, a, b, initial))
 
 
 def test_single_precision_holds_over_4096_steps_with_open_gates() -> None:
@@ -78,9 +78,11 @@ def test_single_precision_holds_over_4096_steps_with_open_gates() -> None:
     a = 1 - 1e-3 * torch.rand(2, 4096, 4)
     b = torch.randn(2, 4096, 4)
     single, double = ([x.to(kind).requires_grad_() for x in (a, b)] for kind in (a.dtype, REAL))
-    found = with_gradients(linear_scan(*single), *single)
-    for one, other in zip(found, with_gradients(linear_scan_loop(*double), *double), strict=True):
-        assert (one - other).norm() <= 1e-5 * other.norm()
+    actual = with_gradients(linear_scan(*single), *single)
+    for first, other in zip(
+        actual, with_gradients(linear_scan_loop(*double), *double), strict=True
+    ):
+        assert (first - other).norm() <= 1e-5 * other.norm()
 
 
 def test_differentiating_twice_raises() -> None:

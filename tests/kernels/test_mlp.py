@@ -52,8 +52,8 @@ def gradients(layer: FeedForward, forward: Callable[[Tensor], Tensor], x: Tensor
 def test_result_and_gradients(steps: tuple[int, ...], width: int, hidden: int) -> None:
     layer, x = wild(width, hidden).double(), torch.randn(*steps, width, dtype=torch.float64)
     expected = gradients(layer, lambda x: written_out(layer, x), x)
-    found = gradients(layer, layer, x)
-    torch.testing.assert_close(found, expected)
+    actual = gradients(layer, layer, x)
+    torch.testing.assert_close(actual, expected)
     moved = torch.randn(width, *steps, dtype=torch.float64).movedim(0, -1)  # not dense
     torch.testing.assert_close(layer(moved), written_out(layer, moved))
 
@@ -62,12 +62,12 @@ def test_result_and_gradients(steps: tuple[int, ...], width: int, hidden: int) -
 @pytest.mark.parametrize(("steps", "width", "hidden"), SHAPES[1:])
 def test_single_precision(steps: tuple[int, ...], width: int, hidden: int) -> None:
     layer, x = wild(width, hidden), 3 * torch.randn(*steps, width)
-    found = gradients(layer, layer, x)
+    actual = gradients(layer, layer, x)
     layer.double()
     expected = gradients(layer, layer, x.double())
-    for one, other in zip(found, expected, strict=True):
+    for first, other in zip(actual, expected, strict=True):
         scale = other.abs().max().item()
-        torch.testing.assert_close(one.double(), other, rtol=1e-5, atol=2e-6 * scale)
+        torch.testing.assert_close(first.double(), other, rtol=1e-5, atol=2e-6 * scale)
 
 
 @pytest.mark.usefixtures("kernels")
@@ -81,9 +81,9 @@ def test_the_gelu_is_right_far_out_and_at_zero() -> None:
         layer.fc1.weight.fill_(1.0), layer.fc2.weight.fill_(1.0)
         for value in values:
             layer.norm.bias.fill_(value)
-            found = layer(torch.zeros(1, 1)).item()
+            actual = layer(torch.zeros(1, 1)).item()
             exact = value.double() * torch.special.ndtr(value.double())
-            assert found == pytest.approx(exact.item(), rel=1e-6, abs=3e-7)
+            assert actual == pytest.approx(exact.item(), rel=1e-6, abs=3e-7)
 
 
 @compiled
@@ -104,19 +104,23 @@ def test_replicas_are_those_alone(dim: int) -> None:
         for name, _ in layers[0].named_parameters()
     }
     x = torch.randn(3, 40, 6, dtype=torch.float64)
-    found = vmap(lambda own, x: functional_call(layers[0], own, (x,)), (0, dim))(
+    actual = vmap(lambda weights, x: functional_call(layers[0], weights, (x,)), (0, dim))(
         stacked, x.movedim(0, dim)
     )
-    expected = torch.stack([written_out(layer, one) for layer, one in zip(layers, x, strict=True)])
-    torch.testing.assert_close(found, expected)
+    expected = torch.stack(
+        [written_out(layer, first) for layer, first in zip(layers, x, strict=True)]
+    )
+    torch.testing.assert_close(actual, expected)
     leaves = list(stacked.values())
     for leaf in leaves:
         leaf.requires_grad_()
-    found = vmap(lambda own, x: functional_call(layers[0], own, (x,)))(stacked, x)
-    together = torch.autograd.grad(found.square().sum(), leaves)
-    for number, (layer, one) in enumerate(zip(layers, x, strict=True)):
-        alone = torch.autograd.grad(written_out(layer, one).square().sum(), [*layer.parameters()])
-        torch.testing.assert_close([each[number] for each in together], list(alone))
+    actual = vmap(lambda weights, x: functional_call(layers[0], weights, (x,)))(stacked, x)
+    together = torch.autograd.grad(actual.square().sum(), leaves)
+    for number, (layer, first) in enumerate(zip(layers, x, strict=True)):
+        single = torch.autograd.grad(
+            written_out(layer, first).square().sum(), [*layer.parameters()]
+        )
+        torch.testing.assert_close([value[number] for value in together], list(single))
 
 
 @pytest.mark.usefixtures("kernels")
@@ -124,10 +128,10 @@ def test_a_step_that_is_not_a_number_stays_alone() -> None:
     layer, x = wild(8, 24), torch.randn(40, 8)
     right = layer(x)
     x[3, 5], x[33, 0] = torch.nan, torch.inf
-    found = layer(x)
-    assert found[[3, 33]].isnan().all()
+    actual = layer(x)
+    assert actual[[3, 33]].isnan().all()
     rest = [step for step in range(40) if step not in (3, 33)]
-    torch.testing.assert_close(found[rest], right[rest])
+    torch.testing.assert_close(actual[rest], right[rest])
 
 
 @compiled
@@ -161,4 +165,4 @@ def test_no_steps_are_no_steps() -> None:
     layer = wild(4, 8).double()
     result, to_x, *rest = gradients(layer, layer, torch.zeros(0, 4, dtype=torch.float64))
     assert result.shape == to_x.shape == (0, 4)
-    assert all((each == 0).all() for each in rest)
+    assert all((value == 0).all() for value in rest)

@@ -82,8 +82,8 @@ def assert_same(
 
 def in_turn(function: Callable[..., Tensor | tuple[Tensor, ...]], *inputs: Tensor):
     """Each replica alone, stacked afterwards."""
-    alone = [tupled(function(*replica)) for replica in zip(*inputs, strict=True)]
-    return tuple(torch.stack(outputs) for outputs in zip(*alone, strict=True))
+    separate = [tupled(function(*replica)) for replica in zip(*inputs, strict=True)]
+    return tuple(torch.stack(outputs) for outputs in zip(*separate, strict=True))
 
 
 @by_cell
@@ -107,13 +107,13 @@ def test_replicas_may_share_any_input_and_stand_in_any_dimension(cell: Cell) -> 
     R, count = 3, 2 + len(cell.others)
     inputs = cell.inputs(2, 5, 9, R)
     for shared in range(count):
-        mixed = [each[0] if i == shared else each for i, each in enumerate(inputs)]
+        mixed = [value[0] if i == shared else value for i, value in enumerate(inputs)]
         in_dims = tuple(None if i == shared else 0 for i in range(count))
         stacked = torch.func.vmap(cell.kernel, in_dims)(*mixed)
-        spread = [each.expand(R, *each.shape) if i == shared else each
-                  for i, each in enumerate(mixed)]  # fmt: skip
+        spread = [value.expand(R, *value.shape) if i == shared else value
+                  for i, value in enumerate(mixed)]  # fmt: skip
         assert_same(stacked, in_turn(cell.loop, *spread), mixed)
-    moved = [each.movedim(0, -1) for each in inputs]
+    moved = [value.movedim(0, -1) for value in inputs]
     assert_same(torch.func.vmap(cell.kernel, -1)(*moved), in_turn(cell.loop, *inputs), inputs)
 
 
@@ -137,8 +137,8 @@ def test_what_a_source_says_is_what_is_projected_of_it(
     def kernel(source: Tensor, *inputs: Tensor) -> Tensor | tuple[Tensor, ...]:
         return cell.kernel(*inputs, source=source)
 
-    for found in (in_turn(kernel, source, *inputs), torch.func.vmap(kernel)(source, *inputs)):
-        assert_same(found, in_turn(loop, source, *inputs), inputs)
+    for actual in (in_turn(kernel, source, *inputs), torch.func.vmap(kernel)(source, *inputs)):
+        assert_same(actual, in_turn(loop, source, *inputs), inputs)
     shared = in_turn(loop, source[:1].expand(R, *source.shape[1:]), *inputs)
     together = torch.func.vmap(kernel, (None, *[0] * len(inputs)))(source[0], *inputs)
     assert_same(together, shared, inputs)
@@ -169,7 +169,7 @@ def test_symbols_without_a_row_are_refused(name: str, row: int) -> None:
 @by_cell
 def test_only_some_inputs_need_gradients(cell: Cell) -> None:
     for index in range(2 + len(cell.others)):
-        inputs = [each.detach() for each in cell.inputs(2, 5, 9)]
+        inputs = [value.detach() for value in cell.inputs(2, 5, 9)]
         inputs[index].requires_grad_()
         assert_same(cell.kernel(*inputs), cell.loop(*inputs), [inputs[index]])
 
@@ -187,9 +187,9 @@ def test_only_some_outputs_need_gradients(cell: Cell) -> None:
 @by_cell
 def test_memory_layout_of_the_inputs_does_not_matter(cell: Cell) -> None:
     x, weight, *others = inputs = cell.inputs(3, 5, 9)
-    turned = x.transpose(0, 1).contiguous().transpose(0, 1)
+    time_first = x.transpose(0, 1).contiguous().transpose(0, 1)
     strided = weight.mT.contiguous().mT
-    assert_same(cell.kernel(turned, strided, *others), cell.loop(*inputs), inputs)
+    assert_same(cell.kernel(time_first, strided, *others), cell.loop(*inputs), inputs)
 
 
 @by_cell
@@ -203,29 +203,29 @@ def test_gradcheck(cell: Cell) -> None:
 @by_cell
 def test_single_precision(cell: Cell) -> None:
     inputs = cell.inputs(4, 20, 16)
-    single = [each.detach().float().requires_grad_() for each in inputs]
+    single = [value.detach().float().requires_grad_() for value in inputs]
     actual, expected = tupled(cell.kernel(*single)), tupled(cell.loop(*inputs))
-    for one, other in zip(actual, expected, strict=True):
-        torch.testing.assert_close(one, other.float())
-    gradients = torch.autograd.grad([each.sum() for each in actual], single)
-    for one, other in zip(
-        gradients, torch.autograd.grad([each.sum() for each in expected], inputs), strict=True
+    for left, other in zip(actual, expected, strict=True):
+        torch.testing.assert_close(left, other.float())
+    gradients = torch.autograd.grad([value.sum() for value in actual], single)
+    for left, other in zip(
+        gradients, torch.autograd.grad([value.sum() for value in expected], inputs), strict=True
     ):
-        torch.testing.assert_close(one, other.float(), rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(left, other.float(), rtol=1e-4, atol=1e-4)
 
 
 @by_cell
 def test_the_same_inputs_give_the_same_bits_and_stay_untouched(cell: Cell) -> None:
     inputs = cell.inputs(3, 5, 9)
-    kept = [each.detach().clone() for each in inputs]
+    kept = [value.detach().clone() for value in inputs]
     outputs = [tupled(cell.kernel(*inputs)) for _ in range(2)]
-    summed = [sum(each.sum() for each in output) for output in outputs]
-    gradients = [torch.autograd.grad(each, inputs, retain_graph=True) for each in summed]
+    summed = [sum(value.sum() for value in output) for output in outputs]
+    gradients = [torch.autograd.grad(value, inputs, retain_graph=True) for value in summed]
     again = torch.autograd.grad(summed[0], inputs)
     torch.testing.assert_close(outputs[0], outputs[1], rtol=0, atol=0)
     torch.testing.assert_close(gradients[0], gradients[1], rtol=0, atol=0)
     torch.testing.assert_close(gradients[0], again, rtol=0, atol=0)
-    torch.testing.assert_close(kept, [each.detach() for each in inputs], rtol=0, atol=0)
+    torch.testing.assert_close(kept, [value.detach() for value in inputs], rtol=0, atol=0)
 
 
 @by_cell

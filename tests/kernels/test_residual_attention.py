@@ -79,9 +79,9 @@ def test_result_and_gradients(
     layer, x = random_layer(heads, size, spread=spread), steps_of(B, steps, heads * size)
     context = context_of(steps, heads, size, who, encoding)
     assert kernel._runs_compiled(x, context)
-    found = with_gradients(layer, lambda x: layer(x, context), x)
+    actual = with_gradients(layer, lambda x: layer(x, context), x)
     expected = with_gradients(layer, lambda x: plainly(layer, x, context), x)
-    torch.testing.assert_close(found, expected, rtol=1e-7, atol=1e-9)
+    torch.testing.assert_close(actual, expected, rtol=1e-7, atol=1e-9)
 
 
 @pytest.mark.parametrize(("steps", "heads", "size"), SHAPES)
@@ -92,23 +92,23 @@ def test_single_precision(who: str, steps: int, heads: int, size: int) -> None:
     context = context_of(steps, heads, size, who)
     expected = with_gradients(layer, lambda x: plainly(layer, x, context), x)
     layer.float()
-    single = context._replace(rotation=tuple(each.float() for each in context.rotation))
-    found = with_gradients(layer, lambda x: layer(x, single), x.float())
-    for one, other in zip(found, expected, strict=True):
+    single = context._replace(rotation=tuple(tensor.float() for tensor in context.rotation))
+    actual = with_gradients(layer, lambda x: layer(x, single), x.float())
+    for left, other in zip(actual, expected, strict=True):
         scale = other.abs().max().item()
-        torch.testing.assert_close(one.double(), other, rtol=1e-4, atol=1e-5 * scale)
+        torch.testing.assert_close(left.double(), other, rtol=1e-4, atol=1e-5 * scale)
 
 
 def test_the_kernel_can_be_trusted_by_differences() -> None:
     layer = random_layer(2, 2, spread=0.7)
     cosine, sine = context_of(5, 2, 2, "all").rotation
     mask = some(2, 5)
-    given = [steps_of(2, 5, 4), *(each.detach() for each in layer.parameters())]
+    given = [steps_of(2, 5, 4), *(tensor.detach() for tensor in layer.parameters())]
 
     def attended(*given: Tensor) -> Tensor:
         return kernel._self_attention(*given, cosine, sine, mask, 2, 2, False)[0]
 
-    assert torch.autograd.gradcheck(attended, [each.requires_grad_() for each in given])
+    assert torch.autograd.gradcheck(attended, [tensor.requires_grad_() for tensor in given])
 
 
 @pytest.mark.parametrize("dim", [0, 1])
@@ -125,19 +125,21 @@ def test_replicas_are_those_alone(masked: str, dim: int) -> None:
     x = torch.stack([steps_of(B, steps, heads * size) for _ in range(R)])
     context = context_of(steps, heads, size, "all")
     masks = [some(B, 1, 1, steps) for _ in range(R if masked == "each its mask" else 1)]
-    each = torch.stack(masks) if len(masks) == R else None if masked == "no mask" else masks[0]
+    tensor = torch.stack(masks) if len(masks) == R else None if masked == "no mask" else masks[0]
 
-    def run(own: dict[str, Tensor], x: Tensor, mask: Tensor | None) -> Tensor:
-        return functional_call(layers[0], own, (x, context._replace(bias=mask, under_vmap=True)))
+    def run(parameters: dict[str, Tensor], x: Tensor, mask: Tensor | None) -> Tensor:
+        return functional_call(
+            layers[0], parameters, (x, context._replace(bias=mask, under_vmap=True))
+        )
 
-    found = vmap(run, (0, dim, 0 if len(masks) == R else None))(stacked, x.movedim(0, dim), each)
-    together = torch.autograd.grad(found.square().sum(), list(stacked.values()))
+    actual = vmap(run, (0, dim, 0 if len(masks) == R else None))(stacked, x.movedim(0, dim), tensor)
+    together = torch.autograd.grad(actual.square().sum(), list(stacked.values()))
     for number, layer in enumerate(layers):
         mask = None if masked == "no mask" else masks[number % len(masks)]
-        alone = plainly(layer, x[number], context._replace(bias=mask))
-        torch.testing.assert_close(found[number], alone)
-        own = torch.autograd.grad(alone.square().sum(), [*layer.parameters()])
-        torch.testing.assert_close([each[number] for each in together], list(own))
+        separate = plainly(layer, x[number], context._replace(bias=mask))
+        torch.testing.assert_close(actual[number], separate)
+        expected = torch.autograd.grad(separate.square().sum(), [*layer.parameters()])
+        torch.testing.assert_close([tensor[number] for tensor in together], list(expected))
 
 
 @pytest.mark.parametrize("kind", [torch.float32, torch.float64])
@@ -170,12 +172,12 @@ def test_who_may_see_no_key_reads_nothing() -> None:
     layer, context = random_layer(heads, size), context_of(steps, heads, size, "masked", "none")
     context.bias[1] = False
     x = steps_of(B, steps, heads * size)
-    found, to_x, *_ = with_gradients(layer, lambda x: layer(x, context), x)
-    result = found.unflatten(0, (B, steps))
+    actual, to_x, *_ = with_gradients(layer, lambda x: layer(x, context), x)
+    result = actual.unflatten(0, (B, steps))
     nothing = x.unflatten(0, (B, steps))[1] + layer.out_proj.bias
     torch.testing.assert_close(result[1], nothing)
     assert to_x.isfinite().all()
-    torch.testing.assert_close(found, plainly(layer, x, context))
+    torch.testing.assert_close(actual, plainly(layer, x, context))
 
 
 def test_a_step_that_is_not_a_number_stays_in_its_example() -> None:
@@ -192,14 +194,14 @@ def test_scores_far_from_zero_overflow_nothing() -> None:
     layer = random_layer(1, 8, torch.float32, spread=4.0)
     context = context_of(20, 1, 8, "all", "none")
     x = torch.randn(B * 20, 8)
-    found = with_gradients(layer, lambda x: layer(x, context), x)
-    assert all(each.isfinite().all() for each in found)
+    actual = with_gradients(layer, lambda x: layer(x, context), x)
+    assert all(tensor.isfinite().all() for tensor in actual)
     exact = plainly(layer.double(), x.double(), context)
-    torch.testing.assert_close(found[0].double(), exact, rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(actual[0].double(), exact, rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.parametrize(
-    ("width", "bias", "taken"),
+    ("width", "bias", "runs"),
     [
         (MAX_WIDTH, None, True),
         (MAX_WIDTH, torch.ones(B, 1, 1, 5, dtype=torch.bool), True),
@@ -209,8 +211,8 @@ def test_scores_far_from_zero_overflow_nothing() -> None:
     ],
     ids=["free", "padding", "visibility", "scores", "wide"],
 )
-def test_what_runs_compiled(width: int, bias: Tensor | None, taken: bool) -> None:
-    assert kernel._runs_compiled(torch.zeros(B * 5, width), AttentionContext(B, bias)) is taken
+def test_what_runs_compiled(width: int, bias: Tensor | None, runs: bool) -> None:
+    assert kernel._runs_compiled(torch.zeros(B * 5, width), AttentionContext(B, bias)) is runs
 
 
 def test_it_is_not_differentiated_twice() -> None:
@@ -229,8 +231,8 @@ def decoded(
     for begin, end in [(0, first), *((t, t + 1) for t in range(first, x.shape[1]))]:
         part = x[:, begin:end]
         context = self_attention_context(part, positions, True, seen=begin)
-        made, cache = layer.extend(part.flatten(0, 1), context, cache)
-        outputs.append(made.unflatten(0, (len(x), -1)))
+        output, cache = layer.extend(part.flatten(0, 1), context, cache)
+        outputs.append(output.unflatten(0, (len(x), -1)))
     return torch.cat(outputs, dim=1), cache
 
 
@@ -282,10 +284,10 @@ def test_a_step_reads_nothing_that_it_may_not_see() -> None:
 def test_steps_that_are_recorded_have_gradients() -> None:
     layer, x = random_layer(2, 4), torch.randn(B, 6, 8, dtype=torch.float64, requires_grad=True)
     result, _ = decoded(layer, x, 2, "rotary", 4)
-    whole = layer(x.flatten(0, 1), self_attention_context(x, Positions("rotary", 8, 2, 0), True))
-    torch.testing.assert_close(result.flatten(0, 1), whole)
-    (found,) = torch.autograd.grad(result.square().sum(), x, retain_graph=True)
-    torch.testing.assert_close(found, *torch.autograd.grad(whole.square().sum(), x))
+    full = layer(x.flatten(0, 1), self_attention_context(x, Positions("rotary", 8, 2, 0), True))
+    torch.testing.assert_close(result.flatten(0, 1), full)
+    (actual,) = torch.autograd.grad(result.square().sum(), x, retain_graph=True)
+    torch.testing.assert_close(actual, *torch.autograd.grad(full.square().sum(), x))
 
 
 @pytest.mark.usefixtures("kernels")

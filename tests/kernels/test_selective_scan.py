@@ -25,9 +25,9 @@ def with_gradients(outputs: tuple[Tensor, Tensor], inputs: list[Tensor]) -> list
     return [*outputs, *torch.autograd.grad(losses[0] + losses[1], inputs)]
 
 
-def assert_same(found: list[Tensor], expected: list[Tensor]) -> None:
-    for one, other in zip(found, expected, strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12)
+def assert_same(actual: list[Tensor], expected: list[Tensor]) -> None:
+    for first, other in zip(actual, expected, strict=True):
+        torch.testing.assert_close(first, other, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("steps", [1, 2, 5, 13, 100])
@@ -44,14 +44,14 @@ def test_equals_the_loop_for_any_length_of_chunk(
 
 def test_starts_from_zeros() -> None:
     *inputs, initial = draw()
-    found = selective_scan(*inputs)
-    assert_same(list(found), list(selective_scan_loop(*inputs, torch.zeros_like(initial))))
+    actual = selective_scan(*inputs)
+    assert_same(list(actual), list(selective_scan_loop(*inputs, torch.zeros_like(initial))))
 
 
 def test_replicas_under_vmap_are_replicas_alone() -> None:
     inputs = draw(R)
-    alone = [selective_scan_loop(*(value[r] for value in inputs)) for r in range(R)]
-    expected = tuple(torch.stack(values) for values in zip(*alone, strict=True))
+    single = [selective_scan_loop(*(value[r] for value in inputs)) for r in range(R)]
+    expected = tuple(torch.stack(values) for values in zip(*single, strict=True))
     assert_same(
         with_gradients(vmap(selective_scan)(*inputs), inputs), with_gradients(expected, inputs)
     )
@@ -60,7 +60,7 @@ def test_replicas_under_vmap_are_replicas_alone() -> None:
 def test_replicas_may_share_their_inputs() -> None:
     A = draw(R)[2]
     delta, x, _, *others = draw()
-    found = vmap(lambda one: selective_scan(delta, x, one, *others))(A)
-    alone = [selective_scan_loop(delta, x, one, *others) for one in A]
-    expected = tuple(torch.stack(values) for values in zip(*alone, strict=True))
-    assert_same(with_gradients(found, [A, x]), with_gradients(expected, [A, x]))
+    actual = vmap(lambda first: selective_scan(delta, x, first, *others))(A)
+    single = [selective_scan_loop(delta, x, first, *others) for first in A]
+    expected = tuple(torch.stack(values) for values in zip(*single, strict=True))
+    assert_same(with_gradients(actual, [A, x]), with_gradients(expected, [A, x]))

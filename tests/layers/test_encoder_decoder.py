@@ -18,13 +18,13 @@ def test_a_source_is_read_to_its_last_real_step(name: CellName, torch_run) -> No
     x = torch.randn(B, T, N, dtype=torch.float64, requires_grad=True)
     hidden, states = read(encoder, x, MASK)
     rows = [torch_run(encoder, x[row : row + 1, :steps], None) for row, steps in enumerate(LENGTHS)]
-    found = [hidden[MASK], *states]
+    actual = [hidden[MASK], *states]
     expected = [torch.cat([outputs[0] for outputs, _ in rows])]
     expected += [torch.cat(parts) for parts in zip(*(after for _, after in rows), strict=True)]
-    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(actual, expected)
     leaves = [x, *encoder.parameters()]
     torch.testing.assert_close(
-        torch.autograd.grad([part.square().sum() for part in found], leaves),
+        torch.autograd.grad([part.square().sum() for part in actual], leaves),
         torch.autograd.grad([part.square().sum() for part in expected], leaves),
     )
     full = [torch.ones_like(MASK), None]
@@ -33,7 +33,7 @@ def test_a_source_is_read_to_its_last_real_step(name: CellName, torch_run) -> No
 
 def test_shares_are_a_softmax_over_real_steps() -> None:
     scores = torch.randn(B, 2, T, dtype=torch.float64)
-    found = shares(scores, MASK)
+    actual = shares(scores, MASK)
     for row, steps in enumerate(LENGTHS):
-        torch.testing.assert_close(found[row, :, :steps], scores[row, :, :steps].softmax(-1))
-        assert (found[row, :, steps:] == 0).all()
+        torch.testing.assert_close(actual[row, :, :steps], scores[row, :, :steps].softmax(-1))
+        assert (actual[row, :, steps:] == 0).all()

@@ -12,16 +12,16 @@ MASK = torch.arange(5) < torch.tensor(LENGTHS)[:, None]
 
 @pytest.mark.parametrize("padded", [False, True])
 def test_the_last_step_is_the_last_real_one(padded: bool) -> None:
-    found = last(X, MASK if padded else None)
+    actual = last(X, MASK if padded else None)
     for row, steps in enumerate(LENGTHS if padded else [5, 5, 5]):
-        assert torch.equal(found[row], X[row, steps - 1])
+        assert torch.equal(actual[row], X[row, steps - 1])
 
 
 @pytest.mark.parametrize("padded", [False, True])
 def test_real_steps_are_reversed_and_padding_stays(padded: bool) -> None:
     mask = MASK if padded else None
-    found = reverse(X, mask)
+    actual = reverse(X, mask)
     for row, steps in enumerate(LENGTHS if padded else [5, 5, 5]):
         order = [*reversed(range(steps)), *range(steps, 5)]
-        assert torch.equal(found[row], X[row, order])
-    assert torch.equal(reverse(found, mask), X)
+        assert torch.equal(actual[row], X[row, order])
+    assert torch.equal(reverse(actual, mask), X)

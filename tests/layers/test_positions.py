@@ -18,23 +18,23 @@ def indices(steps: int, first: int = 0) -> Tensor:
 
 @pytest.mark.parametrize("width", [1, 6, 7])
 def test_sinusoids_are_those_of_the_paper(width: int) -> None:
-    found = sinusoids(indices(40), width)
+    actual = sinusoids(indices(40), width)
     even = width + width % 2
     for position in (0, 1, 39):
         for column in range(width):
             angle = position / 10000 ** (2 * (column // 2) / even)
             expected = math.cos(angle) if column % 2 else math.sin(angle)
-            assert found[position, column].item() == pytest.approx(expected, abs=1e-12)
+            assert actual[position, column].item() == pytest.approx(expected, abs=1e-12)
 
 
 def test_a_rotation_is_a_product_with_complex_numbers_of_length_one() -> None:
     x = torch.randn(5, 6, dtype=torch.float64)
-    found = rotate(x, rotations(indices(5, first=3), 6))
+    actual = rotate(x, rotations(indices(5, first=3), 6))
     for step in range(5):
         for pair in range(3):
             turn = cmath.exp(1j * (step + 3) * 10000 ** (-2 * pair / 6))
             expected = complex(x[step, pair], x[step, pair + 3]) * turn
-            real, imaginary = found[step, pair].item(), found[step, pair + 3].item()
+            real, imaginary = actual[step, pair].item(), actual[step, pair + 3].item()
             assert abs(complex(real, imaginary) - expected) < 1e-12
 
 
@@ -64,12 +64,12 @@ def test_alibi_has_the_slopes_of_the_paper_and_falls_with_distance_on_both_sides
 def test_positions_continue_from_an_offset(encoding: str) -> None:
     positions = Positions(encoding, 8, 2, 9).double()
     x = torch.randn(2, 9, 8, dtype=torch.float64)
-    whole, later = positions.add(x), positions.add(x[:, 5:], 5)
-    torch.testing.assert_close(later, whole[:, 5:])
-    for found, expected in zip(
+    full, later = positions.add(x), positions.add(x[:, 5:], 5)
+    torch.testing.assert_close(later, full[:, 5:])
+    for actual, expected in zip(
         positions.rotation(x[:, 5:], 5) or (), positions.rotation(x) or (), strict=True
     ):
-        torch.testing.assert_close(found, expected[5:])
+        torch.testing.assert_close(actual, expected[5:])
     bias, all_bias = positions.bias(x[:, 5:], 5), positions.bias(x)
     if bias is not None and all_bias is not None:
         torch.testing.assert_close(bias, all_bias[:, :, 5:])

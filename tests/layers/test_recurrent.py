@@ -32,7 +32,7 @@ def _seed() -> None:
     torch.manual_seed(0)
 
 
-def made(name: str, units: int = 5) -> RecurrentLayer:
+def output(name: str, units: int = 5) -> RecurrentLayer:
     layer = LAYERS[name](3, units)
     for parameter in layer.parameters():
         torch.nn.init.normal_(parameter, std=0.5)
@@ -42,8 +42,8 @@ def made(name: str, units: int = 5) -> RecurrentLayer:
 def everything(layer: RecurrentLayer, x: Tensor, state: tuple[Tensor, ...]) -> list[Tensor]:
     """Outputs, states after, and the gradients of both to inputs, states and parameters."""
     outputs, after = layer.extend(x, state)
-    weighted = [(each * torch.linspace(-1, 1, each.numel()).view_as(each)).sum()
-                for each in (outputs, *after)]  # fmt: skip
+    weighted = [(tensor * torch.linspace(-1, 1, tensor.numel()).view_as(tensor)).sum()
+                for tensor in (outputs, *after)]  # fmt: skip
     gradients = torch.autograd.grad(sum(weighted), [x, *state, *layer.parameters()])
     return [outputs, *after, *gradients]
 
@@ -56,7 +56,7 @@ def given(layer: RecurrentLayer, **options: object) -> tuple[Tensor, tuple[Tenso
 
 @pytest.mark.parametrize("name", LIBRARY)
 def test_library_and_kernel_agree(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    layer = made(name)
+    layer = output(name)
     x, state = given(layer)
     layer.under_vmap = True
     expected = everything(layer, x, state)
@@ -68,7 +68,7 @@ def test_library_and_kernel_agree(name: str, monkeypatch: pytest.MonkeyPatch) ->
 @pytest.mark.parametrize("name", LIBRARY)
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_cudnn_and_kernel_agree(name: str) -> None:
-    layer = made(name).double().cuda()
+    layer = output(name).double().cuda()
     x, state = given(layer, device="cuda", dtype=torch.float64)
     layer.under_vmap = True
     expected = everything(layer, x, state)
@@ -99,7 +99,7 @@ def test_in_one_piece() -> None:
 
 @pytest.mark.parametrize("name", LAYERS)
 def test_state_is_that_after_the_last_step(name: str) -> None:
-    layer, x = made(name), torch.randn(4, 7, 3)
+    layer, x = output(name), torch.randn(4, 7, 3)
     outputs, state = layer.extend(x)
     assert len(state) == layer.carried
     torch.testing.assert_close(state[0], outputs[:, -1])
@@ -133,7 +133,7 @@ EMBEDDERS = {
 @pytest.mark.parametrize("units", [5, 21])
 @pytest.mark.parametrize("name", LAYERS)
 def test_reading_raw_inputs_is_reading_them_embedded(name: str, units: int, kind: str) -> None:
-    layer, embed = made(name, units).double(), EMBEDDERS[kind]().double()
+    layer, embed = output(name, units).double(), EMBEDDERS[kind]().double()
     source = (
         torch.randint(embed.num_embeddings, (4, 7))
         if isinstance(embed, nn.Embedding)
@@ -141,10 +141,10 @@ def test_reading_raw_inputs_is_reading_them_embedded(name: str, units: int, kind
     )
     table = layer.table(embed, source)
     assert (table is not None) == (kind in ("few symbols", "narrow values"))
-    found, expected = layer.forward_with_embedding(embed, source), layer(embed(source))
-    torch.testing.assert_close(found, expected)
+    actual, expected = layer.forward_with_embedding(embed, source), layer(embed(source))
+    torch.testing.assert_close(actual, expected)
     leaves = [*embed.parameters(), *layer.parameters()]
     weights = torch.randn_like(expected)
     torch.testing.assert_close(
-        torch.autograd.grad(found, leaves, weights), torch.autograd.grad(expected, leaves, weights)
+        torch.autograd.grad(actual, leaves, weights), torch.autograd.grad(expected, leaves, weights)
     )

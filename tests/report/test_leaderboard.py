@@ -49,7 +49,7 @@ def test_its_numbers_are_those_of_the_tables(grid: list[Record], throughput: Any
     for row in board.rows:
         (speed,) = row.overall["train_relative"]
         assert speed == pytest.approx(2.0)  # the geometric mean of 1 and 4
-        assert row.overall["parameters"] == (20000, 20000)
+        assert list(row.overall["parameters"]) == [20000, 20000]
         for task, scored in row.scores.items():
             summary = rows[row.architecture, task, 128]
             assert (scored.score, scored.score_low) == (summary.score, summary.score_low)

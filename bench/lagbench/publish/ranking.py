@@ -1,4 +1,4 @@
-"""Who does best over all published suites: by how many of the others an architecture leaves behind.
+"""Architectures over all published suites, by the share of the others that each outperforms.
 
 Scores of different suites have no common scale, and every suite has its own architectures. So an
 architecture is measured against those that were run beside it: on each task at each length, the

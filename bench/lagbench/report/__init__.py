@@ -1,1 +1,1 @@
-"""What a run comes to: tables, charts, sentences and pages, all derived from its records alone."""
+"""The results of a run: tables, charts, sentences and pages, all derived from its records."""

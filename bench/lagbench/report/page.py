@@ -87,7 +87,7 @@ def write_figures(folder: Path, drawn: Sequence[Figure]) -> None:
 
 
 def markup(template: str, context: dict[str, Any]) -> str:
-    """A page of HTML; each chart stands in it as data that cannot close its element."""
+    """A page of HTML; charts are embedded as data that cannot close its element."""
     environment = _environment()
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
     return environment.get_template(template).render(context)

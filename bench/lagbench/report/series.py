@@ -1,11 +1,11 @@
-"""What the charts draw: the tables averaged over seeds and thinned to what an eye can follow."""
+"""What the charts draw: the tables averaged over seeds and thinned to what a chart can show."""
 
 import math
 
 import numpy as np
 import pandas as pd
 
-from lagbench.report.columns import KEY
+from lagbench.report.columns import KEY, undisturbed
 from lagbench.report.tables import Tables
 from lagbench.report.wording import reach, reach_bounds
 
@@ -65,7 +65,7 @@ def horizons(tables: Tables) -> pd.DataFrame:
 
 
 def ranks(tables: Tables) -> pd.DataFrame:
-    """Rows of `ranks` that have a rank beside another's; `row`: what stands before each."""
+    """Rows of `ranks` that have a rank beside another's; `row`: its label."""
     ranked = tables.ranks[tables.ranks["critical_difference"].notna()]
     return ranked.loc[ranked["blocks"] > 0].assign(row=ranked["architecture"])
 
@@ -110,7 +110,7 @@ def price(summary: pd.DataFrame, speed: str) -> pd.DataFrame:
     Columns are added: `speed`, and `front`, whether no other architecture is better on this task in
     one of score and speed without being worse in the other.
     """
-    longest = _undisturbed(longest_lengths(scores(summary)))
+    longest = undisturbed(longest_lengths(scores(summary)))
     timed = longest.loc[longest[speed] > 0]
     timed = timed.assign(speed=timed[speed])
     fronts = [_front(rows_of_task) for _, rows_of_task in timed.groupby("task")]
@@ -156,7 +156,7 @@ def speeds(summary: pd.DataFrame) -> pd.DataFrame:
     """
     frames = []
     for work, kind in (("training", "train"), ("inference", "inference")):
-        measured = _undisturbed(summary[summary[f"{kind}_relative"] > 0])
+        measured = undisturbed(summary[summary[f"{kind}_relative"] > 0])
         logs = pd.DataFrame(
             {
                 "architecture": measured["architecture"],
@@ -168,11 +168,6 @@ def speeds(summary: pd.DataFrame) -> pd.DataFrame:
         cells = logs.groupby("architecture").size().rename("cells")
         frames.append(means.join(cells).reset_index().assign(work=work))
     return pd.concat(frames, ignore_index=True)
-
-
-def _undisturbed(summary: pd.DataFrame) -> pd.DataFrame:
-    """The cells whose speed was not measured while others computed; older records do not say."""
-    return summary[summary["undisturbed"].fillna(True)].drop(columns="undisturbed")
 
 
 def _coarsened(frame: pd.DataFrame, x: str, value: str, weight: str | None) -> pd.DataFrame:

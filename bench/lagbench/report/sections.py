@@ -160,8 +160,7 @@ def _leaderboard_table(board: Leaderboard, cells: int) -> Table:
     caption = (
         "by reach and then by score. Score: on the test split, 0 is chance, 1 the optimum. Reach: "
         f"the length up to which the score is {HOLDS} or more, interpolated between the tested "
-        "lengths. Below each is its 95% bootstrap interval over the seeds, of two or three seeds "
-        "the lowest and the highest."
+        "lengths. Below each is its 95% bootstrap interval over the seeds."
     )
     if board.ranked:
         caption += (

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from lagbench import registry
-from lagbench.check import findings
+from lagbench.check import run_checks
 
 PACKAGE = Path(__file__).parents[1] / "examples" / "lagbench-echo"
 ENTRY_POINTS = tomllib.loads((PACKAGE / "pyproject.toml").read_text())["project"]["entry-points"]
@@ -23,7 +23,7 @@ def test_what_an_entry_point_names_holds_all_that_is_asked(name, path):
     registry.discover([path])
     assert {*registry.architectures(), *registry.tasks()} - before == {name}
     named = registry.task(name) if name in registry.tasks() else registry.architecture(name)
-    assert [finding for finding in findings(named) if not finding.holds] == []
+    assert [finding for finding in run_checks(named) if not finding.holds] == []
 
 
 def test_both_kinds_are_shown():

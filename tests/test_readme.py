@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from lagbench import registry
-from lagbench.check import findings
+from lagbench.check import run_checks
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r'```python\n("""(\w+\.py):.*?)```', README, flags=re.DOTALL)
@@ -20,7 +20,7 @@ def test_the_shown_file_holds_all_that_is_asked(text, name, tmp_path):
     registry.discover([path])
     (new,) = {*registry.architectures(), *registry.tasks()} - before
     named = registry.architecture(new) if new in registry.architectures() else registry.task(new)
-    assert [finding for finding in findings(named) if not finding.holds] == []
+    assert [finding for finding in run_checks(named) if not finding.holds] == []
 
 
 def test_there_is_one_of_each():

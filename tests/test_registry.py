@@ -323,3 +323,21 @@ def test_a_slug_is_short_fit_for_a_file_and_keeps_names_apart():
     assert len(set(slugs)) == len(names)
     assert all(re.fullmatch(r"[a-z0-9_]{1,48}", slug) for slug in slugs)
     assert slugs[2].startswith("recall_cue_first_")
+
+
+def test_a_plugin_may_import_its_neighbours(tmp_path: Path) -> None:
+    """By name, from its own folder; plugins elsewhere may have neighbours of the same name."""
+    for index, folder in enumerate((tmp_path / "a", tmp_path / "b")):
+        folder.mkdir()
+        (folder / "neighbour.py").write_text(f"LAYERS = {index + 2}\n")
+        (folder / "mine.py").write_text(
+            "from neighbour import LAYERS\n"
+            "from lagbench import registry\n"
+            "toy = registry.architecture(f'toy:layers={LAYERS}').value\n"
+            f"registry.register('mine_{folder.name}', toy)\n"
+        )
+    registry.discover([tmp_path / "a" / "mine.py", tmp_path / "b" / "mine.py"])
+    assert registry.architecture("mine_a").value == Toy(layers=2)
+    assert registry.architecture("mine_b").value == Toy(layers=3)
+    assert "neighbour" not in sys.modules
+    assert str(tmp_path / "a") not in sys.path

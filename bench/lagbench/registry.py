@@ -141,6 +141,7 @@ def discover_built_in() -> None:
 
 
 def _import_plugin(path: Path) -> None:
+    """Import a plugin file once. It may import files of its own folder by their names."""
     path = path.resolve()
     name = f"lagbench_plugin_{hashlib.sha256(str(path).encode()).hexdigest()[:12]}"
     if name in sys.modules:
@@ -151,13 +152,32 @@ def _import_plugin(path: Path) -> None:
     if spec is None or spec.loader is None:
         raise UserError(f"The plugin {path} is not a Python file.")
     module = importlib.util.module_from_spec(spec)
-    with _undone_on_failure(f"The plugin {path}"):
+    with _undone_on_failure(f"The plugin {path}"), _importable(path.parent):
         sys.modules[name] = module
         try:
             spec.loader.exec_module(module)
         except BaseException:
             del sys.modules[name]
             raise
+
+
+@contextmanager
+def _importable(folder: Path) -> Iterator[None]:
+    """Let modules be imported from a folder within the block, after all others.
+
+    Modules of the folder are forgotten afterwards, so that plugins of other folders may have
+    neighbours of the same names.
+    """
+    before = set(sys.modules)
+    sys.path.append(str(folder))
+    try:
+        yield
+    finally:
+        sys.path.remove(str(folder))
+        for name in set(sys.modules) - before:
+            file = getattr(sys.modules[name], "__file__", None)
+            if file and Path(file).parent == folder and not name.startswith("lagbench_plugin_"):
+                del sys.modules[name]
 
 
 @contextmanager

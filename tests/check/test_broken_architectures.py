@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lagbench.check import OF_A_CORE, findings
+from lagbench.check import OF_A_CORE, run_checks
 from lagbench.contract import (
     Architecture,
     EncoderDecoder,
@@ -24,11 +24,11 @@ from lagbench.contract import (
 from lagbench.hints import CoreHints
 from lagbench.registry import Named
 
-EXTENDED = {"extension", "state", "stacked_evaluation"}  # all that extend a core
+EXTENDED = {"extension", "state", "vmap_evaluation"}  # all that extend a core
 
 
 def failing(architecture: Architecture) -> set[str]:
-    return {finding.name for finding in findings(Named("toy", architecture)) if not finding.holds}
+    return {finding.name for finding in run_checks(Named("toy", architecture)) if not finding.holds}
 
 
 @dataclass(frozen=True)
@@ -339,29 +339,29 @@ class Table(RunningMean):
 
 
 FAULTS: list[tuple[type[Mixer], bool, set[str]]] = [
-    (Leaky, True, {"causality", "extension", "stacked_evaluation"}),
+    (Leaky, True, {"causality", "extension", "vmap_evaluation"}),
     (RunningMean, False, {"causality"}),
     (Forgetful, True, EXTENDED),
     (TimeFirst, True, {"state"}),
     (Counting, True, {"state"}),
     (Deaf, True, {"reach"}),
     (PaddingReader, False, {"padding"}),
-    (Infinite, False, {"gradients", "stacked"}),
+    (Infinite, False, {"gradients", "vmap_training"}),
     (BatchMixer, True, {"batch", "padding", "state"}),  # neighbours show wherever there are fewer
     (DeadParameter, True, {"gradients"}),
     (Constant, True, {"determinism"}),
     (OtherDice, True, {"determinism"}),
     (Rolling, True, {"determinism"}),
-    (Training, True, {"determinism"}),
-    (Detached, True, {"stacked"}),
-    (Branching, True, {"stacked", "stacked_evaluation"}),
-    (OwnBuffer, True, {"stacked", "stacked_evaluation"}),
+    (Training, True, {"training_mode"}),
+    (Detached, True, {"vmap_training"}),
+    (Branching, True, set()),  # runs in a loop
+    (OwnBuffer, True, {"vmap_training", "vmap_evaluation"}),
     (Misreader, True, {"forward_with_embedding"}),
     (FrozenReader, True, {"forward_with_embedding"}),
     (Upcast, True, {"shape"}),
     (EvenOnly, True, {"widths"}),
     (ManyOnly, False, {"one_step", "padding"}),  # an example of one step, without its padding
-    (Table, True, {"longest"}),
+    (Table, True, {"max_length"}),
 ]
 
 
@@ -404,7 +404,7 @@ class ForgetfulPair(Pair):
 
 
 PAIR_FAULTS: list[tuple[type[Transducer], set[str]]] = [
-    (PeekingPair, {"causality", "extension", "state", "stacked_evaluation"}),
+    (PeekingPair, {"causality", "extension", "state", "vmap_evaluation"}),
     (DeafPair, {"reach", "gradients"}),
     (PaddingReaderPair, {"padding"}),
     (ForgetfulPair, EXTENDED),
@@ -464,7 +464,7 @@ class Odd(Toy):
         (Undocumented(RunningMean), {"documented"}),
         (Listing(RunningMean, sizes=[1]), {"configuration"}),
         (Limited(Table, most=14), set()),
-        (Limited(Table, most=120), {"longest"}),
+        (Limited(Table, most=120), {"max_length"}),
         (Limited(Table, most=5), set()),
         (Limited(RunningMean, most=1), set()),
         (Odd(EvenOnly, step=2), set()),
@@ -500,16 +500,16 @@ class Raising(Architecture):
     ids=str,
 )
 def test_whatever_is_raised_is_told(architecture: Architecture, sentence: str) -> None:
-    found = findings(Named("toy", architecture))[2:]
+    found = run_checks(Named("toy", architecture))[2:]
     assert not any(finding.holds for finding in found)
     assert all(finding.detail.startswith(sentence) for finding in found)
 
 
 def test_every_check_is_a_finding_with_a_sentence() -> None:
-    found = findings(Named("toy", Toy(MaskedMean, is_causal=False)))
+    found = run_checks(Named("toy", Toy(MaskedMean, is_causal=False)))
     assert len({finding.name for finding in found}) == len(found) == 2 + len(OF_A_CORE)
     assert all(finding.sentence.endswith(".") for finding in found)
-    unasked = {finding.name: finding.detail for finding in found if not finding.asked}
+    unasked = {finding.name: finding.detail for finding in found if not finding.applies}
     assert unasked == {
         "extension": "not causal: extend is not asked for",
         "state": "not causal: extend is not asked for",
@@ -518,7 +518,7 @@ def test_every_check_is_a_finding_with_a_sentence() -> None:
 
 
 def test_failures_say_by_how_much() -> None:
-    found = {finding.name: finding for finding in findings(Named("toy", Toy(Leaky)))}
+    found = {finding.name: finding for finding in run_checks(Named("toy", Toy(Leaky)))}
     told = re.fullmatch(r"An output moves by (\S+) with a later input\.", found["causality"].detail)
     assert told is not None
     assert 0.01 < float(told[1]) < 10
@@ -527,7 +527,7 @@ def test_failures_say_by_how_much() -> None:
 def test_randomness_is_left_as_it_was() -> None:
     torch.manual_seed(3)
     before = torch.get_rng_state()
-    findings(Named("toy", Toy(RunningMean)))
+    run_checks(Named("toy", Toy(RunningMean)))
     assert torch.equal(torch.get_rng_state(), before)
 
 

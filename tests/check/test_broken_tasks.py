@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from lagbench.check import AT_A_LENGTH, OF_A_TASK, findings
+from lagbench.check import AT_A_LENGTH, OF_A_TASK, run_checks
 from lagbench.contract import (
     Alignment,
     Batch,
@@ -38,7 +38,7 @@ DRAWING = {  # all that draw a batch
 
 
 def failing(task: Task) -> set[str]:
-    return {finding.name for finding in findings(Named("toy", task)) if not finding.holds}
+    return {finding.name for finding in run_checks(Named("toy", task)) if not finding.holds}
 
 
 # --- sound ones -------------------------------------------------------------------------------
@@ -225,7 +225,7 @@ SOUND = [
 
 @pytest.mark.parametrize("task", SOUND, ids=lambda task: type(task).__name__)
 def test_nothing_is_found_in_sound_ones(task: Task) -> None:
-    assert [f for f in findings(Named("toy", task)) if not f.holds] == []
+    assert [f for f in run_checks(Named("toy", task)) if not f.holds] == []
 
 
 # --- data -------------------------------------------------------------------------------------
@@ -233,7 +233,7 @@ def test_nothing_is_found_in_sound_ones(task: Task) -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.uint8])
 def test_frames_are_of_single_or_half_precision(dtype: torch.dtype) -> None:
-    found = {f.name: f.detail for f in findings(Named("toy", Film(dtype))) if not f.holds}
+    found = {f.name: f.detail for f in run_checks(Named("toy", Film(dtype))) if not f.holds}
     assert f"The source is {dtype}, not torch.float32 or torch.float16." in found["batch"]
 
 
@@ -529,7 +529,7 @@ class Refusing(First):
     ],
 )
 def test_impossible_lengths(error: Any, text: str, detail: str) -> None:
-    found = [f for f in findings(Named("toy", Refusing(error=error, text=text))) if not f.holds]
+    found = [f for f in run_checks(Named("toy", Refusing(error=error, text=text))) if not f.holds]
     assert [(f.name, f.detail) for f in found] == [("lengths", detail)]
 
 
@@ -565,10 +565,10 @@ def test_a_docstring_shows_data() -> None:
 
 
 def test_every_check_is_a_finding_with_a_sentence() -> None:
-    found = findings(Named("toy", First()))
+    found = run_checks(Named("toy", First()))
     assert len({f.name for f in found}) == len(found) == 2 + len(OF_A_TASK) + len(AT_A_LENGTH)
     assert all(f.sentence.endswith(".") for f in found)
-    unasked = {f.name: f.detail for f in found if not f.asked}
+    unasked = {f.name: f.detail for f in found if not f.applies}
     assert unasked == {"causality": "it is not declared causal"}
     told = {f.name: f.detail for f in found}
     assert "0 of 512 test sources are repeats" in told["splits"]

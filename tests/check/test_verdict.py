@@ -2,7 +2,7 @@
 
 import pytest
 
-from lagbench.check import Finding, NotAsked, judge
+from lagbench.check import CheckResult, NotApplicable, judge
 
 
 def even(number: int) -> str:
@@ -11,7 +11,7 @@ def even(number: int) -> str:
     More is said below.
     """
     if number == 0:
-        return NotAsked("nothing is neither")
+        return NotApplicable("nothing is neither")
     if number == 7:
         raise SystemExit("seven")
     if number == 9:
@@ -39,7 +39,7 @@ def test_judgement(cases: list[tuple[str, int]], finding: tuple[bool, str, bool]
     holds, detail, asked = finding
     found = judge(even, [(label, (number,)) for label, number in cases])
     assert found.detail.startswith(detail)
-    assert found == Finding("even", "Numbers are even.", holds, found.detail, asked)
+    assert found == CheckResult("even", "Numbers are even.", holds, found.detail, asked)
 
 
 def test_an_interrupt_is_nobodys_fault() -> None:

@@ -5,17 +5,17 @@ from dataclasses import dataclass
 import pytest
 
 from lagbench import registry
-from lagbench.check import Finding
-from lagbench.check.wording import plain, registered_by, sentences
+from lagbench.check import CheckResult
+from lagbench.check.results import plain, registered_by, sentences
 from lagbench.contract import Architecture, UserError
 from lagbench.registry import Named
 
 FOUND = (
-    Finding("one", "One holds.", True, "3 of 3"),
-    Finding("two", "Two holds.", True),
-    Finding("three", "Three holds.", True, "there is no third", asked=False),
+    CheckResult("one", "One holds.", True, "3 of 3"),
+    CheckResult("two", "Two holds.", True),
+    CheckResult("three", "Three holds.", True, "there is no third", applies=False),
 )
-BROKEN = Finding("four", "Four holds.", False, "it is off by 5")
+BROKEN = CheckResult("four", "Four holds.", False, "it is off by 5")
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def test_plain():
                 "sentence": "Four holds.",
                 "holds": False,
                 "detail": "it is off by 5",
-                "asked": True,
+                "applies": True,
             }
         ],
     }

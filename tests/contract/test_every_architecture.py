@@ -3,7 +3,7 @@
 import pytest
 
 from lagbench import registry
-from lagbench.check import OF_A_CORE, OF_A_VALUE, Check, NotAsked
+from lagbench.check import OF_A_CORE, OF_A_VALUE, Check, NotApplicable
 from lagbench.check.inputs import signatures
 from lagbench.contract import Cost
 
@@ -15,7 +15,7 @@ def test_core(name: str, check: Check) -> None:
     built_for = signatures(architecture)
     assert built_for
     measured = [check(architecture, signature) for signature in built_for]
-    if all(isinstance(detail, NotAsked) for detail in measured):
+    if all(isinstance(detail, NotApplicable) for detail in measured):
         pytest.skip(measured[0])
 
 

@@ -1,7 +1,7 @@
-"""What holds for an architecture or a task, found out and said in words.
+"""What holds for an architecture or a task, results out and said in words.
 
-The contract tests run these checks on every registered name, and `lagbench check my_layer.py` on
-an author's own: what they mean by "an architecture" and "a task" is the same.
+The contract tests run them on every registered name, and `lagbench check my_layer.py` on an
+author's own file.
 """
 
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ from lagbench.check import (
     streams,
     task,
 )
-from lagbench.check.verdict import Check, Finding, NotAsked, judge
+from lagbench.check.results import Check, CheckResult, NotApplicable, judge
 from lagbench.contract import Architecture, Task
 from lagbench.registry import Named
 
@@ -30,10 +30,10 @@ __all__ = [
     "OF_A_TASK",
     "OF_A_VALUE",
     "Check",
-    "Finding",
-    "NotAsked",
-    "findings",
+    "CheckResult",
+    "NotApplicable",
     "judge",
+    "run_checks",
 ]
 
 OF_A_VALUE: tuple[Check, ...] = (configuration.configuration, configuration.documented)
@@ -43,7 +43,7 @@ OF_A_CORE: tuple[Check, ...] = (
     architecture.shape,
     architecture.widths,
     architecture.one_step,
-    architecture.longest,
+    architecture.max_length,
     architecture.determinism,
     architecture.padding,
     architecture.batch,
@@ -52,8 +52,9 @@ OF_A_CORE: tuple[Check, ...] = (
     order.causality,
     order.extension,
     order.state,
-    replica.stacked,
-    replica.stacked_evaluation,
+    architecture.training_mode,
+    replica.vmap_training,
+    replica.vmap_evaluation,
     replica.forward_with_embedding,
 )
 """Checks of a configured architecture and a signature to build it for."""
@@ -76,17 +77,17 @@ AT_A_LENGTH: tuple[Check, ...] = (
 """Checks of a configured task and a length."""
 
 
-def findings(named: Named[Architecture] | Named[Task]) -> list[Finding]:
+def run_checks(named: Named[Architecture] | Named[Task]) -> list[CheckResult]:
     """Every check of a configured architecture or task; never raises for a fault in it."""
     value = named.value
     with torch.random.fork_rng(devices=[]):
-        found = [judge(check, [("", (value,))]) for check in OF_A_VALUE]
+        results = [judge(check, [("", (value,))]) for check in OF_A_VALUE]
         if isinstance(value, Architecture):
-            found.extend(judge(check, _cores(value)) for check in OF_A_CORE)
+            results.extend(judge(check, _cores(value)) for check in OF_A_CORE)
         else:
-            found.extend(judge(check, [("", (value,))]) for check in OF_A_TASK)
-            found.extend(judge(check, _lengths(value)) for check in AT_A_LENGTH)
-    return found
+            results.extend(judge(check, [("", (value,))]) for check in OF_A_TASK)
+            results.extend(judge(check, _lengths(value)) for check in AT_A_LENGTH)
+    return results
 
 
 def _cores(value: Architecture) -> Iterator[tuple[str, tuple[Any, ...]]]:

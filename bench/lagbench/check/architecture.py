@@ -1,6 +1,6 @@
 """What holds for the core of every architecture: shapes, masks, batches, weights.
 
-Each check takes an architecture and a signature to build it for; see `lagbench.check.verdict`. What
+Each check takes an architecture and a signature to build it for; see `lagbench.check.results`. What
 holds along time is in `lagbench.check.order`, and what holds under `vmap` in
 `lagbench.check.replica`.
 """
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from lagbench.check.calling import ROUNDING, gap, real, run
 from lagbench.check.inputs import another, core, draw, fresh, inputs, normal, padded, width
-from lagbench.check.verdict import NotAsked
+from lagbench.check.results import NotApplicable
 from lagbench.contract import Architecture, EncoderDecoder, Mixer, Signature, Transducer, UserError
 
 
@@ -100,7 +100,7 @@ def gradients(architecture: Architecture, signature: Signature) -> str:
     subject, given = core(architecture, signature), inputs(architecture, signature)
     parameters = dict(subject.named_parameters())
     if not parameters:
-        return NotAsked("it has no parameters")
+        return NotApplicable("it has no parameters")
     for inputs_ in (given, padded(given)):
         outputs = real(run(subject, inputs_), inputs_)
         loss = (outputs * normal(tuple(outputs.shape), seed=7)).sum()
@@ -132,7 +132,6 @@ def determinism(architecture: Architecture, signature: Signature) -> str:
     for way, twin in (
         ("in a second call", subject),
         ("in a deep copy", copy.deepcopy(subject)),
-        ("in evaluation mode", copy.deepcopy(subject).eval()),
     ):
         moved = gap(real(run(twin, given), given), outputs)
         assert moved <= ROUNDING, (
@@ -141,11 +140,36 @@ def determinism(architecture: Architecture, signature: Signature) -> str:
     return ""
 
 
+def training_mode(architecture: Architecture, signature: Signature) -> str:
+    """In training mode it does the same, or says so: dropout, or buffers that training changes."""
+    subject = core(architecture, signature).train()
+    given = padded(inputs(architecture, signature))
+    names = {
+        name: type(module).__name__
+        for name, module in subject.named_modules()
+        if isinstance(module, nn.modules.dropout._DropoutNd | nn.modules.batchnorm._NormBase)
+    }
+    buffers = {name: buffer.clone() for name, buffer in subject.named_buffers()}
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        before = torch.get_rng_state()
+        outputs = run(subject, given)
+        random = not torch.equal(before, torch.get_rng_state())
+    now = dict(subject.named_buffers())
+    changed = [name for name, buffer in buffers.items() if not torch.equal(now[name], buffer)]
+    if not random and not changed:
+        moved = gap(real(outputs, given), real(run(subject.eval(), given), given))
+        assert moved <= ROUNDING, f"In training mode, outputs differ by {moved:.1e}."
+        return ""
+    effects = ["draws random numbers"] * random + [f"changes {', '.join(changed)}"] * bool(changed)
+    causes = ", ".join(f"`{name}` is nn.{kind}" for name, kind in names.items())
+    return f"{causes or 'it'}: training {' and '.join(effects)}"
+
+
 def widths(architecture: Architecture, signature: Signature) -> str:
-    """It can be built at every small multiple of `multiple`."""
+    """It can be built at every small multiple of `width_multiple`."""
     multiple = architecture.width_multiple
-    assert type(multiple) is int, f"`multiple` is {multiple!r}, which is no whole number."
-    assert multiple >= 1, f"`multiple` is {multiple}."
+    assert type(multiple) is int, f"`width_multiple` is {multiple!r}, which is no whole number."
+    assert multiple >= 1, f"`width_multiple` is {multiple}."
     for D in (multiple, 2 * multiple, 3 * multiple):
         given = inputs(architecture, signature, D=D)
         outputs = run(fresh(architecture, signature, D), given.single)
@@ -160,20 +184,20 @@ def one_step(architecture: Architecture, signature: Signature) -> str:
     try:
         subject = core(architecture, short)
     except UserError as refusal:
-        return NotAsked(f"it refuses sequences of one step: {refusal}")
+        return NotApplicable(f"it refuses sequences of one step: {refusal}")
     outputs = run(subject, inputs(architecture, short))
     assert outputs.shape[1] == 1, f"One step goes in, {outputs.shape[1]} come out."
     assert outputs.isfinite().all(), "Outputs on a single step are infinite or not numbers."
     return ""
 
 
-def longest(architecture: Architecture, signature: Signature) -> str:
-    """It reads as many steps as `longest` says; without it, more than it is built for, or refuses.
+def max_length(architecture: Architecture, signature: Signature) -> str:
+    """It reads as many steps as `max_length` says; if that is None, any number, or it refuses.
 
     What is sized by its signature refuses longer sequences with an `UserError`.
     """
     most = architecture.max_length
-    assert most is None or type(most) is int, f"`longest` is {most!r}."
+    assert most is None or type(most) is int, f"`max_length` is {most!r}."
     steps = 10 * signature.steps if most is None else most
     read = replace(signature, steps=steps, target_steps=steps)
     subject = fresh(architecture, signature if most is None else read, width(architecture))
@@ -184,7 +208,7 @@ def longest(architecture: Architecture, signature: Signature) -> str:
     except UserError as refusal:
         if most is not None:
             raise
-        return NotAsked(f"it refuses more steps than it is built for: {refusal}")
+        return NotApplicable(f"it refuses more steps than it is built for: {refusal}")
     expected = given.steps.shape[1]
     assert outputs.shape[1] == expected, f"{expected} steps go in, {outputs.shape[1]} come out."
     assert outputs.isfinite().all(), f"Over {steps} steps, outputs are infinite or not numbers."

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from lagbench.check.draws import counted, draw
 from lagbench.check.predictions import agree, answered
-from lagbench.check.verdict import NotAsked
+from lagbench.check.results import NotApplicable
 from lagbench.contract import Alignment, Batch, Signature, Task
 
 COUNT = 256
@@ -14,7 +14,7 @@ COUNT = 256
 def causality(task: Task, length: int) -> str:
     """No answer of a causal task depends on a later source step."""
     if not task.signature(length).causal:
-        return NotAsked("it is not declared causal")
+        return NotApplicable("it is not declared causal")
     drawn = draw(task, length, COUNT)
     asked, steps = counted(drawn), torch.arange(drawn.source.shape[1])
     cut = torch.randint(len(steps), (COUNT, 1), generator=torch.Generator().manual_seed(1))
@@ -36,7 +36,7 @@ def lag(task: Task, length: int) -> str:
     """
     drawn = draw(task, length, COUNT)
     if drawn.lag is None:
-        return NotAsked("it states no lags")
+        return NotApplicable("it states no lags")
     stated = task.signature(length)
     where = decisive_steps(drawn, stated)
     asked, ends = counted(drawn), _lengths(drawn)[:, None]
@@ -47,7 +47,7 @@ def lag(task: Task, length: int) -> str:
     pointing = asked & (drawn.lag >= 0)
     assert ((where >= 0) & (where < ends))[pointing].all(), "A lag points outside the real source."
     if not pointing.any():
-        return NotAsked("no single step decides any target")
+        return NotApplicable("no single step decides any target")
     return _exchanged(task, length, drawn, pointing, where)
 
 

@@ -110,8 +110,12 @@ def fresh(architecture: Architecture, signature: Signature, D: int, seed: int = 
 
 
 def core(architecture: Architecture, signature: Signature, seed: int = 0) -> Core:
-    """A core in double precision, its weights moved off any zeros that hide what they weigh."""
-    built = fresh(architecture, signature, width(architecture), seed).double()
+    """A core in evaluation mode and double precision, its weights moved off zero.
+
+    In evaluation mode dropout is off and batch norms use their running statistics, so that outputs
+    are a function of the inputs.
+    """
+    built = fresh(architecture, signature, width(architecture), seed).double().eval()
     with torch.no_grad():
         for index, parameter in enumerate(built.parameters()):
             parameter.add_(normal(tuple(parameter.shape), seed + index), alpha=0.05)

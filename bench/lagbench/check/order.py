@@ -23,7 +23,7 @@ from lagbench.check.inputs import (
     normal,
     writes,
 )
-from lagbench.check.verdict import NotAsked
+from lagbench.check.results import NotApplicable
 from lagbench.contract import Architecture, Signature, State, Transducer
 
 
@@ -35,7 +35,7 @@ def causality(architecture: Architecture, signature: Signature) -> str:
     """
     subject, given = core(architecture, signature), inputs(architecture, signature)
     if given.steps.shape[1] < 2:
-        return NotAsked("it reads one step only")
+        return NotApplicable("it reads one step only")
     moved = _moved_ahead(subject, given, signature, tuple(range(1, given.steps.shape[1])))
     if not writes(architecture):
         assert moved > ROUNDING, "Declared not causal, but no output moves with a later input."
@@ -53,7 +53,7 @@ def causality(architecture: Architecture, signature: Signature) -> str:
 def extension(architecture: Architecture, signature: Signature) -> str:
     """Reading step by step, or in uneven chunks, gives the outputs of reading at once."""
     if not writes(architecture):
-        return NotAsked("not causal: extend is not asked for")
+        return NotApplicable("not causal: extend is not asked for")
     far = lengthened(architecture, signature)
     for stated, shape in ((signature, (BATCH, STEPS)), (far, (1, LONG))):
         subject, given = core(architecture, stated), inputs(architecture, stated, shape)
@@ -72,7 +72,7 @@ def extension(architecture: Architecture, signature: Signature) -> str:
 def state(architecture: Architecture, signature: Signature) -> str:
     """States have the batch first: examples taken from a state go on as those examples."""
     if not writes(architecture):
-        return NotAsked("not causal: extend is not asked for")
+        return NotApplicable("not causal: extend is not asked for")
     subject, given = core(architecture, signature), inputs(architecture, signature)
     expected, steps = run(subject, given), given.steps
     start: State = None

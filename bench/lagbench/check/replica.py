@@ -1,4 +1,4 @@
-"""What holds for replicas: stacked under `torch.func.vmap`, they do what each does alone.
+"""Replicas under `torch.func.vmap` compute what each computes by itself.
 
 The engine stacks parameters and shares buffers; in training each replica has a batch of its own
 under an outer backward pass, in evaluation all of them share one batch.
@@ -27,16 +27,32 @@ from lagbench.check.inputs import (
     width,
     writes,
 )
-from lagbench.check.verdict import NotAsked
+from lagbench.check.results import NotApplicable
 from lagbench.contract import Architecture, Signature, Transducer
 from lagbench.hints import CoreHints
+from lagbench.spec.pairing import Unsupported, match
+from lagbench.train.execution import vmap_obstacle
 
 REPLICAS = 3
 ROWS = 5  # of an embedding: fewer than the steps
 
 
-def stacked(architecture: Architecture, signature: Signature) -> str:
-    """Replicas stacked under vmap have the outputs and gradients of each alone."""
+def _obstacle(architecture: Architecture, signature: Signature) -> NotApplicable | None:
+    """Why the engine runs replicas of it in a loop, and what that costs; None: it uses vmap."""
+    plan = match(architecture, signature)
+    if isinstance(plan, Unsupported):
+        return None
+    with torch.enable_grad():
+        reason = vmap_obstacle(plan, width(architecture), torch.device("cpu"))
+    if reason is None:
+        return None
+    return NotApplicable(f"{reason} Replicas run one after another, which is slower")
+
+
+def vmap_training(architecture: Architecture, signature: Signature) -> str:
+    """Replicas under vmap have the outputs and gradients of each by itself."""
+    if (obstacle := _obstacle(architecture, signature)) is not None:
+        return obstacle
     far = lengthened(architecture, signature)
     cores = [core(architecture, far, seed) for seed in range(REPLICAS)]
     seeds = [10 * replica for replica in range(REPLICAS)]
@@ -44,20 +60,24 @@ def stacked(architecture: Architecture, signature: Signature) -> str:
         [padded(inputs(architecture, signature, seed=seed), seed // 10) for seed in seeds],
         [inputs(architecture, far, (2, LONG), seed) for seed in seeds],
     ):
-        outputs, gradients = _trained_stacked(cores, batches)
+        outputs, gradients = _train_under_vmap(cores, batches)
         for replica, (subject, batch) in enumerate(zip(cores, batches, strict=True)):
             expected, expected_gradients = _trained(subject, batch)
             moved = gap(real(outputs[replica], batch), expected)
-            assert moved <= ROUNDING, f"Stacked, outputs differ from those alone by {moved:.1e}."
+            assert moved <= ROUNDING, f"Under vmap, outputs differ by {moved:.1e}."
             for name, gradient in expected_gradients.items():
                 moved = gap(gradients[name][replica], gradient)
-                assert moved <= ROUNDING, f"Stacked, the gradient of {name} differs by {moved:.1e}."
+                assert moved <= ROUNDING, (
+                    f"Under vmap, the gradient of {name} differs by {moved:.1e}."
+                )
     return f"{REPLICAS} replicas"
 
 
 @torch.no_grad()
-def stacked_evaluation(architecture: Architecture, signature: Signature) -> str:
-    """Stacked replicas that share a batch, at once or step by step, do what each does alone."""
+def vmap_evaluation(architecture: Architecture, signature: Signature) -> str:
+    """Replicas under vmap on one batch, at once or step by step, do what each does by itself."""
+    if (obstacle := _obstacle(architecture, signature)) is not None:
+        return obstacle
     cores = [core(architecture, signature, seed) for seed in range(REPLICAS)]
     given = inputs(architecture, signature)
     kinds: list[tuple[str, Callable[[Core], nn.Module], Inputs]] = [
@@ -70,7 +90,7 @@ def stacked_evaluation(architecture: Architecture, signature: Signature) -> str:
         outputs = _shared(models, shared, raw=architecture.input_spaces is not None)
         for subject, output in zip(cores, outputs, strict=True):
             moved = gap(real(output, shared), real(run(subject, shared), shared))
-            assert moved <= ROUNDING, f"Stacked {way}, outputs differ by {moved:.1e}."
+            assert moved <= ROUNDING, f"Under vmap {way}, outputs differ by {moved:.1e}."
     return ""
 
 
@@ -82,7 +102,7 @@ def forward_with_embedding(architecture: Architecture, signature: Signature) -> 
         or isinstance(subject, Transducer)
         or type(subject).forward_with_embedding is CoreHints.forward_with_embedding
     ):
-        return NotAsked("it does not override `forward_with_embedding`")
+        return NotApplicable("it does not override `forward_with_embedding`")
     D, shape = width(architecture), (BATCH, signature.steps)
     symbols = torch.randint(ROWS, shape, generator=generator(0))
     for embed, source in (
@@ -118,7 +138,7 @@ def _trained(subject: Core, given: Inputs) -> tuple[Tensor, dict[str, Tensor]]:
     return outputs, {n: gradients[n] if n in leaves else gradients[n][0] for n in gradients}
 
 
-def _trained_stacked(cores: list[Core], given: list[Inputs]) -> tuple[Tensor, dict[str, Tensor]]:
+def _train_under_vmap(cores: list[Core], given: list[Inputs]) -> tuple[Tensor, dict[str, Tensor]]:
     """As `_trained` for all replicas at once, in tensors `(R, …)`; the outputs with padding."""
     leaves, base = _stack([Forward(subject) for subject in cores])
     columns = _columns(given)

@@ -1,6 +1,6 @@
 """What holds for the data of every task: lengths, signatures, shapes, padding.
 
-Each check takes a task, and most of them a length; see `lagbench.check.verdict`. How batches are
+Each check takes a task, and most of them a length; see `lagbench.check.results`. How batches are
 drawn is in `lagbench.check.streams`, and what the answers are worth in
 `lagbench.check.predictions`.
 """

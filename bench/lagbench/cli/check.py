@@ -20,15 +20,15 @@ def check(
 
     Example: lagbench check my_layer.py
     """
-    from lagbench.check import findings, wording
+    from lagbench.check import results, run_checks
 
     registry.discover(plugin)
     file = subject.endswith(".py")
-    chosen = wording.registered_by(Path(subject)) if file else [named_as(subject)]
-    found = [(named, findings(named)) for named in chosen]
+    chosen = results.registered_by(Path(subject)) if file else [named_as(subject)]
+    checked = [(named, run_checks(named)) for named in chosen]
     if as_json:
-        print_json([wording.plain(*one) for one in found])
+        print_json([results.plain(*one) for one in checked])
     else:
-        typer.echo("\n\n".join(wording.sentences(*one) for one in found))
-    if not all(finding.holds for _, of_one in found for finding in of_one):
+        typer.echo("\n\n".join(results.sentences(*one) for one in checked))
+    if not all(result.holds for _, of_one in checked for result in of_one):
         raise typer.Exit(1)

@@ -88,11 +88,15 @@ def _cause(error: Exception, core: nn.Module) -> str:
         kind = type(module)
         prefix = "nn." if kind.__module__.startswith("torch.nn.") else ""
         subject = f"`{names[id(module)]}` is {prefix}{kind.__qualname__}, which vmap cannot map"
-    files = ((frame.f_code.co_filename, line) for frame, line in frames)
-    lines = (f"{Path(file).name}:{line}: " for file, line in files if _is_authors(file))
+    line = author_line(error)
     message = " ".join(str(error).split()).split(". ")[0].rstrip(".")
-    return f"{subject} ({next(lines, '')}{type(error).__name__}: {message[:_MESSAGE]})."
+    return f"{subject} ({line and f'{line}: '}{type(error).__name__}: {message[:_MESSAGE]})."
 
 
-def _is_authors(file: str) -> bool:
-    return not file.startswith(_LIBRARIES) and Path(file).is_file()
+def author_line(error: BaseException) -> str:
+    """`FILE:LINE` of the innermost frame that is neither PyTorch's nor ours; empty if none is."""
+    for frame, line in [*traceback.walk_tb(error.__traceback__)][::-1]:
+        file = frame.f_code.co_filename
+        if not file.startswith(_LIBRARIES) and Path(file).is_file():
+            return f"{Path(file).name}:{line}"
+    return ""

@@ -110,7 +110,7 @@ class Hub(dict):
     """Stands for `load_dataset`, and remembers what it was asked for."""
 
     def __call__(self, path, **options):
-        self.asked = (path, options)
+        self.applies = (path, options)
         return self
 
 
@@ -122,7 +122,7 @@ def test_a_name_is_asked_of_the_hub(monkeypatch):
         Split.TRAIN: ROWS,
         Split.TEST: ROWS,
     }
-    assert hub.asked == ("someone/reviews", {"name": "plain"})
+    assert hub.applies == ("someone/reviews", {"name": "plain"})
     monkeypatch.setattr(datasets, "load_dataset", Hub(test=part))
     assert refused("other") == "other has no training split; there are: test."
 

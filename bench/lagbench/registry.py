@@ -135,7 +135,9 @@ def discover_built_in() -> None:
     """Import every file of `architectures` and `tasks`, once."""
     for folder in ("architectures", "tasks"):
         package = importlib.import_module(f"lagbench.{folder}")
-        for module in sorted(pkgutil.iter_modules(package.__path__), key=lambda found: found.name):
+        for module in sorted(
+            pkgutil.iter_modules(package.__path__), key=lambda module: module.name
+        ):
             if not module.ispkg:
                 importlib.import_module(f"lagbench.{folder}.{module.name}")
 

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from scipy.stats import chisquare
 
 from lagbench.contract import Reals, Tokens, UserError
-from lagbench.model.assembly import rearranged
+from lagbench.model.assembly import gather_beams
 from lagbench.model.decoding import Beam, closed, decode, drawn
 from lagbench.spec.decoding import Decoding
 
@@ -353,11 +353,11 @@ def test_closed():
 def test_rearranged_reaches_every_tensor_of_a_state():
     a, b = torch.randn(3, 2), torch.randn(3, 1, 4)
     rows = torch.tensor([2, 0, 0, 1])
-    moved = rearranged((a, ((b,), ())), rows)
+    moved = gather_beams((a, ((b,), ())), rows)
     assert torch.equal(moved[0], a[rows])
     assert torch.equal(moved[1][0][0], b[rows])
     assert moved[1][1] == ()
-    assert rearranged((a, b), rows, fixed=[b])[1] is b
+    assert gather_beams((a, b), rows, fixed=[b])[1] is b
 
 
 @each_method

@@ -9,7 +9,7 @@ from lagbench.contract import Batch, Split
 from lagbench.cost.timing import BackgroundLoad, Timing, time_interleaved
 from lagbench.data.streams import generator, select, tensors, to_device
 from lagbench.device import device_name, peak_memory
-from lagbench.model.assembly import Model, WritingModel, assemble
+from lagbench.model.assembly import AutoregressiveModel, Model, assemble
 from lagbench.model.operations import forward_operations
 from lagbench.model.state import state_at_end
 from lagbench.record import Throughput
@@ -40,7 +40,7 @@ def throughput(job: Job, names: tuple[str, str], device: torch.device) -> Throug
         lambda: _gradient(reference(x)[0].square().mean(), reference),
         torch.no_grad()(lambda: reference(x)),
     ]
-    if isinstance(model, WritingModel):
+    if isinstance(model, AutoregressiveModel):
         calls.append(_decoding_step(model, batch))
     load = BackgroundLoad()
     train, inference, train_reference, inference_reference, *decoding = time_interleaved(
@@ -82,17 +82,17 @@ def _gradient(total: Tensor, module: nn.Module) -> None:
     torch.autograd.grad(total, list(module.parameters()), allow_unused=True)
 
 
-def _decoding_step(model: WritingModel, batch: Batch) -> Callable[[], object]:
+def _decoding_step(model: AutoregressiveModel, batch: Batch) -> Callable[[], object]:
     """A call that writes the first symbol of one answer, after its source was read."""
     example = select(batch, slice(0, 1))
     with torch.no_grad():
-        state, given, _ = model.opening(model.embed(example.source), example.source_mask)
+        state, given, _ = model.decode_start(model.embed(example.source), example.source_mask)
     step = torch.zeros(1, 1, dtype=torch.int64, device=given.device)
 
     @torch.no_grad()
     def write() -> None:
         outputs, _ = model.core.extend(given[:, :1], state)
-        model.embed_target.next(model.likeliest(model.head(outputs), step))
+        model.embed_target.next(model.greedy(model.head(outputs), step))
 
     return write
 

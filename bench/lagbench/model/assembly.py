@@ -1,4 +1,4 @@
-"""A plan made into one trainable module: embedder, core, head.
+"""Models: the input embedding, core and output head of a plan as one trainable module.
 
 Every model is called the same way: `model(source, source_mask, target)` gives predictions
 `(B, U, V)` (logits) or `(B, U, W)` (values). With a target it is teacher forced; with None, it
@@ -34,13 +34,13 @@ def assemble(plan: Plan, width: int, feed: Feed = "own") -> "Model":
     It is the same model, of the same size, and begins with the same weights.
     """
     model = _MODELS[plan.kind](plan, width)
-    if isinstance(model, WritingModel):
+    if isinstance(model, AutoregressiveModel):
         model.embed_target.feed = feed
     return model
 
 
 class Model(nn.Module):
-    """A core between its ends. Subclasses say how the core is put to work."""
+    """An input embedding, a core and an output head; subclasses implement the plans."""
 
     def __init__(self, plan: Plan, width: int) -> None:
         super().__init__()
@@ -50,7 +50,7 @@ class Model(nn.Module):
         if isinstance(plan.signature.source, Frames):
             self.embed.register_forward_pre_hook(lambda _, given: tuple(map(to_float32, given)))
         self.core = plan.architecture.build(width, plan.signature)
-        self.core.register_forward_hook(_as_long_and_wide(width))
+        self.core.register_forward_hook(check_output_shape(width))
         self.head = head(plan.signature.target, _outputs(plan, width))
 
     def forward(self, source: Tensor, source_mask: Tensor | None, target: Tensor | None) -> Tensor:
@@ -65,8 +65,8 @@ class Model(nn.Module):
         return outputs
 
 
-def _as_long_and_wide(width: int) -> Callable[[nn.Module, tuple[Any, ...], Any], None]:
-    """A hook that holds a core to its shape: what is too short could still be pooled, and trained.
+def check_output_shape(width: int) -> Callable[[nn.Module, tuple[Any, ...], Any], None]:
+    """Return a hook that checks the shape of a core's outputs: a wrong one could still be trained.
 
     A mixer gives a vector for each step of its source, a transducer for each of its prefix.
     """
@@ -74,9 +74,9 @@ def _as_long_and_wide(width: int) -> Callable[[nn.Module, tuple[Any, ...], Any],
     def check(core: nn.Module, given: tuple[Any, ...], outputs: Any) -> None:
         steps = given[2] if isinstance(core, Transducer) else given[0]
         expected = (*steps.shape[:2], width)
-        found = tuple(outputs.shape) if isinstance(outputs, Tensor) else type(outputs).__name__
-        if found != expected:
-            raise ValueError(f"its core gave {found} where {expected} is asked for")
+        actual = tuple(outputs.shape) if isinstance(outputs, Tensor) else type(outputs).__name__
+        if actual != expected:
+            raise ValueError(f"its core returned {actual}, not {expected}")
 
     return check
 
@@ -112,19 +112,19 @@ class AlignedModel(Model):
     ) -> Tensor:
         """`(B, T, V)` or `(B, T, W)`; only at `steps` `(B, K)`, `(B, K, V)` or `(B, K, W)`."""
         mixed = self.mixed(source, source_mask)
-        predicted: Tensor = self.head(mixed if steps is None else taken(mixed, steps))
+        predicted: Tensor = self.head(mixed if steps is None else gather_steps(mixed, steps))
         return predicted
 
 
-class Opening(NamedTuple):
-    """Where writing begins, for each of `B` examples."""
+class DecodeStart(NamedTuple):
+    """State and inputs from which decoding starts, for each of `B` examples."""
 
     state: State  # after the source steps that all examples have read together
     given: Tensor  # (B, 1 + W, D): what is read next: the rest of the source, then the start vector
     ends: Tensor  # (B, 1): where in `given` the start vector stands; what is after it is not read
 
 
-class WritingModel(Model, ABC):
+class AutoregressiveModel(Model, ABC):
     """A model that writes its answer one step at a time, reading what it wrote."""
 
     core: Mixer | Transducer
@@ -134,24 +134,26 @@ class WritingModel(Model, ABC):
         self.embed_target = Prefix(plan.signature, width)
 
     @abstractmethod
-    def forced(self, embedded: Tensor, source_mask: Tensor | None, prefix: Tensor) -> Tensor:
+    def teacher_forced(
+        self, embedded: Tensor, source_mask: Tensor | None, prefix: Tensor
+    ) -> Tensor:
         """The core's outputs `(B, U, D)` where the prefix `(B, U, D)` is given, all at once."""
 
     @abstractmethod
-    def opening(self, embedded: Tensor, source_mask: Tensor | None) -> Opening:
+    def decode_start(self, embedded: Tensor, source_mask: Tensor | None) -> DecodeStart:
         """Read as much of the source as can be read at once."""
 
     def forward(self, source: Tensor, source_mask: Tensor | None, target: Tensor | None) -> Tensor:
         """`(B, U, V)` or `(B, U, W)`."""
         if target is None:
-            predictions, _ = self.follow(source, source_mask, self.likeliest)
+            predictions, _ = self.follow(source, source_mask, self.greedy)
             return predictions
-        outputs = self.forced(self.embed(source), source_mask, self.embed_target(target))
+        outputs = self.teacher_forced(self.embed(source), source_mask, self.embed_target(target))
         predicted: Tensor = self.head(outputs)
         return predicted
 
-    def likeliest(self, predicted: Tensor, target_step: Tensor) -> Tensor:
-        """What is written greedily: the likeliest symbol `(B, 1)`, or the predicted value."""
+    def greedy(self, predicted: Tensor, target_step: Tensor) -> Tensor:
+        """Greedy choice: the likeliest symbol `(B, 1)`, or the predicted value."""
         return predicted.argmax(-1) if isinstance(self.signature.target, Tokens) else predicted
 
     def follow(
@@ -171,13 +173,13 @@ class WritingModel(Model, ABC):
             return written[-1], None
 
         steps = self.write(source, source_mask, choose)
-        whole = torch.cat(predictions, dim=1), torch.cat(written, dim=1)
-        return taken(whole[0], steps), taken(whole[1], steps)
+        all_predictions, all_written = torch.cat(predictions, dim=1), torch.cat(written, dim=1)
+        return gather_steps(all_predictions, steps), gather_steps(all_written, steps)
 
     def write(
         self, source: Tensor, source_mask: Tensor | None, choose: Choose, copies: int = 1
     ) -> Tensor:
-        """The one loop over steps, whoever chooses what is written.
+        """Decode step by step: the loop of greedy decoding, sampling and beam search.
 
         Examples whose sources differ in length go in step, each reading what is left of its source
         and writing right after it, so that no state ever contains padding.
@@ -185,71 +187,71 @@ class WritingModel(Model, ABC):
         choose: as `Choose` says. copies: rows for each example, side by side.
         Returns at which calls of `choose` each example wrote its `U` target steps: `(B, U)`.
         """
-        state, given, ends = self.opening(self.embed(source), source_mask)
+        state, given, ends = self.decode_start(self.embed(source), source_mask)
         target_steps = torch.arange(self.signature.target_steps, device=source.device)
         steps = ends + target_steps
         if copies > 1:
             copied = torch.arange(len(source), device=source.device).repeat_interleave(copies)
-            state, given, ends = rearranged((state, given, ends), copied)
+            state, given, ends = gather_beams((state, given, ends), copied)
         begun = tensors(state)
         x, waiting = given[:, :1], given.shape[1] - 1
         for step in range(waiting + len(target_steps)):
             outputs, state = self.core.extend(x, state)
             chosen, rows = choose(self.head(outputs), step - ends)
             if rows is not None:
-                state = rearranged(state, rows, begun)
+                state = gather_beams(state, rows, begun)
             x = self.embed_target.next(chosen)
             if step < waiting:
                 x = torch.where((step < ends)[..., None], given[:, step + 1 : step + 2], x)
         return steps
 
 
-class PrefixModel(WritingModel):
+class PrefixModel(AutoregressiveModel):
     """A causal mixer over `source, start symbol, targets so far`, without gaps between them."""
 
     core: Mixer
 
-    def forced(self, embedded: Tensor, source_mask: Tensor | None, prefix: Tensor) -> Tensor:
-        """As declared."""
+    def teacher_forced(
+        self, embedded: Tensor, source_mask: Tensor | None, prefix: Tensor
+    ) -> Tensor:
         joined = torch.cat([embedded, prefix], dim=1)
         if source_mask is None:
             outputs: Tensor = self.core(joined)
             return outputs[:, embedded.shape[1] :]
         ends = source_mask.sum(1, keepdim=True)
-        order = _closed_up(source_mask, prefix.shape[1])
+        order = left_pack_order(source_mask, prefix.shape[1])
         steps = ends + torch.arange(prefix.shape[1], device=embedded.device)
-        return taken(self.core(taken(joined, order)), steps)
+        return gather_steps(self.core(gather_steps(joined, order)), steps)
 
-    def opening(self, embedded: Tensor, source_mask: Tensor | None) -> Opening:
-        """As declared: all steps but those that some examples lack."""
+    def decode_start(self, embedded: Tensor, source_mask: Tensor | None) -> DecodeStart:
         start = self.embed_target.start(embedded.shape[0])
         if source_mask is None:
             ends = torch.zeros(len(embedded), 1, dtype=torch.int64, device=embedded.device)
-            return Opening(self.core.extend(embedded)[1], start, ends)
+            return DecodeStart(self.core.extend(embedded)[1], start, ends)
         ends = source_mask.sum(1, keepdim=True)
         shared, longest = int(ends.min()), int(ends.max())
         ends = ends - shared
         given = torch.cat([embedded[:, shared:longest], start], dim=1)
         places = torch.arange(given.shape[1], device=embedded.device)
         given = torch.where((places == ends)[..., None], start, given)
-        return Opening(self.core.extend(embedded[:, :shared])[1], given, ends)
+        return DecodeStart(self.core.extend(embedded[:, :shared])[1], given, ends)
 
 
-class TransducerModel(WritingModel):
+class TransducerModel(AutoregressiveModel):
     """An encoder–decoder; it answers pooled tasks as a target of one step."""
 
     core: Transducer
 
-    def forced(self, embedded: Tensor, source_mask: Tensor | None, prefix: Tensor) -> Tensor:
-        """As declared."""
+    def teacher_forced(
+        self, embedded: Tensor, source_mask: Tensor | None, prefix: Tensor
+    ) -> Tensor:
         outputs: Tensor = self.core(embedded, source_mask, prefix)
         return outputs
 
-    def opening(self, embedded: Tensor, source_mask: Tensor | None) -> Opening:
-        """As declared: all of it."""
+    def decode_start(self, embedded: Tensor, source_mask: Tensor | None) -> DecodeStart:
         ends = torch.zeros(len(embedded), 1, dtype=torch.int64, device=embedded.device)
         start = self.embed_target.start(embedded.shape[0])
-        return Opening(self.core.start(embedded, source_mask), start, ends)
+        return DecodeStart(self.core.start(embedded, source_mask), start, ends)
 
 
 class Prefix(nn.Module):
@@ -292,7 +294,7 @@ def pooled(mixed: Tensor, mask: Tensor | None, pool: Pool) -> Tensor:
             return mixed.mean(1, keepdim=True)
         weight = mask[..., None].to(mixed.dtype)
         return (mixed * weight).sum(1, keepdim=True) / weight.sum(1, keepdim=True)
-    last = _last(mixed) if mask is None else taken(mixed, mask.sum(1, keepdim=True) - 1)
+    last = _last(mixed) if mask is None else gather_steps(mixed, mask.sum(1, keepdim=True) - 1)
     return last if pool is Pool.LAST else torch.cat([mixed[:, :1], last], dim=-1)
 
 
@@ -303,15 +305,15 @@ def _last(mixed: Tensor) -> Tensor:
     return mixed.transpose(0, 1)[-1:].transpose(0, 1)
 
 
-def rearranged(state: State, rows: Tensor, fixed: Sequence[Tensor] = ()) -> State:
-    """The state of some rows `(N,)` of its batch; a row may be taken several times, or never.
+def gather_beams(state: State, rows: Tensor, fixed: Sequence[Tensor] = ()) -> State:
+    """The state of some rows `(N,)` of its batch; a row may occur several times, or never.
 
     fixed: tensors that are left as they are, such as what a core has kept of the source and hands
         on untouched: it is the same for all rows of an example.
     """
     if isinstance(state, Tensor):
-        return state if any(state is one for one in fixed) else state.index_select(0, rows)
-    return tuple(rearranged(part, rows, fixed) for part in state)
+        return state if any(state is tensor for tensor in fixed) else state.index_select(0, rows)
+    return tuple(gather_beams(part, rows, fixed) for part in state)
 
 
 def tensors(state: State) -> list[Tensor]:
@@ -321,13 +323,13 @@ def tensors(state: State) -> list[Tensor]:
     return [tensor for part in state for tensor in tensors(part)]
 
 
-def taken(sequence: Tensor, steps: Tensor) -> Tensor:
+def gather_steps(sequence: Tensor, steps: Tensor) -> Tensor:
     """`sequence` `(…, T, D)` or `(…, T)` at `steps` `(…, S)`, as `(…, S, D)` or `(…, S)`."""
     index = steps[..., None] if sequence.dim() > steps.dim() else steps
     return torch.take_along_dim(sequence, index, dim=steps.dim() - 1)
 
 
-def _closed_up(source_mask: Tensor, target_steps: int) -> Tensor:
+def left_pack_order(source_mask: Tensor, target_steps: int) -> Tensor:
     """The order `(B, T + U)` in which real source steps, then targets, then padding stand."""
     batch = source_mask.shape[0]
     real = torch.ones(batch, target_steps, dtype=torch.bool, device=source_mask.device)

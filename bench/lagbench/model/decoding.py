@@ -1,7 +1,7 @@
 """Decoding: how the symbols of a written answer are chosen, and how likely the answer is.
 
 Greedily, by drawing, or by beam search. The loop over steps is the model's own and the same for all
-three: `lagbench.model.assembly.WritingModel.write`.
+three: `lagbench.model.assembly.AutoregressiveModel.write`.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from lagbench.contract import Tokens, UserError
-from lagbench.model.assembly import WritingModel
+from lagbench.model.assembly import AutoregressiveModel
 from lagbench.spec.decoding import Decoding
 
 
@@ -28,7 +28,7 @@ class Answers:
 
 @torch.no_grad()
 def decode(
-    model: WritingModel,
+    model: AutoregressiveModel,
     source: Tensor,
     source_mask: Tensor | None,
     decoding: Decoding,
@@ -104,8 +104,8 @@ class Beam:
 
     def choose(self, predicted: Tensor, target_step: Tensor) -> tuple[Tensor, Tensor]:
         """As `lagbench.model.assembly.Choose` says."""
-        reached, place = self._continued(predicted.view(*self.finished.shape, -1))
-        chosen = place.flatten(1).topk(len(self.places)).indices
+        reached, ranking = self._continued(predicted.view(*self.finished.shape, -1))
+        chosen = ranking.flatten(1).topk(len(self.places)).indices
         parents, symbols = chosen // len(self.is_end), chosen % len(self.is_end)
         reached = reached.flatten(1).gather(1, chosen)
         finished = self.is_end[symbols] & reached.isfinite()
@@ -142,8 +142,8 @@ class Beam:
 def _followed(predictions: Tensor, symbols: Tensor, space: Tokens) -> Answers:
     """What was written to predictions `(B, U, V)`, closed."""
     following = predictions.log_softmax(-1).gather(-1, symbols[..., None])[..., 0].double()
-    counted = following.masked_fill(_after(symbols, space), 0.0)
-    return Answers(closed(symbols, space), counted.sum(1))
+    scored = following.masked_fill(_after(symbols, space), 0.0)
+    return Answers(closed(symbols, space), scored.sum(1))
 
 
 def _after(symbols: Tensor, space: Tokens) -> Tensor:

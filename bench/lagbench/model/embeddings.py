@@ -1,4 +1,4 @@
-"""What stands before and after a core: embedders for three spaces, heads for two."""
+"""Input embeddings for three spaces, and output heads for two."""
 
 from torch import Tensor, nn
 

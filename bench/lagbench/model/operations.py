@@ -10,7 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from lagbench.contract import Signature
 from lagbench.kernels.library import without_kernels
 from lagbench.model.assembly import assemble
-from lagbench.model.zeros import blank
+from lagbench.model.zeros import zeros_like_space
 from lagbench.spec.pairing import Plan
 
 LARGE = 2**26  # what takes a CPU a second or a gigabyte is not computed: its shapes will do
@@ -26,8 +26,8 @@ def forward_operations(plan: Plan, width: int) -> int:
     device = quickest(signature, width)
     with torch.random.fork_rng(devices=[]), torch.device(device):
         model = assemble(plan, width)
-        source = blank(signature.source, signature.steps, device)
-        target = blank(signature.target, signature.target_steps, device)
+        source = zeros_like_space(signature.source, signature.steps, device)
+        target = zeros_like_space(signature.target, signature.target_steps, device)
         return operations(lambda: model(source, None, target))
 
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from lagbench.contract import Architecture, Signature, State, Transducer
 from lagbench.model.assembly import tensors
-from lagbench.model.zeros import blank
+from lagbench.model.zeros import zeros_like_space
 from lagbench.spec.pairing import Plan, PlanKind
 
 STEPS = 64  # a state that is as large after so many steps as after one does not grow
@@ -78,13 +78,13 @@ def _source(architecture: Architecture, signature: Signature, width: int, steps:
     """One example as the core reads it, of zeros: `(1, T, D)`, or raw as its space says."""
     if architecture.input_spaces is None:
         return torch.zeros(1, steps, width)
-    return blank(signature.source, steps)
+    return zeros_like_space(signature.source, steps)
 
 
 def _size(state: State) -> Size:
-    found = tensors(state)
-    numbers = sum(one.numel() * (2 if one.is_complex() else 1) for one in found)
-    return Size(numbers, sum(one.numel() * one.element_size() for one in found))
+    leaves = tensors(state)
+    numbers = sum(leaf.numel() * (2 if leaf.is_complex() else 1) for leaf in leaves)
+    return Size(numbers, sum(leaf.numel() * leaf.element_size() for leaf in leaves))
 
 
 def _growth(first: Size, last: Size, steps: int) -> Size:

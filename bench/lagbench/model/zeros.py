@@ -1,4 +1,4 @@
-"""One example of zeros, to see what shapes a model works in."""
+"""Zero inputs for measuring shapes."""
 
 import torch
 from torch import Tensor
@@ -6,7 +6,7 @@ from torch import Tensor
 from lagbench.contract import Frames, Reals, Space, Tokens
 
 
-def blank(space: Space, steps: int, device: str = "cpu") -> Tensor:
+def zeros_like_space(space: Space, steps: int, device: str = "cpu") -> Tensor:
     """A sequence of zeros as a task gives it: `(1, T)`, `(1, T, values)`, `(1, T, C, H, W)`."""
     match space:
         case Tokens():

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from lagbench.contract import Tokens
 from lagbench.data.streams import generator
-from lagbench.model.assembly import WritingModel
+from lagbench.model.assembly import AutoregressiveModel
 from lagbench.model.decoding import decode
 from lagbench.probes.context import Finding, Probe, Refusal, Subject, in_double
 from lagbench.record import ProbeValue
@@ -28,7 +28,7 @@ def beam_search(subject: Subject) -> list[Finding] | Refusal:
     whose beginning fell out of them; so the share can be negative. Log-probabilities are the
     model's own, of all symbols up to the first `end`.
     """
-    if not isinstance(subject.models[0], WritingModel):
+    if not isinstance(subject.models[0], AutoregressiveModel):
         return Refusal("it does not write its answers, and so has nothing to search")
     signature = subject.job.plan.signature
     if not isinstance(signature.target, Tokens):
@@ -38,13 +38,13 @@ def beam_search(subject: Subject) -> list[Finding] | Refusal:
     most = max(FEWEST, min(EXAMPLES, AT_ONCE // (signature.steps + signature.target_steps)))
     batch = in_double(subject.examples(subject.affordable(*PRICE, FEWEST, most)))
 
-    def likelihood(model: WritingModel, decoding: Decoding) -> Tensor:
+    def likelihood(model: AutoregressiveModel, decoding: Decoding) -> Tensor:
         draws = generator(NAME)  # neither way draws anything
         return decode(model, batch.source, batch.source_mask, decoding, draws).log_probability
 
     findings = []
     for model in subject.models:
-        writing = cast(WritingModel, model)
+        writing = cast(AutoregressiveModel, model)
         greedy = likelihood(writing, Decoding())
         values = []
         for beams in WIDTHS:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from lagbench.contract import Batch, Metric, Tokens, UserError
 from lagbench.data.streams import generator, seeded, to_device
 from lagbench.hints import CoreHints
-from lagbench.model.assembly import Model, WritingModel
+from lagbench.model.assembly import AutoregressiveModel, Model
 from lagbench.model.decoding import closed, decode
 from lagbench.spec.decoding import Decoding
 from lagbench.train.module import evaluation_batches
@@ -47,7 +47,7 @@ def _answer_function(replicas: Replicas, decoding: Decoding) -> Callable[[Batch,
     All replicas, of whatever architecture, sample with the same random state.
     """
     space = replicas.space
-    writes = isinstance(replicas.models[0], WritingModel)
+    writes = isinstance(replicas.models[0], AutoregressiveModel)
     if not isinstance(space, Tokens):
         if writes and decoding.method != "greedy":
             raise UserError(f"Values are written greedily, not by {decoding.method}.")
@@ -58,7 +58,9 @@ def _answer_function(replicas: Replicas, decoding: Decoding) -> Callable[[Batch,
         return lambda batch, _: closed(
             replicas.predict(batch, teacher_forced=False).argmax(-1), space
         )
-    models = [(cast(WritingModel, model), generator("decoding")) for model in unstack(replicas)]
+    models = [
+        (cast(AutoregressiveModel, model), generator("decoding")) for model in unstack(replicas)
+    ]
 
     def decode_all(batch: Batch, _: Tensor) -> Tensor:
         given = batch.source, batch.source_mask, decoding

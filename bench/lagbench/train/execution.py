@@ -15,7 +15,7 @@ from lagbench.contract import Batch
 from lagbench.data.streams import stack
 from lagbench.hints import ArchitectureHints
 from lagbench.model.assembly import assemble
-from lagbench.model.zeros import blank
+from lagbench.model.zeros import zeros_like_space
 from lagbench.record import Execution
 from lagbench.spec.pairing import Plan
 from lagbench.train.replicas import VmapReplicas
@@ -55,8 +55,10 @@ def vmap_obstacle(plan: Plan, width: int, device: torch.device) -> str | None:
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         replicas = VmapReplicas([assemble(plan, width) for _ in range(2)], device)
         replicas.tapes = Tapes(record=False)
-        source = blank(signature.source, signature.steps, device.type).repeat_interleave(2, 0)
-        target = blank(signature.target, signature.target_steps, device.type)
+        source = zeros_like_space(signature.source, signature.steps, device.type).repeat_interleave(
+            2, 0
+        )
+        target = zeros_like_space(signature.target, signature.target_steps, device.type)
         mask = torch.ones_like(source[..., 0] if source.dim() > 2 else source, dtype=torch.bool)
         batch = Batch(source, target.repeat_interleave(2, 0), mask if signature.padded else None)
         buffers = _buffers(replicas)

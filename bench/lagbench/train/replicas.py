@@ -17,7 +17,7 @@ from torch.nn.functional import pad
 from lagbench.contract import Batch
 from lagbench.data.streams import select, tensors
 from lagbench.hints import CoreHints
-from lagbench.model.assembly import AlignedModel, Model, taken
+from lagbench.model.assembly import AlignedModel, Model, gather_steps
 from lagbench.record import Execution
 from lagbench.train.objective import loss
 from lagbench.train.tape import MAX_LENGTH, Tapes
@@ -229,7 +229,7 @@ def keep_scored_steps(batch: Batch, model: Model) -> tuple[Batch, tuple[Tensor, 
     if 2 * most > mask.shape[-1]:
         return batch, ()
     steps = mask.byte().argsort(dim=-1, descending=True, stable=True)[..., : max(most, 1)]
-    target, mask = taken(batch.target, steps), taken(mask, steps)
+    target, mask = gather_steps(batch.target, steps), gather_steps(mask, steps)
     return replace(batch, target=target, target_mask=mask, lag=None), (steps,)
 
 

@@ -1,7 +1,9 @@
 """Names: registration, discovery, and configuration from text."""
 
 import dataclasses
+import os
 import re
+import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -341,3 +343,20 @@ def test_a_plugin_may_import_its_neighbours(tmp_path: Path) -> None:
     assert registry.architecture("mine_b").value == Toy(layers=3)
     assert "neighbour" not in sys.modules
     assert str(tmp_path / "a") not in sys.path
+
+
+@pytest.mark.parametrize("python_path", ["", "."])
+def test_files_of_the_working_folder_are_not_imported(tmp_path: Path, python_path: str) -> None:
+    """Not even where they are called as our folders, and the working folder is searched."""
+    (tmp_path / "tasks").mkdir()
+    names = ("tasks/__init__.py", "tasks/mine.py", "architectures.py", "bench.py")
+    for name in names:
+        touched = tmp_path / (Path(name).stem + ".touched")
+        (tmp_path / name).write_text(f"open({str(touched)!r}, 'w').close()\nraise SystemExit(9)\n")
+    package = Path(registry.__file__).parents[1]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([python_path, str(package)])}
+    command = [sys.executable, "-m", "lagbench", "list", "architectures"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "lstm" in done.stdout
+    assert not list(tmp_path.glob("*.touched"))

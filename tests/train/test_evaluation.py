@@ -10,7 +10,7 @@ from torch import Tensor
 
 from lagbench.contract import Batch, Metric, Split, Tokens, UserError
 from lagbench.data.streams import generator
-from lagbench.model.assembly import Model, WritingModel, assemble
+from lagbench.model.assembly import AutoregressiveModel, Model, assemble
 from lagbench.model.decoding import closed, decode
 from lagbench.record import Execution
 from lagbench.spec.decoding import Decoding
@@ -60,7 +60,7 @@ def test_written_answers_are_scored(
     assert answers.shape == (4, 16, small.plan.signature.target_steps)
     given = split.source, split.source_mask
     for row, model in enumerate(models(small)):
-        assert isinstance(model, WritingModel)
+        assert isinstance(model, AutoregressiveModel)
         symbols = decode(model, *given, decoding, generator("decoding")).symbols
         assert torch.equal(answers[row], symbols)
         assert reached.accuracy is not None

@@ -1,9 +1,11 @@
 """The command line: what it prints, as tables and as JSON, and what it says of bad input."""
 
 import json
+import os
 import re
 import shlex
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -85,7 +87,7 @@ RECORD = Record(
     torch="2",
     device="cpu",
 )
-REFUSED = RECORD.model_copy(
+UNSUPPORTED = RECORD.model_copy(
     update={
         "trial": "two",
         "architecture": "bilstm",
@@ -117,7 +119,7 @@ def invoke(*words, status=0):
     return done.stdout
 
 
-def told(monkeypatch, capsys, *words):
+def error_of(monkeypatch, capsys, *words):
     """What `lagbench WORDS` says on standard error before it exits with status 2."""
     monkeypatch.setattr(sys, "argv", ["lagbench", *words])
     with pytest.raises(SystemExit) as caught:
@@ -219,11 +221,11 @@ def test_show_a_task():
 
 @pytest.fixture
 def results(tmp_path, monkeypatch):
-    """A folder of results with one scored trial and one refusal."""
+    """A folder of results with one scored trial and one unsupported pair."""
     monkeypatch.setenv("COLUMNS", "200")
     folder = tmp_path / "results"
     store = Store(folder)
-    store.write([RECORD, REFUSED])
+    store.write([RECORD, UNSUPPORTED])
     store.write_run(RUN)
     return folder
 
@@ -335,13 +337,18 @@ def test_check_of_a_built_in_file_checks_all_that_it_registers():
 def test_a_plan_says_what_would_be_done_and_does_nothing(tiny, tmp_path):
     out = tmp_path / "out"
     words = ("run", tiny, "--out", out, "--plan", "--workers", "2")
-    told = json.loads(invoke(*words, "--json"))
-    assert (told["suite"], told["trains"], told["refused"], told["trials"]) == ("tiny", 8, 1, 32)
-    assert told["seconds"] > 0
-    assert told["workers"] == 2
-    assert len(told["plan"]) == 9
-    (refused,) = [one for one in told["plan"] if one["outcome"] == "refused"]
-    assert "reads ahead" in refused["reason"]
+    printed = json.loads(invoke(*words, "--json"))
+    assert (printed["suite"], printed["trains"], printed["unsupported"], printed["trials"]) == (
+        "tiny",
+        8,
+        1,
+        32,
+    )
+    assert printed["seconds"] > 0
+    assert printed["workers"] == 2
+    assert len(printed["plan"]) == 9
+    (unsupported,) = [one for one in printed["plan"] if one["outcome"] == "unsupported"]
+    assert "reads ahead" in unsupported["reason"]
     printed = invoke(*words)
     assert re.search(r"^tiny: 8 cells to train, .* with 2 workers, .* core hours\.$", printed, re.M)
     assert "reads ahead" in printed
@@ -380,7 +387,7 @@ def test_a_plan_says_what_would_be_done_and_does_nothing(tiny, tmp_path):
 )
 def test_bad_input_is_one_sentence(words, sentence, monkeypatch, capsys, tmp_path):
     monkeypatch.chdir(tmp_path)
-    printed = told(monkeypatch, capsys, *words)
+    printed = error_of(monkeypatch, capsys, *words)
     assert sentence in printed
     assert re.fullmatch(r"Error: .+[.?]\n", printed)
     assert list(tmp_path.iterdir()) == []
@@ -397,14 +404,14 @@ def test_bad_input_is_one_sentence(words, sentence, monkeypatch, capsys, tmp_pat
 def test_a_bad_plugin_is_one_sentence(text, sentence, monkeypatch, capsys, tmp_path):
     path = tmp_path / "mine.py"
     path.write_text(text, encoding="utf-8")
-    printed = told(monkeypatch, capsys, "check", str(path))
+    printed = error_of(monkeypatch, capsys, "check", str(path))
     assert sentence in printed
     assert re.fullmatch(r"Error: .+[.?]\n", printed)
 
 
 @pytest.mark.parametrize("words", [["list", "nothing"], ["show"], ["run", "--seeds", "0"], ["no"]])
-def test_wrong_usage_is_told(words, monkeypatch, capsys):
-    printed = told(monkeypatch, capsys, *words)
+def test_wrong_usage_is_an_error(words, monkeypatch, capsys):
+    printed = error_of(monkeypatch, capsys, *words)
     assert printed.startswith("Usage: ")
     assert "Error: " in printed
 
@@ -416,15 +423,15 @@ SMALL = ("--length", "16", "--width", "4", "--batch", "1")
 
 def test_speed_measures_what_it_can_and_says_why_not_the_rest(tmp_path):
     names = "--architecture", "gru", "--architecture", "conv_lstm"
-    told = json.loads(invoke("speed", *names, *SMALL, "--out", tmp_path, "--json"))
-    measured, refused = told["throughput"]
+    printed = json.loads(invoke("speed", *names, *SMALL, "--out", tmp_path, "--json"))
+    measured, unsupported = printed["throughput"]
     assert (measured["architecture"], measured["task"]) == ("gru", "selective_copy")
     for price in ("train_tokens_per_second", "train_relative", "decode_ms_per_token",
                   "peak_memory_bytes", "flops_per_token", "state_bytes"):  # fmt: skip
         assert measured[price] > 0
     assert measured["reason"] is None
-    assert "it reads frames" in refused["reason"]
-    assert told["exponents"] == []
+    assert "it reads frames" in unsupported["reason"]
+    assert printed["exponents"] == []
     assert len((tmp_path / "throughput.csv").read_text().splitlines()) == 3
     assert (tmp_path / "figures" / "throughput.svg").exists()
 
@@ -440,7 +447,9 @@ def test_speed_measures_what_it_can_and_says_why_not_the_rest(tmp_path):
     ],
 )
 def test_speed_refuses_before_it_measures(monkeypatch, capsys, tmp_path, words, sentence):
-    assert sentence in told(monkeypatch, capsys, "speed", *words, "--out", str(tmp_path / "out"))
+    assert sentence in error_of(
+        monkeypatch, capsys, "speed", *words, "--out", str(tmp_path / "out")
+    )
     assert not (tmp_path / "out").exists()
 
 
@@ -461,5 +470,67 @@ def test_speed_goes_on_after_a_failure_and_keeps_what_it_has_when_stopped(monkey
     words = "speed", "--architecture", "rnn", "--width", 4, "--batch", 1, "--out", tmp_path
     invoke(*words, *lengths, status=128 + signal.SIGTERM)
     kept = (tmp_path / "throughput.csv").read_text().splitlines()[1:]
-    assert [row.split(",")[2] for row in kept] == ["16", "64", "32"]  # the refused at the end
+    assert [row.split(",")[2] for row in kept] == [
+        "16",
+        "64",
+        "32",
+    ]  # those not measured at the end
     assert "RuntimeError: no luck" in kept[2]
+
+
+# --- in a folder with files of the user's own ---------------------------------------------------
+
+MARKER = "from pathlib import Path\nPath({marker!r}).write_text(__file__)\n"
+
+
+@pytest.fixture
+def own_files(tmp_path: Path) -> Path:
+    """A folder with files named like ours, which write `imported` when they are imported."""
+    folder = tmp_path / "project"
+    marker = MARKER.format(marker=str(tmp_path / "imported"))
+    for name in ("tasks/__init__.py", "tasks/recall.py", "bench.py", "architectures.py"):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(marker, encoding="utf-8")
+    return folder
+
+
+def in_folder(folder: Path, *words: str) -> str:
+    """What `lagbench WORDS` prints when it is started in a folder that is on the import path."""
+    path = os.pathsep.join([".", *filter(None, [os.environ.get("PYTHONPATH")])])
+    done = subprocess.run(
+        [sys.executable, "-m", "lagbench", *words],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("tasks_file", ["tasks/recall.py", "tasks.py"])
+def test_files_of_the_user_are_never_imported(
+    own_files: Path, tiny: Path, tmp_path: Path, tasks_file: str
+) -> None:
+    if tasks_file == "tasks.py":
+        (own_files / "tasks").rename(own_files / "others")
+        (own_files / "others" / "recall.py").rename(own_files / "tasks.py")
+    run = ["run", str(tiny), "--architecture", "gru", "--task", "recall", "--length", "4",
+           "--executor", "inline", "--out", "results"]  # fmt: skip
+    commands = [
+        ["list", "tasks"],
+        ["list", "architectures"],
+        ["show", "recall"],
+        ["pairs", "--task", "recall", "--architecture", "gru"],
+        ["data", "recall", "--show", "1"],
+        ["check", "gru"],
+        run,
+        ["report", "results"],
+        ["show", "results"],
+        ["compare", "results", "results"],
+    ]
+    for words in commands:
+        assert in_folder(own_files, *words)
+        assert not (tmp_path / "imported").exists(), words

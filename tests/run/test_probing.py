@@ -192,4 +192,4 @@ def test_the_command_prints_what_was_found_and_why_nothing_was(kept, copy):
     for row in found:
         record = known[row["architecture"], row["seed"]]
         assert row["influence_reach"] == record.influence_reach
-        assert row["refused"] == record.unsupported_probes
+        assert row["unsupported"] == record.unsupported_probes

@@ -1,4 +1,4 @@
-"""The application that every command belongs to, and how commands speak to people."""
+"""The application that every command belongs to, with shared options and printing."""
 
 import json
 import sys
@@ -47,7 +47,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tabl
 def main() -> None:
     """Run the command line; bad input is one sentence on standard error and exit status 2.
 
-    So is a file that the system refuses, such as one whose name is too long.
+    The same holds for a file that the system cannot use, such as one whose name is too long.
     """
     try:
         app()
@@ -77,24 +77,24 @@ def options(name: str, values: Iterable[object]) -> list[str]:
     return [word for value in values for word in (name, str(value))]
 
 
-def print_json(found: Any) -> None:
+def print_json(data: Any) -> None:
     """Print plain data as JSON."""
-    typer.echo(json.dumps(found, indent=1, ensure_ascii=False, default=str))
+    typer.echo(json.dumps(data, indent=1, ensure_ascii=False, default=str))
 
 
-def print_rows(found: list[dict[str, Any]], as_json: bool = False) -> None:
+def print_rows(data: list[dict[str, Any]], as_json: bool = False) -> None:
     """Print rows as a table, or as JSON; no table where there are none."""
     if as_json:
-        print_json(found)
-    elif found:
+        print_json(data)
+    elif data:
         width = None if sys.stdout.isatty() else 200
-        Console(width=width).print(rows(found[0], (one.values() for one in found)))
+        Console(width=width).print(rows(data[0], (row.values() for row in data)))
 
 
 def plain(frame: "pd.DataFrame") -> list[dict[str, Any]]:
-    """Rows of a frame as plain values; None: not known."""
-    found: list[dict[str, Any]] = json.loads(frame.to_json(orient="records"))
-    return found
+    """Rows of a frame as plain values; None: missing."""
+    records: list[dict[str, Any]] = json.loads(frame.to_json(orient="records"))
+    return records
 
 
 def say(sentence: str) -> None:

@@ -1,4 +1,4 @@
-"""`lagbench check`: what of the contract holds."""
+"""`lagbench check`: which parts of the contract hold."""
 
 from pathlib import Path
 from typing import Annotated
@@ -16,7 +16,7 @@ def check(
     plugin: Plugins = [],
     as_json: AsJson = False,
 ) -> None:
-    """Say of an architecture or a task what of the contract holds; exit status 1 if not all does.
+    """Check an architecture or a task against the contract; exit status 1 if a check fails.
 
     Example: lagbench check my_layer.py
     """
@@ -27,8 +27,8 @@ def check(
     chosen = results.registered_by(Path(subject)) if file else [named_as(subject)]
     checked = [(named, run_checks(named)) for named in chosen]
     if as_json:
-        print_json([results.plain(*one) for one in checked])
+        print_json([results.plain(*item) for item in checked])
     else:
-        typer.echo("\n\n".join(results.sentences(*one) for one in checked))
-    if not all(result.holds for _, of_one in checked for result in of_one):
+        typer.echo("\n\n".join(results.sentences(*item) for item in checked))
+    if not all(result.holds for _, outcomes in checked for result in outcomes):
         raise typer.Exit(1)

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from lagbench import registry
 from lagbench.cli.app import AsJson, app, print_json, print_rows, warn
-from lagbench.cli.run import CORES, Executed, WandbMode, Where, Workers, executor_of
+from lagbench.cli.run import CORES, Executed, ExecutorKind, WandbMode, Workers, executor_of
 from lagbench.cli.signals import kept_when_interrupted
 from lagbench.contract import UserError
 
@@ -29,14 +29,14 @@ def claims(
         Path | None, typer.Option(help="Judge what lies in this folder, and run nothing.")
     ] = None,
     claim: Annotated[
-        list[int], typer.Option(help="This one alone, by number; may be given again.")
+        list[int], typer.Option(help="Only this one, by number; may be given again.")
     ] = [],
     plan: Annotated[bool, typer.Option("--plan", help="Only say what would be run.")] = False,
     changes: Annotated[
         list[str], typer.Option("--set", help="Change a setting of all: recipe.steps=500.")
     ] = [],
     seeds: Annotated[int | None, typer.Option(min=1, help="How many seeds.")] = None,
-    executor: Executed = Where.LOCAL,
+    executor: Executed = ExecutorKind.LOCAL,
     workers: Workers = CORES,
     wandb: Annotated[WandbMode, typer.Option(help="Where W&B runs go.")] = WandbMode.OFFLINE,
     as_json: AsJson = False,
@@ -60,10 +60,15 @@ def claims(
             return
         with kept_when_interrupted(), redirect_stdout(sys.stderr) if as_json else nullcontext():
             conduct.time_models(wanted, out)
-            for one in suites:
-                _run(one, conduct.folder(out, one), executor_of(executor, workers), wandb)
+            for experiment in suites:
+                _run(
+                    experiment,
+                    conduct.folder(out, experiment),
+                    executor_of(executor, workers),
+                    wandb,
+                )
     rulings = conduct.concluded(out, warn)
-    _tell([ruling for ruling in rulings if ruling.claim in wanted], out, as_json)
+    _print_rulings([ruling for ruling in rulings if ruling.claim in wanted], out, as_json)
 
 
 def _run(suite: "Suite", folder: Path, executor: "Executor", wandb: WandbMode) -> None:
@@ -73,7 +78,7 @@ def _run(suite: "Suite", folder: Path, executor: "Executor", wandb: WandbMode) -
     from lagbench.run.config import RunConfig
     from lagbench.tracking import Tracking
 
-    order = RunConfig(
+    config = RunConfig(
         suite=suite,
         out=folder,
         executor=executor,
@@ -84,13 +89,13 @@ def _run(suite: "Suite", folder: Path, executor: "Executor", wandb: WandbMode) -
     table = LiveTable(Console())
     try:
         with table:
-            runner.run(order, table)
+            runner.run(config, table)
     finally:
         for warning in table.warnings:
             warn(warning)
 
 
-def _tell(rulings: list["Ruling"], folder: Path, as_json: bool) -> None:
+def _print_rulings(rulings: list["Ruling"], folder: Path, as_json: bool) -> None:
     from lagbench.claims.page import claim_row
 
     rows = [claim_row(ruling) for ruling in rulings]
@@ -122,5 +127,5 @@ def _plan(suites: list["Suite"], out: Path) -> list[dict[str, Any]]:
                 "core seconds at most": round(sum(cell.seconds or 0 for cell in trains)),
             }
         )
-    counted = [name for name in (rows[0] if rows else ()) if name != "experiment"]
-    return [*rows, {"experiment": "all"} | {n: sum(row[n] for row in rows) for n in counted}]
+    numeric = [name for name in (rows[0] if rows else ()) if name != "experiment"]
+    return [*rows, {"experiment": "all"} | {n: sum(row[n] for row in rows) for n in numeric}]

@@ -18,7 +18,7 @@ def compare(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Say what changed between two runs: scores in pairs that share a seed, speed, circumstances.
+    """Compare two runs: scores in pairs that share a seed, speed, environment.
 
     Example: lagbench compare results/quick results/mine --markdown
     """
@@ -36,13 +36,13 @@ def compare(
         return
     typer.echo(sentence(changed))
     print_rows([_row(change) for change in changed.changes])
-    for title, places in (("Only before", changed.gone), ("Only after", changed.new)):
-        if places:
-            typer.echo(f"{title}: {', '.join(' on '.join(place) for place in places)}.")
+    for title, pairs in (("Only before", changed.gone), ("Only after", changed.new)):
+        if pairs:
+            typer.echo(f"{title}: {', '.join(' on '.join(pair) for pair in pairs)}.")
     if changed.other_data:
         typer.echo(f"Other examples, and so not compared: {', '.join(changed.other_data)}.")
     columns = ("what else differs", "before", "after")
-    print_rows([dict(zip(columns, each, strict=True)) for each in changed.circumstances])
+    print_rows([dict(zip(columns, values, strict=True)) for values in changed.circumstances])
 
 
 def _row(change: Any) -> dict[str, Any]:
@@ -63,9 +63,9 @@ def _row(change: Any) -> dict[str, Any]:
 
 
 def _finite(value: Any) -> Any:
-    """Plain data without the numbers that JSON does not have; None: there is none."""
+    """Plain data with None for NaN and infinity, which JSON lacks."""
     if isinstance(value, dict):
-        return {key: _finite(each) for key, each in value.items()}
+        return {key: _finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(each) for each in value]
+        return [_finite(item) for item in value]
     return None if value != value or value in (float("inf"), -float("inf")) else value

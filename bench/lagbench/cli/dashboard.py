@@ -1,4 +1,4 @@
-"""`lagbench dashboard`: what W&B draws of a suite."""
+"""`lagbench dashboard`: a W&B workspace and report of a suite."""
 
 from lagbench.cli.app import AsJson, Entity, Project, SuiteName, app, print_json, print_rows
 
@@ -21,8 +21,8 @@ def dashboard(
     chosen = load(suite)
     where = destination(CliWandbOptions("online", project, entity), chosen.wandb)
     saved = save(where, chosen.name, [axis.name for axis in chosen.tasks])
-    found = {"workspace": saved.workspace, "report": saved.report}
+    addresses = {"workspace": saved.workspace, "report": saved.report}
     if as_json:
-        print_json(found)
+        print_json(addresses)
     else:
-        print_rows([{"saved": what, "is at": place} for what, place in found.items()])
+        print_rows([{"saved": what, "is at": url} for what, url in addresses.items()])

@@ -1,4 +1,4 @@
-"""What `lagbench run SUITE --plan` prints: every cell before it is run, and what all comes to."""
+"""What `lagbench run SUITE --plan` prints: every cell before it is run, and the total."""
 
 import sys
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from lagbench.run.estimate import CellEstimate
 
 
-def print_plan(order: "RunConfig", as_json: bool) -> None:
+def print_plan(config: "RunConfig", as_json: bool) -> None:
     """Print what the run would do and at most take; trains nothing and writes nothing."""
     import torch
 
@@ -23,28 +23,34 @@ def print_plan(order: "RunConfig", as_json: bool) -> None:
     from lagbench.run.store import ReadOnlyStore
     from lagbench.spec.suite import cells
 
-    todo, workers = cells(order.suite), order.executor.workers or 1
+    todo, workers = cells(config.suite), config.executor.workers or 1
     with redirect_stdout(sys.stderr):  # whatever a plugin prints
-        found = list(
-            estimate_cells(todo, ReadOnlyStore(order.out, warn), torch.device(order.device))
+        estimates = list(
+            estimate_cells(todo, ReadOnlyStore(config.out, warn), torch.device(config.device))
         )
-    whole = summarise_estimates(found)
+    total = summarise_estimates(estimates)
     if as_json:
-        summed = asdict(whole) | {"workers": workers, "seconds": whole.seconds(workers)}
-        print_json({"suite": order.suite.name, **summed, "plan": [asdict(one) for one in found]})
+        summed = asdict(total) | {"workers": workers, "seconds": total.seconds(workers)}
+        print_json(
+            {
+                "suite": config.suite.name,
+                **summed,
+                "plan": [asdict(estimate) for estimate in estimates],
+            }
+        )
         return
-    _print_cells(found)
-    typer.echo(f"{order.suite.name}: {describe_estimate(whole, workers)}.")
+    _print_cells(estimates)
+    typer.echo(f"{config.suite.name}: {describe_estimate(total, workers)}.")
 
 
-def _print_cells(found: Sequence["CellEstimate"]) -> None:
+def _print_cells(estimates: Sequence["CellEstimate"]) -> None:
     """What trains, and then what does not, with its reason."""
     shown = ["task", "length", "architecture", "trials", "width", "parameters", "steps", "tokens"]
-    print_rows([_row(one, shown) | {"seconds at most": one.seconds} for one in found
-                if one.seconds is not None])  # fmt: skip
+    trains = [estimate for estimate in estimates if estimate.seconds is not None]
+    print_rows([_row(cell, shown) | {"seconds at most": cell.seconds} for cell in trains])
     others = ["task", "length", "architecture", "outcome", "reason"]
-    print_rows([_row(one, others) for one in found if one.seconds is None])
+    print_rows([_row(cell, others) for cell in estimates if cell.seconds is None])
 
 
-def _row(one: "CellEstimate", columns: Sequence[str]) -> dict[str, Any]:
-    return {column: getattr(one, column) for column in columns}
+def _row(cell: "CellEstimate", columns: Sequence[str]) -> dict[str, Any]:
+    return {column: getattr(cell, column) for column in columns}

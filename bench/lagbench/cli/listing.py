@@ -1,4 +1,4 @@
-"""What there is: `lagbench list`, `show` and `pairs`."""
+"""Architectures, tasks, suites and pairs: `lagbench list`, `show` and `pairs`."""
 
 from dataclasses import asdict
 from enum import StrEnum
@@ -26,21 +26,21 @@ class Kind(StrEnum):
 
 @app.command("list")
 def list_names(kind: Kind, plugin: Plugins = [], as_json: AsJson = False) -> None:
-    """List what there is to compare.
+    """List architectures, tasks or suites.
 
     Example: lagbench list architectures --json
     """
     registry.discover(plugin)
     match kind:
         case Kind.ARCHITECTURES:
-            found = [_architecture(Named(*item)) for item in registry.architectures().items()]
+            items = [_architecture(Named(*item)) for item in registry.architectures().items()]
         case Kind.TASKS:
-            found = [_task(Named(*item)) for item in registry.tasks().items()]
+            items = [_task(Named(*item)) for item in registry.tasks().items()]
         case Kind.SUITES:
-            found = _suites()
+            items = _suites()
     if not as_json:  # too long for a column; `show` has it
-        found = [{key: one[key] for key in one if key != "source"} for one in found]
-    print_rows(found, as_json)
+        items = [{key: item[key] for key in item if key != "source"} for item in items]
+    print_rows(items, as_json)
 
 
 @app.command()
@@ -65,16 +65,16 @@ def show(
         "description": _documentation(named),
         "fields": named.fields,
     }
-    told: dict[str, str] = {}
+    facts: dict[str, str] = {}
     if isinstance(named.value, Architecture):
-        size_and_cost, told = _size_and_cost(named.value)
+        size_and_cost, facts = _size_and_cost(named.value)
         shown |= size_and_cost
     if as_json:
         print_json(shown)
         return
     typer.echo(f"{shown['name']}: {shown['kind']} of {shown['file']}\n\n{shown['description']}\n")
     print_rows([{"field": key, "value": str(value)} for key, value in named.fields.items()])
-    print_rows([{"fact": fact, "value": value} for fact, value in told.items()])
+    print_rows([{"fact": fact, "value": value} for fact, value in facts.items()])
 
 
 @app.command()
@@ -84,17 +84,17 @@ def pairs(
     plugin: Plugins = [],
     as_json: AsJson = False,
 ) -> None:
-    """Say of every architecture × task how it runs, or why it does not.
+    """Show how every architecture runs on every task, or why it cannot.
 
     Example: lagbench pairs --task copy
     """
     registry.discover(plugin)
-    found = [
+    items = [
         _pair(named, named_task)
         for named_task in map(registry.task, task or registry.tasks())
         for named in map(registry.architecture, architecture or registry.architectures())
     ]
-    print_rows(found, as_json)
+    print_rows(items, as_json)
 
 
 def named_as(name: str) -> Named[Architecture] | Named[Task]:
@@ -166,11 +166,11 @@ def _suites() -> list[dict[str, Any]]:
 
 def _pair(named: Named[Architecture], task: Named[Task]) -> dict[str, Any]:
     plan = match(named.value, task.value.signature(task.value.lengths[0]))
-    skipped = isinstance(plan, Unsupported)
+    unsupported = isinstance(plan, Unsupported)
     return {
         "architecture": named.name,
         "task": task.name,
-        "status": "unsupported" if skipped else "ok",
+        "status": "unsupported" if unsupported else "ok",
         "plan": None if isinstance(plan, Unsupported) else plan.kind.value,
         "reason": plan.reason if isinstance(plan, Unsupported) else None,
     }

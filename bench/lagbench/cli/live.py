@@ -81,7 +81,7 @@ class LiveTable(Watcher):
         self.shares[event.cell_id] = self.cells[event.cell_id].share(trial, point.step)
 
     def finished(self, done: Finished) -> None:
-        """Show what a cell came to."""
+        """Show the outcome of a cell."""
         self.states[done.cell.cell_id] = _outcome(done.records)
         self.shares[done.cell.cell_id] = 1.0
         self.done.add(done.cell.cell_id)
@@ -94,7 +94,7 @@ class LiveTable(Watcher):
             self.console.print(f"{task} {length} {architecture}: {outcome}; {self._time_left()}")
 
     def warned(self, sentence: str) -> None:
-        """Keep a warning for when the table is gone."""
+        """Keep a warning until the table is closed."""
         if sentence not in self.warnings:
             self.warnings.append(sentence)
 
@@ -105,14 +105,16 @@ class LiveTable(Watcher):
             self.console.print(f"measuring the throughput of {total} cells")
 
     def _render(self) -> RenderableType:
-        tables = [self._table(task) for task in dict.fromkeys(place[1] for place in self.states)]
+        tables = [
+            self._table(task) for task in dict.fromkeys(cell_id[1] for cell_id in self.states)
+        ]
         return Group(*tables, Text(f"{self.phase}; {self._time_left()}"))
 
     def _table(self, task: str) -> Table:
-        places = [place for place in self.states if place[1] == task]
-        lengths = sorted({length for _, _, length in places})
+        cell_ids = [cell_id for cell_id in self.states if cell_id[1] == task]
+        lengths = sorted({length for _, _, length in cell_ids})
         table = Table("architecture", *(str(length) for length in lengths), title=task)
-        for architecture in dict.fromkeys(place[0] for place in places):
+        for architecture in dict.fromkeys(cell_id[0] for cell_id in cell_ids):
             states = (self.states.get((architecture, task, length), Text()) for length in lengths)
             table.add_row(architecture, *states)
         return table
@@ -120,7 +122,7 @@ class LiveTable(Watcher):
     def _time_left(self) -> str:
         elapsed = time.monotonic() - self.started
         total = sum(self.costs.values())
-        done = sum(self.costs[place] * share for place, share in self.shares.items())
+        done = sum(self.costs[cell_id] * share for cell_id, share in self.shares.items())
         if not done:
             return f"{duration(elapsed)} so far"
         return f"{duration(elapsed)} so far, about {duration(elapsed * (total / done - 1))} left"

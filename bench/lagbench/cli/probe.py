@@ -16,7 +16,7 @@ _NUMBERS = ["gradient_half_life", "influence_reach", "extrapolation_score"]
 def probe(
     folder: Path,
     name: Annotated[
-        list[str], typer.Option("--probe", help="This one alone; may be given again.")
+        list[str], typer.Option("--probe", help="Only this one; may be given again.")
     ] = [],
     deep: Annotated[
         bool, typer.Option("--deep", help="More examples, longer sequences, every lag.")
@@ -35,19 +35,19 @@ def probe(
 
     registry.discover(plugin)
     for cell in probing.probe(folder, name, deep, device):
-        place = f"{cell.task} {cell.length} {cell.architecture}"
-        say(f"{place}: probed" if cell.reason is None else f"{place}: not probed: {cell.reason}")
-    found = _findings(folder)
+        pair = f"{cell.task} {cell.length} {cell.architecture}"
+        say(f"{pair}: probed" if cell.reason is None else f"{pair}: not probed: {cell.reason}")
+    rows = _findings(folder)
     if as_json:
-        print_json(found)
+        print_json(rows)
         return
-    print_rows([{key: row[key] for key in row if key != "refused"} for row in found])
-    for sentence in dict.fromkeys(_refusals(found, name)):
+    print_rows([{key: row[key] for key in row if key != "unsupported"} for row in rows])
+    for sentence in dict.fromkeys(_unsupported_reasons(rows, name)):
         say(sentence)
 
 
 def _findings(folder: Path) -> list[dict[str, Any]]:
-    """What the probes say of every scored trial in one number each, and what they refused.
+    """The number of each probe for every scored trial, and why some measured nothing.
 
     Their curves are in `probes.csv`.
     """
@@ -56,17 +56,17 @@ def _findings(folder: Path) -> list[dict[str, Any]]:
     store = Store(folder)
     records, _ = store.reported(store.known_run())
     shown = ["architecture", "task", "length", "seed", "score", *_NUMBERS]
-    found = [record for record in records if record.selected and record.score is not None]
-    found.sort(key=lambda record: (record.task, record.length, record.architecture, record.seed))
+    scored = [record for record in records if record.selected and record.score is not None]
+    scored.sort(key=lambda record: (record.task, record.length, record.architecture, record.seed))
     return [
-        {name: getattr(record, name) for name in shown} | {"refused": record.unsupported_probes}
-        for record in found
+        {name: getattr(record, name) for name in shown} | {"unsupported": record.unsupported_probes}
+        for record in scored
     ]
 
 
-def _refusals(found: list[dict[str, Any]], names: list[str]) -> Iterator[str]:
+def _unsupported_reasons(rows: list[dict[str, Any]], names: list[str]) -> Iterator[str]:
     """Why the probes that were asked for by name measured nothing, where they did not."""
-    for row in found:
-        for name in set(names) & row["refused"].keys():
-            place = f"{row['task']} {row['length']} {row['architecture']}"
-            yield f"{place}: {name}: {row['refused'][name]}"
+    for row in rows:
+        for name in set(names) & row["unsupported"].keys():
+            pair = f"{row['task']} {row['length']} {row['architecture']}"
+            yield f"{pair}: {name}: {row['unsupported'][name]}"

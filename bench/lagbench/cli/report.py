@@ -8,7 +8,7 @@ import typer
 from lagbench.cli.app import AsJson, app, plain, print_json, print_rows, warn
 
 TASKS = 5
-"""As many tasks stand side by side in one table."""
+"""Tasks in one table."""
 
 
 @app.command()
@@ -42,8 +42,8 @@ def show_results(folder: Path, as_json: bool) -> None:
     from lagbench.report.verdict import verdict
     from lagbench.run.store import results
 
-    found = results(folder, warn)
-    run, tables = found.run, found.tables
+    saved = results(folder, warn)
+    run, tables = saved.run, saved.tables
     board = leaderboard(tables)
     if as_json:
         rows = [row_to_dict(standing) for standing in board.rows]
@@ -62,10 +62,10 @@ def show_results(folder: Path, as_json: bool) -> None:
 
 
 def _standings(board: Any, tasks: list[str]) -> list[dict[str, Any]]:
-    """Rows of the leaderboard, these tasks alone, what nobody measured left out."""
+    """Rows of the leaderboard, for these tasks only, without what was not measured."""
     from lagbench.report.wording import number, reach
 
-    found = []
+    rows = []
     for standing in board.rows:
         row: dict[str, Any] = {"architecture": standing.architecture}
         if board.ranked:
@@ -77,5 +77,5 @@ def _standings(board: Any, tasks: list[str]) -> list[dict[str, Any]]:
             row[f"{task} ({board.tasks[task]})"] = " ".join(words) or None
         for column in board.columns:
             row[column.overall.label] = column.overall.text(standing.overall.get(column.name, ()))
-        found.append(row)
-    return found
+        rows.append(row)
+    return rows

@@ -46,7 +46,7 @@ class WandbMode(StrEnum):
     DISABLED = "disabled"
 
 
-class Where(StrEnum):
+class ExecutorKind(StrEnum):
     """Who does the work."""
 
     LOCAL = "local"
@@ -56,7 +56,7 @@ class Where(StrEnum):
 
 CORES = os.cpu_count() or 1
 Executed = Annotated[
-    Where, typer.Option(help="Worker processes here, this process itself, or a Ray cluster.")
+    ExecutorKind, typer.Option(help="Worker processes here, this process itself, or a Ray cluster.")
 ]
 Workers = Annotated[int, typer.Option(min=1, help="How many cells at once.")]
 
@@ -74,7 +74,7 @@ def run(
     ] = [],
     length: Lengths = [],
     seeds: Annotated[int | None, typer.Option(min=1, help="How many seeds.")] = None,
-    executor: Executed = Where.LOCAL,
+    executor: Executed = ExecutorKind.LOCAL,
     workers: Workers = CORES,
     address: Annotated[
         str, typer.Option(help="The Ray cluster: that of this machine, or HOST:PORT.")
@@ -113,7 +113,7 @@ def run(
         selection = Selection(tuple(architecture), tuple(task), tuple(length), seeds)
         chosen = selected(load(suite, changes), selection)
         folder = out or Path("results") / chosen.name
-        order = RunConfig(
+        config = RunConfig(
             suite=chosen,
             out=folder,
             executor=executor_of(executor, workers, address, cell_gpus),
@@ -125,12 +125,12 @@ def run(
             retry_failed=retry_failed,
         )
     if plan:
-        print_plan(order, as_json)
+        print_plan(config, as_json)
     else:
-        _carry_out(order, as_json)
+        _execute(config, as_json)
 
 
-def _carry_out(order: "RunConfig", as_json: bool) -> None:
+def _execute(config: "RunConfig", as_json: bool) -> None:
     """Run it, show how it goes, and print what came out."""
     from lagbench.cli.live import LiveTable
     from lagbench.report.wording import duration
@@ -140,30 +140,32 @@ def _carry_out(order: "RunConfig", as_json: bool) -> None:
         table = LiveTable(Console(stderr=as_json))
         try:
             with interruptible(), table:
-                report = runner.run(order, table)
+                report = runner.run(config, table)
         except Interrupted as interruption:
-            _say_how_to_go_on(order.out, table)
+            _say_how_to_continue(config.out, table)
             sys.exit(interruption.status)
         finally:
             for warning in table.warnings:
                 warn(warning)
-    summarise(order.out, as_json)
+    summarise(config.out, as_json)
     if not as_json:
         where = "report.html, report.md, trials.csv, summary.csv, curves.csv, probes.csv"
-        where += ", wandb/" if (order.out / "wandb").is_dir() else ""
-        typer.echo(f"{report.suite}: {duration(report.seconds)} in all. In {order.out}: {where}")
+        where += ", wandb/" if (config.out / "wandb").is_dir() else ""
+        typer.echo(f"{report.suite}: {duration(report.seconds)} in all. In {config.out}: {where}")
 
 
-def executor_of(where: Where, workers: int, address: str = "auto", gpus: float = 1.0) -> "Executor":
+def executor_of(
+    where: ExecutorKind, workers: int, address: str = "auto", gpus: float = 1.0
+) -> "Executor":
     """Who does the work; Ray is imported where it is asked for."""
     from lagbench.run.executors.local import Inline, Local
 
     match where:
-        case Where.LOCAL:
+        case ExecutorKind.LOCAL:
             return Local(workers)
-        case Where.INLINE:
+        case ExecutorKind.INLINE:
             return Inline()
-        case Where.RAY:
+        case ExecutorKind.RAY:
             try:
                 from lagbench.run.executors.ray import Cluster
             except ModuleNotFoundError as error:
@@ -171,20 +173,20 @@ def executor_of(where: Where, workers: int, address: str = "auto", gpus: float =
             return Cluster(address, gpus)
 
 
-def _limits(where: Where, seconds: float | None, gibibytes: float | None) -> "Limits":
+def _limits(where: ExecutorKind, seconds: float | None, gibibytes: float | None) -> "Limits":
     from lagbench.run.config import Limits
 
     for option, value in (("--cell-timeout", seconds), ("--cell-memory", gibibytes)):
         if value is not None and not 0 < value < math.inf:
             raise UserError(f"{option} must be more than 0, not {value:g}.")
-        if value is not None and where is Where.INLINE:
+        if value is not None and where is ExecutorKind.INLINE:
             raise UserError(
                 f"{option} needs worker processes: there are none of --executor inline."
             )
     return Limits(seconds, None if gibibytes is None else int(gibibytes * 2**30))
 
 
-def _say_how_to_go_on(folder: Path, table: "LiveTable") -> None:
+def _say_how_to_continue(folder: Path, table: "LiveTable") -> None:
     say(
         f"Interrupted: {table.kept} of {len(table.states)} cells are kept in {folder}. The same "
         f"command goes on from there; `lagbench report {shlex.quote(str(folder))}` reports them."

@@ -25,7 +25,7 @@ from lagbench.cli.app import (
     say,
     warn,
 )
-from lagbench.cli.run import CORES, Executed, Where, Workers, executor_of
+from lagbench.cli.run import CORES, Executed, ExecutorKind, Workers, executor_of
 from lagbench.cli.signals import kept_when_interrupted
 from lagbench.contract import UserError
 
@@ -49,7 +49,7 @@ def search(
     seed: Annotated[int, typer.Option(min=0, help="Of what Optuna chooses.")] = 0,
     changes: Changes = [],
     out: Annotated[Path | None, typer.Option(help="Folder; results/SUITE-search.")] = None,
-    executor: Executed = Where.LOCAL,
+    executor: Executed = ExecutorKind.LOCAL,
     workers: Workers = CORES,
     retry_failed: RetryFailed = False,
     device: Device = "cpu",
@@ -74,7 +74,7 @@ def search(
         registry.discover(plugin)
         chosen = selected(load(suite, changes), Selection((), tuple(task), tuple(length)))
         varied = space(chosen, architecture, vary)
-        order = RunConfig(
+        config = RunConfig(
             suite=varied.suite,
             out=out or Path("results") / f"{chosen.name}-search",
             executor=executor_of(executor, workers),
@@ -84,21 +84,21 @@ def search(
             command=("lagbench", *sys.argv[1:]),
             retry_failed=retry_failed,
         )
-        found = engine.ranked(engine.search(order, varied, trials, seed, _tell, warn))
+        ranked = engine.ranked(engine.search(config, varied, trials, seed, _say_result, warn))
     same = [*options("--task", task), *options("--length", length)]
     same += [*options("--plugin", plugin), *options("--set", changes)]
     same += [] if device == "cpu" else ["--device", device]
     best = None
-    if found[0].validation_score is not None:
-        words = _afresh(varied.suite, found[0].configuration, order.out / "best")
+    if ranked[0].validation_score is not None:
+        words = _rerun_options(varied.suite, ranked[0].configuration, config.out / "best")
         best = shlex.join(["lagbench", "run", suite, *same, *words])
-    _print(found, best, order.out, as_json)
+    _print(ranked, best, config.out, as_json)
     if best is None:
         say("No configuration has a score.")
         sys.exit(1)
 
 
-def _tell(tried: "Tried", total: int) -> None:
+def _say_result(tried: "Tried", total: int) -> None:
     """Say how a configuration did, beside what is printed in the end."""
     typed = ", ".join(f"{name}={text}" for name, text in tried.configuration.items())
     came = f"{tried.status}: {tried.reason}"
@@ -107,8 +107,8 @@ def _tell(tried: "Tried", total: int) -> None:
     say(f"{tried.number} of {total}: {typed}: {came}")
 
 
-def _afresh(suite: "Suite", configuration: "Configuration", out: Path) -> list[str]:
-    """The options of a run of a configuration with seeds that had no say in its choice."""
+def _rerun_options(suite: "Suite", configuration: "Configuration", out: Path) -> list[str]:
+    """The options of a run of a configuration with seeds that did not choose it."""
     from lagbench.run.space import configured, settings
 
     seen = {*suite.seeds, *suite.tuning_seeds}
@@ -118,9 +118,9 @@ def _afresh(suite: "Suite", configuration: "Configuration", out: Path) -> list[s
     return ["--architecture", architecture, *options("--set", changes), "--out", str(out)]
 
 
-def _print(found: "list[Tried]", best: str | None, out: Path, as_json: bool) -> None:
+def _print(ranked: "list[Tried]", best: str | None, out: Path, as_json: bool) -> None:
     """Print all configurations, and the command for the best."""
-    rows = [tried.row for tried in found]
+    rows = [tried.row for tried in ranked]
     if as_json:
         print_json({"out": str(out), "configurations": rows, "best": best})
         return

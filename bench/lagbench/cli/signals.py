@@ -11,7 +11,7 @@ from lagbench.cli.app import say
 
 
 class Interrupted(KeyboardInterrupt):
-    """Somebody wants the command to end; `status` is what it should exit with."""
+    """A signal asks the command to end; `status` is the exit status."""
 
     def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)
@@ -24,11 +24,11 @@ def interruptible() -> Iterator[None]:
 
     Worker processes end with it: they watch the process that started them.
     """
-    heard: list[int] = []
+    signals: list[int] = []
 
     def stop(number: int, _: FrameType | None) -> None:
-        heard.append(number)
-        if len(heard) > 1:
+        signals.append(number)
+        if len(signals) > 1:
             os._exit(128 + number)
         raise Interrupted(number)
 

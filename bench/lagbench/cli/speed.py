@@ -1,4 +1,4 @@
-"""`lagbench speed`: what architectures cost, and how it grows with the length."""
+"""`lagbench speed`: the cost of architectures, and its growth with length."""
 
 import sys
 from collections.abc import Sequence
@@ -72,10 +72,10 @@ def speed(
     reasons = [case.job.reason for case in chosen if isinstance(case.job, Unsupported)]
     if len(reasons) == len(chosen):
         raise UserError(f"None of this can be measured: {reasons[0]}.")
-    found, refused, status = _measured(chosen, validate_device(device))
-    orders = {one.name: one.value.cost.compute for one in named if one.value.cost is not None}
-    table = throughput_table(found, refused)
-    fitted = exponent_table(scaling.exponents(found, orders))
+    measured, unmeasured, status = _measured(chosen, validate_device(device))
+    orders = {item.name: item.value.cost.compute for item in named if item.value.cost is not None}
+    table = throughput_table(measured, unmeasured)
+    fitted = exponent_table(scaling.exponents(measured, orders))
     write_costs(out, table, fitted)
     if as_json:
         print_json({"out": str(out), "throughput": plain(table), "exponents": plain(fitted)})
@@ -96,26 +96,26 @@ def _measured(
     """
     from lagbench.run.executor import single_thread
 
-    found: list[Throughput] = []
-    refused: list[dict[str, Any]] = []
+    measured: list[Throughput] = []
+    unmeasured: list[dict[str, Any]] = []
     console = Console(stderr=True)
     try:
         with console.status("") as line, interruptible(), single_thread():
             for index, case in enumerate(chosen):
-                place = f"{case.architecture.name}, {case.task.name} {case.length}"
-                line.update(f"measuring {index + 1} of {len(chosen)}: {place}")
+                label = f"{case.architecture.name}, {case.task.name} {case.length}"
+                line.update(f"measuring {index + 1} of {len(chosen)}: {label}")
                 outcome = _outcome(case, device)
                 if isinstance(outcome, str):
-                    refused.append(_refusal(case, outcome))
-                    say(f"{place}: not measured: {outcome}")
+                    unmeasured.append(_unmeasured_row(case, outcome))
+                    say(f"{label}: not measured: {outcome}")
                     continue
-                found.append(outcome)
+                measured.append(outcome)
                 if not console.is_terminal:
-                    say(f"{place}: {outcome.train_tokens_per_second:,.0f} tokens/s in training")
+                    say(f"{label}: {outcome.train_tokens_per_second:,.0f} tokens/s in training")
     except Interrupted as interruption:
-        say(f"Interrupted: {len(found)} of {len(chosen)} are measured.")
-        return found, refused, interruption.status
-    return found, refused, 0
+        say(f"Interrupted: {len(measured)} of {len(chosen)} are measured.")
+        return measured, unmeasured, interruption.status
+    return measured, unmeasured, 0
 
 
 def _outcome(case: "Case", device: str) -> "Throughput | str":
@@ -132,9 +132,9 @@ def _outcome(case: "Case", device: str) -> "Throughput | str":
         return describe_failure(error)[1]
 
 
-def _refusal(case: "Case", reason: str) -> dict[str, Any]:
-    place = {"architecture": case.architecture.name, "task": case.task.name}
-    return place | {"length": case.length, "reason": reason}
+def _unmeasured_row(case: "Case", reason: str) -> dict[str, Any]:
+    label = {"architecture": case.architecture.name, "task": case.task.name}
+    return label | {"length": case.length, "reason": reason}
 
 
 def _print(table: "pd.DataFrame", fitted: "pd.DataFrame") -> None:

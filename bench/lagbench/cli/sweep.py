@@ -82,7 +82,7 @@ def agent(
 
     registry.discover(plugin)
     chosen = load(suite, changes)
-    order = RunConfig(
+    config = RunConfig(
         suite=chosen,
         out=out or Path("results") / f"{chosen.name}-sweep",
         executor=Inline(),
@@ -91,7 +91,7 @@ def agent(
         device=validate_device(device),
         command=("lagbench", *sys.argv[1:]),
     )
-    folder, warning = train(order)
+    folder, warning = train(config)
     typer.echo(f"In {folder}.")
     if warning is not None:
         warn(warning)

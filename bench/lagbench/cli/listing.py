@@ -1,5 +1,6 @@
 """Architectures, tasks, suites and pairs: `lagbench list`, `show` and `pairs`."""
 
+import re
 from dataclasses import asdict
 from enum import StrEnum
 from inspect import cleandoc
@@ -181,7 +182,10 @@ def _documentation(named: Named[Any]) -> str:
 
 
 def _source(named: Named[Any]) -> str | None:
-    """The paragraph of the documentation that says where it is from."""
-    marked = (p for p in _documentation(named).split("\n\n") if p.startswith("Source: "))
-    paragraph = next(marked, None)
-    return None if paragraph is None else " ".join(paragraph.split()).removeprefix("Source: ")
+    """The source that the documentation names, on one line."""
+    source = re.search(
+        r"^Source: (.+?)(?=\n\s*\n|\n[A-Z]\w*: |\Z)",
+        _documentation(named),
+        re.MULTILINE | re.DOTALL,
+    )
+    return None if source is None else " ".join(source.group(1).split())

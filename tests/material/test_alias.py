@@ -10,17 +10,17 @@ from lagbench.material.sampling import AliasTable
 def weights(count: int) -> torch.Tensor:
     """Very unequal ones, some of them 0."""
     generator = torch.Generator().manual_seed(count)
-    found = torch.rand(count, dtype=torch.float64, generator=generator) ** 8
-    found[1::3] = 0
-    return found
+    actual = torch.rand(count, dtype=torch.float64, generator=generator) ** 8
+    actual[1::3] = 0
+    return actual
 
 
 @pytest.mark.parametrize("count", [1, 2, 7, 63, 500])
 def test_the_columns_hold_the_weights(count):
     alias = AliasTable.of(weights(count))
     shares = torch.cat([alias.boundary, 1 - alias.boundary]) / count
-    found = torch.zeros(count, dtype=torch.float64).index_add_(0, alias.outcomes, shares)
-    torch.testing.assert_close(found, weights(count) / weights(count).sum(), atol=1e-12, rtol=0)
+    actual = torch.zeros(count, dtype=torch.float64).index_add_(0, alias.outcomes, shares)
+    torch.testing.assert_close(actual, weights(count) / weights(count).sum(), atol=1e-12, rtol=0)
 
 
 def test_outcomes_are_as_frequent_as_their_weights():

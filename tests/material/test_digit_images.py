@@ -17,10 +17,10 @@ def test_the_splits_partition_the_images():
 
 
 def test_every_split_has_the_classes_in_the_same_shares():
-    whole = digits.labels().bincount() / len(digits.labels())
+    complete = digits.labels().bincount() / len(digits.labels())
     for split in Split:
         shares = digits.labels(split).bincount() / len(digits.labels(split))
-        assert (shares - whole).abs().max() < 0.01
+        assert (shares - complete).abs().max() < 0.01
 
 
 def test_images_are_scaled_to_between_0_and_1():

@@ -36,8 +36,8 @@ def test_letters_are_words_by_the_spaces_between_them():
     target = torch.tensor([[0, 1, 2, 0, 2, 1, 2, 0, 0, 2, 1, 3]])
     wrong = target.clone()
     wrong[0, 1] = 0  # the first of five words
-    found = text_metrics.bleu(names, wrong, Batch(target, target))
-    assert found == pytest.approx((4 / 5 * 3 / 4 * 2 / 3 * 1 / 2) ** 0.25, abs=1e-6)
+    actual = text_metrics.bleu(names, wrong, Batch(target, target))
+    assert actual == pytest.approx((4 / 5 * 3 / 4 * 2 / 3 * 1 / 2) ** 0.25, abs=1e-6)
 
 
 def test_errors_are_edits_to_a_symbol():

@@ -43,16 +43,16 @@ def test_sums_are_right_and_numbers_have_no_leading_zeros(length, shortest):
 def test_carries_run_through_nines(asked, answer):
     source = torch.tensor([[SYMBOLS.index(symbol) for symbol in asked.ljust(9, "0")]])
     mask = torch.arange(9)[None] < len(asked)
-    told = Addition().oracle(9, source, mask)[0, : len(answer) + 1]
-    assert written(told, slice(None)) == f"{answer}+"
+    known = Addition().oracle(9, source, mask)[0, : len(answer) + 1]
+    assert written(known, slice(None)) == f"{answer}+"
 
 
 def test_digits_are_uniform():
     batch = drawn(Addition(1.0), 7, 20_000)
-    for place in (0, 4):
-        assert chisquare(torch.bincount(batch.source[:, place])[1:]).pvalue > 1e-3
-    for place in (1, 2, 5, 6):
-        assert chisquare(torch.bincount(batch.source[:, place])).pvalue > 1e-3
+    for position in (0, 4):
+        assert chisquare(torch.bincount(batch.source[:, position])[1:]).pvalue > 1e-3
+    for position in (1, 2, 5, 6):
+        assert chisquare(torch.bincount(batch.source[:, position])).pvalue > 1e-3
 
 
 @pytest.mark.parametrize("shortest", [0.0, 0.6, 1.0])
@@ -64,10 +64,10 @@ def test_chance_is_that_of_all_sums(shortest):
     for (one, p), (two, q) in product(numbers, numbers):
         sums[one + two] += p * q
     for total, weight in sums.items():
-        for place, symbol in enumerate(f"{total}."):
-            counts[place][symbol] += weight
-    right = sum(max(place.values()) for place in counts if place)
-    expected = right / sum(sum(place.values()) for place in counts)
+        for position, symbol in enumerate(f"{total}."):
+            counts[position][symbol] += weight
+    right = sum(max(position.values()) for position in counts if position)
+    expected = right / sum(sum(position.values()) for position in counts)
     assert Addition(shortest).chance(2 * most + 1) == pytest.approx(expected, rel=1e-9)
 
 

@@ -19,15 +19,15 @@ def test_every_cell_holds_an_image_of_the_class_and_split(play, split):
     batch, side = drawn(Captcha(play), 3, 16, split), 8 + play
     images, classes = digits.images(split), digits.labels(split)
     for picture, target in zip(batch.source[:, 0, 0], batch.target.tolist(), strict=True):
-        for place, digit in enumerate(target):
-            cell = picture[:, place * side : (place + 1) * side]
-            found = [
+        for position, digit in enumerate(target):
+            cell = picture[:, position * side : (position + 1) * side]
+            actual = [
                 (images[classes == digit] == cell[y : y + 8, x : x + 8]).all(2).all(1).any()
                 and cell.count_nonzero() == cell[y : y + 8, x : x + 8].count_nonzero()
                 for y in range(play + 1)
                 for x in range(play + 1)
             ]
-            assert any(found)
+            assert any(actual)
 
 
 def test_digits_and_images_are_drawn_alike():

@@ -28,11 +28,11 @@ def test_captions_describe_the_image(play):
     batch, named = drawn(Caption(play), 23), {}
     for row in range(64):
         seen = list(columns(batch.source[row, 0, 0], 8 + play))
-        told = [WORDS[word] for word in batch.target[row, batch.target_mask[row]].tolist()]
-        assert len(told) == 4 * len(seen)
-        assert told[-1] == "."
+        known = [WORDS[word] for word in batch.target[row, batch.target_mask[row]].tolist()]
+        assert len(known) == 4 * len(seen)
+        assert known[-1] == "."
         for i, (shape, height) in enumerate(seen):
-            article, size, kind, relation = told[4 * i : 4 * i + 4]
+            article, size, kind, relation = known[4 * i : 4 * i + 4]
             assert article == "a"
             assert named.setdefault(shape, (size, kind)) == (size, kind)
             if i + 1 < len(seen):

@@ -28,19 +28,19 @@ def test_the_sense_is_that_of_the_one_cue_after_the_name(decoys, length):
     batch = drawn(Disambiguation(decoys=decoys), length)
     for row in range(400):
         words = [WORDS[symbol] for symbol in batch.source[row].tolist()]
-        (place,) = batch.target_mask[row].nonzero()[:, 0].tolist()
-        assert [step for step, word in enumerate(words) if word in NAMES] == [place]
-        deciding = [word for word in words[place + 1 :] if word in MEANING[words[place]]]
-        sense = ANSWERS[batch.target[row, place]]
-        assert deciding == [MEANING[words[place]][ANSWERS.index(sense)]]
+        (position,) = batch.target_mask[row].nonzero()[:, 0].tolist()
+        assert [step for step, word in enumerate(words) if word in NAMES] == [position]
+        deciding = [word for word in words[position + 1 :] if word in MEANING[words[position]]]
+        sense = ANSWERS[batch.target[row, position]]
+        assert deciding == [MEANING[words[position]][ANSWERS.index(sense)]]
 
 
 def test_what_stands_up_to_the_name_is_independent_of_its_sense():
     """So no causal model does better than chance: shown for the words before it."""
     batch = drawn(Disambiguation(decoys=1.0), 8, 8000)
-    place = batch.target_mask.int().argmax(1, keepdim=True)
-    sense = batch.target.gather(1, place)
-    before = torch.arange(8) < place
+    position = batch.target_mask.int().argmax(1, keepdim=True)
+    sense = batch.target.gather(1, position)
+    before = torch.arange(8) < position
     table = torch.zeros(2, len(WORDS), dtype=torch.int64)
     index = (sense.expand_as(before)[before], batch.source[before])
     table.index_put_(index, torch.ones(int(before.sum()), dtype=torch.int64), accumulate=True)

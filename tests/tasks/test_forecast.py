@@ -41,8 +41,8 @@ def test_optimum_and_oracle_are_those_of_linear_regression(length):
     for t in range(1, length + 1):
         weights = torch.linalg.solve(C[:t, :t], C[:t, t])
         errors.append(C[t, t] - weights @ C[:t, t])
-        told = batch.source[:, :t, 0].double() @ weights
-        torch.testing.assert_close(answers[:, t - 1], told, atol=1e-5, rtol=1e-5)
+        known = batch.source[:, :t, 0].double() @ weights
+        torch.testing.assert_close(answers[:, t - 1], known, atol=1e-5, rtol=1e-5)
     assert task.optimum(length) == pytest.approx(float(sum(errors) / length), rel=1e-5)
 
 

@@ -27,9 +27,9 @@ def traces(batch):
 def summed(beats: list[int], t_place: int, rhythm: int, extra: int, step: int) -> float:
     total = 0.0
     for beat in beats:
-        for height, width, place in [*WAVES, (0.3, 1.0, t_place)]:
-            announced = place != -2 or (rhythm != FIBRILLATION and beat != extra)
-            total += announced * height * math.exp(-(((step - beat - place) / width) ** 2) / 2)
+        for height, width, position in [*WAVES, (0.3, 1.0, t_place)]:
+            announced = position != -2 or (rhythm != FIBRILLATION and beat != extra)
+            total += announced * height * math.exp(-(((step - beat - position) / width) ** 2) / 2)
     return total
 
 
@@ -38,8 +38,8 @@ def test_without_noise_the_trace_is_a_sum_of_gaussians():
         extra = len(trace) - 1 - lag if rhythm == EXTRA else -1
         inside = range(beats[0] + 1, beats[-1] + 1)  # all that only these beats have a part in
         errors = [
-            max(abs(trace[step] - summed(beats, place, rhythm, extra, step)) for step in inside)
-            for place in range(2, 9)
+            max(abs(trace[step] - summed(beats, position, rhythm, extra, step)) for step in inside)
+            for position in range(2, 9)
         ]
         assert min(errors) < 0.02  # waves are cut off at four widths; T of the beat before
 
@@ -49,8 +49,8 @@ def test_intervals_are_those_of_the_rhythm():
     for trace, beats, rhythm, lag in traces(drawn(Heartbeat(), 128, 400)):
         if rhythm == EXTRA:
             extra = len(trace) - 1 - lag
-            place = beats.index(extra)
-            before, after = beats[place - 1], beats[place + 1]
+            position = beats.index(extra)
+            before, after = beats[position - 1], beats[position + 1]
             assert extra - before == round(0.6 * (after - before))
             beats.remove(extra)
         intervals = torch.tensor(beats).diff()

@@ -82,10 +82,10 @@ def test_the_default_fields_at_length_2000_are_those_of_long_range_arena():
 
 def test_the_distribution_is_that_of_the_recursion():
     chance = random.Random(0)
-    found = Counter(grown(4, 4, chance, True) for _ in range(20_000))
+    actual = Counter(grown(4, 4, chance, True) for _ in range(20_000))
     expected = 20_000 * distribution.values(4, 4, 24)
     cells = [(v, n) for v, n in product(range(10), range(25)) if expected[v, n] >= 5]
-    seen = [found[cell] for cell in cells]
+    seen = [actual[cell] for cell in cells]
     wanted = [expected[cell].item() for cell in cells]
     assert len(cells) > 100
     rest = 20_000 - sum(seen), 20_000 - sum(wanted)
@@ -188,8 +188,8 @@ def test_every_subset_of_the_arguments_is_nested_alike():
 ])  # fmt: skip
 def test_as_many_proposals_are_kept_as_foretold(depth, arguments, least, longest):
     law, generator = distribution.tilted(depth, arguments, least, longest), torch.Generator()
-    _, found = grammar.grow(4000, law, longest, generator.manual_seed(0))
-    kept = torch.rand(4000, generator=generator) < law.kept[found.clamp(max=longest + 1)]
+    _, actual = grammar.grow(4000, law, longest, generator.manual_seed(0))
+    kept = torch.rand(4000, generator=generator) < law.kept[actual.clamp(max=longest + 1)]
     assert binomtest(int(kept.sum()), 4000, law.share).pvalue > 1e-5
     assert law.share > 0.5 * distribution.lengths(depth, arguments, longest)[least + 1 :].sum()
 

@@ -30,7 +30,7 @@ def read(row):
     places = row.nonzero()[:, 0].tolist()
     assert row[places].tolist() == [1] * 6
     key, mode = places[0], places[1] - 12
-    return key, MODES[mode], [STEPS[place - 19 - 4 * i] for i, place in enumerate(places[2:])]
+    return key, MODES[mode], [STEPS[position - 19 - 4 * i] for i, position in enumerate(places[2:])]
 
 
 def composed(key, mode, figure, length):
@@ -66,10 +66,10 @@ def test_every_brief_is_of_one_split_and_all_choices_are_trained():
         seen = Counter(tuple(row.nonzero()[:, 0].tolist()) for row in sources)
         assert seen.total() == len(seen) == size
         briefs += seen
-        used = Counter(place for brief in seen for place in brief)
+        used = Counter(position for brief in seen for position in brief)
         for first, choices in ((0, 12), (12, 7), *((19 + 4 * i, 4) for i in range(4))):
-            for place in range(first, first + choices):
-                assert used[place] == pytest.approx(size / choices, rel=0.1)
+            for position in range(first, first + choices):
+                assert used[position] == pytest.approx(size / choices, rel=0.1)
     assert len(set(briefs)) == len(KEYS) * len(MODES) * len(STEPS) ** FIGURE == 21_504
 
 
@@ -78,7 +78,7 @@ def test_chance_is_that_of_all_briefs():
     for key, mode, *figure in product(range(12), MODES, *[STEPS] * FIGURE):
         for u, note in enumerate(composed(key, mode, figure, length)):
             counts[u][note] += 1
-    expected = sum(max(place.values()) for place in counts) / (length * 21_504)
+    expected = sum(max(position.values()) for position in counts) / (length * 21_504)
     assert Melody().chance(length) == pytest.approx(expected, rel=1e-12)
 
 

@@ -43,12 +43,12 @@ def test_the_digit_is_a_whole_image_of_the_split(split, side):
     for frame, target in zip(batch.source[:, 0, 0].numpy(), batch.target, strict=True):
         places = [(row, column) for row in range(side) for column in range(side)]
         crops = [np.roll(frame, (-row, -column), (0, 1)) for row, column in places]
-        whole = [
+        complete = [
             crop[:8, :8].tobytes()
             for crop in crops
             if not crop[8:].any() and not crop[:, 8:].any() and crop[:8, :8].tobytes() in images
         ]
-        assert target.item() in {label[image] for image in whole}
+        assert target.item() in {label[image] for image in complete}
 
 
 def test_the_digit_shows_anywhere_alike_and_goes_any_way_alike():

@@ -112,8 +112,8 @@ def test_the_oracle_gives_the_probabilities_of_the_grammar():
         for step in range(length + 1):
             joint[text[: step + 1]] += weight
     sources = sorted({text[:-1] for text in joint if len(text) == length + 1})
-    told = task.oracle(length, torch.tensor(sources), None).exp()
-    for source, given in zip(sources, told, strict=True):
+    known = task.oracle(length, torch.tensor(sources), None).exp()
+    for source, given in zip(sources, known, strict=True):
         for step in range(length):
             prefix = source[: step + 1]
             for word in range(5):

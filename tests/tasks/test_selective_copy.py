@@ -20,9 +20,9 @@ def test_symbols_are_said_in_order_and_lags_point_at_them():
     for source, target, lag in zip(
         batch.source.tolist(), batch.target.tolist(), batch.lag.tolist(), strict=True
     ):
-        places = [place for place, symbol in enumerate(source) if symbol != 8]
-        assert [source[place] for place in places] == target
-        assert [17 + u - place for u, place in enumerate(places)] == lag
+        places = [position for position, symbol in enumerate(source) if symbol != 8]
+        assert [source[position] for position in places] == target
+        assert [17 + u - position for u, position in enumerate(places)] == lag
 
 
 def test_every_choice_of_steps_is_as_likely():

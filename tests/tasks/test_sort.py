@@ -23,7 +23,7 @@ def test_strings_are_sorted_and_lags_point_at_the_symbols_said(shortest):
         said = batch.target[row, :n].tolist()
         assert said == sorted(source)
         places = [n + u - lag for u, lag in enumerate(batch.lag[row, :n].tolist())]
-        assert [source[place] for place in places] == said
+        assert [source[position] for position in places] == said
         assert sorted(places) == list(range(n))
 
 
@@ -32,11 +32,11 @@ def by_enumeration(alphabet, lengths):
     counts = [Counter() for _ in range(max(lengths) + 1)]
     for n in lengths:
         for string in product(range(alphabet), repeat=n):
-            for place, symbol in enumerate([*sorted(string), "end"]):
-                counts[place][symbol] += alphabet**-n
-    counted = [place for place in counts if place]
-    right = sum(max(place.values()) for place in counted)
-    return right / sum(sum(place.values()) for place in counted)
+            for position, symbol in enumerate([*sorted(string), "end"]):
+                counts[position][symbol] += alphabet**-n
+    counted = [position for position in counts if position]
+    right = sum(max(position.values()) for position in counted)
+    return right / sum(sum(position.values()) for position in counted)
 
 
 def test_chance_of_varied_lengths_is_that_of_all_strings():
@@ -47,7 +47,7 @@ def test_chance_of_varied_lengths_is_that_of_all_strings():
 def test_chance_of_one_length_is_that_of_all_strings():
     medians = [Counter() for _ in range(5)]
     for string in product(range(4), repeat=5):
-        for place, symbol in enumerate(sorted(string)):
-            medians[place][symbol] += 1
-    expected = sum(max(place.values()) for place in medians) / (5 * 4**5)
+        for position, symbol in enumerate(sorted(string)):
+            medians[position][symbol] += 1
+    expected = sum(max(position.values()) for position in medians) / (5 * 4**5)
     assert Sort(alphabet=4).chance(5) == pytest.approx(expected, rel=1e-12)

@@ -39,8 +39,8 @@ def test_all_classes_are_as_likely():
 
 
 def test_anywhere_means_every_set_of_inner_steps_alike():
-    found = [tuple(row) for row in places(drawn(TemporalOrder(), 7, 4000)).tolist()]
-    counts = [found.count(pair) for pair in combinations(range(1, 6), 2)]
+    actual = [tuple(row) for row in places(drawn(TemporalOrder(), 7, 4000)).tolist()]
+    counts = [actual.count(pair) for pair in combinations(range(1, 6), 2)]
     assert sum(counts) == 4000
     assert chisquare(counts).pvalue > 1e-5
 
@@ -50,8 +50,8 @@ def test_anywhere_means_every_set_of_inner_steps_alike():
     [(2, [(10, 20), (50, 60)]), (3, [(10, 20), (33, 43), (66, 76)])],
 )
 def test_the_windows_at_length_100_are_those_of_the_paper(signals, windows):
-    found = places(drawn(TemporalOrder(signals, "windows"), 100, 4000))
-    for column, (first, last) in zip(found.T, windows, strict=True):
+    actual = places(drawn(TemporalOrder(signals, "windows"), 100, 4000))
+    for column, (first, last) in zip(actual.T, windows, strict=True):
         counts = torch.bincount(column - first)
         assert len(counts) == last - first + 1
         assert chisquare(counts).pvalue > 1e-5
@@ -59,10 +59,10 @@ def test_the_windows_at_length_100_are_those_of_the_paper(signals, windows):
 
 def test_windows_never_overlap_nor_reach_the_ends():
     for length in range(10, 200):
-        found = places(drawn(TemporalOrder(3, "windows"), length, 200))
-        assert found.shape == (200, 3)
-        assert (found[:, 0] >= 1).all()
-        assert (found[:, 2] <= length - 2).all()
+        actual = places(drawn(TemporalOrder(3, "windows"), length, 200))
+        assert actual.shape == (200, 3)
+        assert (actual[:, 0] >= 1).all()
+        assert (actual[:, 2] <= length - 2).all()
 
 
 def test_impossible_settings_are_refused():

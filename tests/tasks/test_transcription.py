@@ -26,8 +26,8 @@ def test_the_signal_spells_the_target(alphabet, fastest, slowest):
     for row in range(200):
         signal = batch.source[row, batch.source_mask[row]].tolist()
         runs = [(symbol, len(list(run))) for symbol, run in groupby(map(heard, signal))]
-        told = batch.target[row, batch.target_mask[row]].tolist()
-        assert told == [*(symbol for symbol, _ in runs), task.alphabet]
+        known = batch.target[row, batch.target_mask[row]].tolist()
+        assert known == [*(symbol for symbol, _ in runs), task.alphabet]
         assert all(task.fastest <= frames <= task.slowest for _, frames in runs)
         assert length - len(signal) < task.slowest
         sizes = torch.tensor(signal).abs()
@@ -53,13 +53,13 @@ def test_chance_is_that_of_all_durations():
     task, length = Transcription(alphabet=4, fastest=1, slowest=3), 5
     counts = [Counter() for _ in range(6)]
     for frames in product((1, 2, 3), repeat=5):
-        told = sum(sum(frames[: k + 1]) <= length for k in range(5))
-        for place in range(told):
+        known = sum(sum(frames[: k + 1]) <= length for k in range(5))
+        for position in range(known):
             for symbol in range(4):
-                counts[place][symbol] += 1 / 4
-        counts[told]["end"] += 1
-    right = sum(max(place.values()) for place in counts)
-    expected = right / sum(sum(place.values()) for place in counts)
+                counts[position][symbol] += 1 / 4
+        counts[known]["end"] += 1
+    right = sum(max(position.values()) for position in counts)
+    expected = right / sum(sum(position.values()) for position in counts)
     assert task.chance(length) == pytest.approx(expected, rel=1e-12)
 
 

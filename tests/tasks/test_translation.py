@@ -42,8 +42,8 @@ def translated(words):
     while words:
         (length,) = [i for i, word in enumerate(words) if word in CLOSING][:1]
         clause, closing, words = words[:length], words[length], words[length + 1 :]
-        (place,) = [i for i, word in enumerate(clause) if word in VERBS]
-        subject, verb, object_ = clause[:place], clause[place], clause[place + 1 :]
+        (position,) = [i for i, word in enumerate(clause) if word in VERBS]
+        subject, verb, object_ = clause[:position], clause[position], clause[position + 1 :]
         assert len(subject) <= 3
         assert len(object_) <= 3
         plural = subject[-1] not in NOUNS

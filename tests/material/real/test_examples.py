@@ -101,24 +101,24 @@ def test_matches_are_those_of_comparing_all_pairs(width):
     wanted = torch.randint(2, (20, *shape[1:]), generator=generator)
     if width is not None:
         stored, wanted = stored.float() / 3, wanted.float() / 3
-    row, place = KeyIndex(source_keys(stored, None)).matches(source_keys(wanted, None))
+    row, path = KeyIndex(source_keys(stored, None)).matches(source_keys(wanted, None))
     expected = (wanted[:, None] == stored[None]).flatten(2).all(2).nonzero().tolist()
-    assert sorted(zip(row.tolist(), place.tolist(), strict=True)) == [tuple(x) for x in expected]
+    assert sorted(zip(row.tolist(), path.tolist(), strict=True)) == [tuple(x) for x in expected]
 
 
 def test_keys_are_the_same_in_chunks_and_without_padding(monkeypatch):
     generator = torch.Generator().manual_seed(0)
     source = torch.randint(9, (40, 6), generator=generator)
     mask = torch.arange(6) < torch.randint(1, 7, (40, 1), generator=generator)
-    whole = source_keys(source, mask)
-    assert torch.equal(source_keys(source.masked_fill(~mask, 7), mask), whole)
+    complete = source_keys(source, mask)
+    assert torch.equal(source_keys(source.masked_fill(~mask, 7), mask), complete)
     monkeypatch.setattr(examples_module, "_CHUNK", 13)
-    assert torch.equal(source_keys(source, mask), whole)
-    assert len(source_keys(source.float()[..., None], mask).unique()) == len(whole.unique())
+    assert torch.equal(source_keys(source, mask), complete)
+    assert len(source_keys(source.float()[..., None], mask).unique()) == len(complete.unique())
 
 
 def test_reals_are_told_apart():
     signature = Signature(Reals(1), Tokens(2), Alignment.POOLED, 1)
     known = Batch(torch.tensor([[[0.1]], [[-0.1]]]), torch.tensor([[0], [1]]))
-    found = Examples(signature, dict.fromkeys(Split, known), 0.5, DisplayNames(), {})
-    assert found.answers(known.source, None).tolist() == [[[3, 0]], [[0, 3]]]
+    actual = Examples(signature, dict.fromkeys(Split, known), 0.5, DisplayNames(), {})
+    assert actual.answers(known.source, None).tolist() == [[[3, 0]], [[0, 3]]]

@@ -31,17 +31,18 @@ def refused(place, columns=REVIEWS, subset=""):
 
 @pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.jsonl", "a.json", "a.parquet"])
 def test_every_format_gives_the_same_rows(write, name):
-    found = read_dataset(write(name, text=TEXTS, label=LABELS), "", REVIEWS)
-    assert found.rows == {Split.TRAIN: ROWS}
+    actual = read_dataset(write(name, text=TEXTS, label=LABELS), "", REVIEWS)
+    assert actual.rows == {Split.TRAIN: ROWS}
     assert (
-        found.digest == read_dataset(write("b.jsonl", text=TEXTS, label=LABELS), "", REVIEWS).digest
+        actual.digest
+        == read_dataset(write("b.jsonl", text=TEXTS, label=LABELS), "", REVIEWS).digest
     )
 
 
 def test_a_text_file_is_one_text(tmp_path):
     (tmp_path / "a.txt").write_text("One\n\ntwo \n", encoding="utf-8")
-    found = read_dataset(str(tmp_path / "a.txt"), "", (("text", text_column),))
-    assert found.rows == {Split.TRAIN: [("One\n\ntwo \n",)]}
+    actual = read_dataset(str(tmp_path / "a.txt"), "", (("text", text_column),))
+    assert actual.rows == {Split.TRAIN: [("One\n\ntwo \n",)]}
 
 
 def test_a_folder_has_the_splits_that_its_files_are_named_after(write, tmp_path):
@@ -49,8 +50,8 @@ def test_a_folder_has_the_splits_that_its_files_are_named_after(write, tmp_path)
         write(f"data [x]/{name}.jsonl", text=[TEXTS[at]], label=[at])
     write("data [x]/.hidden.jsonl", other=[1])
     (tmp_path / "data [x]" / "README.md").write_text("# nothing")
-    found = read_dataset(str(tmp_path / "data [x]"), "", REVIEWS)
-    assert found.rows == {split: [(TEXTS[at], at)] for at, split in enumerate(Split)}
+    actual = read_dataset(str(tmp_path / "data [x]"), "", REVIEWS)
+    assert actual.rows == {split: [(TEXTS[at], at)] for at, split in enumerate(Split)}
 
 
 def test_a_folder_without_such_names_is_read_whole(write, tmp_path):
@@ -73,8 +74,8 @@ def test_classes_go_by_the_names_that_a_data_set_has_for_them(tmp_path):
     )
     named = datasets.Dataset.from_dict({"text": TEXTS, "label": LABELS}, features=features)
     named.to_parquet(tmp_path / "a.parquet")
-    found = read_dataset(str(tmp_path / "a.parquet"), "", REVIEWS)
-    assert [label for _, label in found.rows[Split.TRAIN]] == ["bad", "good", "good", "bad"]
+    actual = read_dataset(str(tmp_path / "a.parquet"), "", REVIEWS)
+    assert [label for _, label in actual.rows[Split.TRAIN]] == ["bad", "good", "good", "bad"]
     named = datasets.Dataset.from_dict({"text": TEXTS, "label": [0, 1, 1, -1]}, features=features)
     named.to_parquet(tmp_path / "b.parquet")
     assert "has nothing in row 3" in refused(str(tmp_path / "b.parquet"))

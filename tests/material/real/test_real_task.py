@@ -38,7 +38,7 @@ def rows(task, length, split=Split.TEST):
     """All examples of a split as plain lists of names, without padding."""
     reading = task.display_names(length)
     batch = task.sample(length, task.num_examples(length, split), torch.Generator(), split)
-    found = []
+    actual = []
     for row in range(len(batch.source)):
         source, target = batch.source[row], batch.target[row]
         if batch.source_mask is not None:
@@ -47,8 +47,8 @@ def rows(task, length, split=Split.TEST):
             target = target[batch.target_mask[row]]
         if not source.is_floating_point():
             source = [reading.source[symbol] for symbol in source]
-        found.append((source, [reading.target[symbol] for symbol in target]))
-    return found
+        actual.append((source, [reading.target[symbol] for symbol in target]))
+    return actual
 
 
 @pytest.fixture
@@ -117,9 +117,9 @@ def test_windows_cover_the_text_and_chance_is_its_entropy(sources):
 def test_texts_are_parted_whole_where_there_are_many(write):
     place = write("many.csv", text=[f"<{text}>" for text in REVIEWS])
     value = registry.task(f"next_token:source={place}").value
-    found = [value.data_summary(1)[f"{split} characters"] for split in Split]
+    actual = [value.data_summary(1)[f"{split} characters"] for split in Split]
     # An end of line stands between texts, and no text is cut.
-    assert sum(found) == sum(len(text) + 3 for text in REVIEWS) - 3
+    assert sum(actual) == sum(len(text) + 3 for text in REVIEWS) - 3
     for split in Split:
         symbols = ["<", *(target[0] for _, target in rows(value, 1, split))]
         assert symbols.count("<") == symbols.count(">") == symbols.count("\n") + 1
@@ -153,12 +153,12 @@ def test_tokens_are_characters_bytes_or_words(write, tokens, size):
 def test_reviews_keep_their_classes_and_their_band(sources):
     value = registry.task(sources["sentiment"][0]).value
     known = {text: str(label) for text, label in zip(REVIEWS, LABELS, strict=True)}
-    found = [row for split in Split for row in rows(value, 8, split)]
-    assert {len(source) for source, _ in found} == {3, 4, 5, 6, 7, 8}
-    assert all(known[" ".join(source)] == label for source, (label,) in found)
+    actual = [row for split in Split for row in rows(value, 8, split)]
+    assert {len(source) for source, _ in actual} == {3, 4, 5, 6, 7, 8}
+    assert all(known[" ".join(source)] == label for source, (label,) in actual)
     facts = value.data_summary(8)
     assert facts["left out as longer"] == sum(len(text.split()) > 8 for text in REVIEWS)
-    assert len(found) == len(REVIEWS) - facts["left out as longer"]
+    assert len(actual) == len(REVIEWS) - facts["left out as longer"]
     train = Counter(label for _, (label,) in rows(value, 8, Split.TRAIN))
     assert value.chance(8) == max(train.values()) / sum(train.values())
 
@@ -166,20 +166,20 @@ def test_reviews_keep_their_classes_and_their_band(sources):
 def test_longer_reviews_are_cut_where_that_is_asked_for(write):
     place = write("a.csv", text=REVIEWS, label=LABELS)
     value = registry.task(f"sentiment:source={place},shortest=0.5").value
-    found = [row for split in Split for row in rows(value, 8, split)]
+    actual = [row for split in Split for row in rows(value, 8, split)]
     sizes = [len(text.split()) for text in REVIEWS]
-    assert len(found) == sum(size >= 4 for size in sizes)
+    assert len(actual) == sum(size >= 4 for size in sizes)
     assert value.data_summary(8)["cut"] == sum(size > 8 for size in sizes)
-    assert max(len(source) for source, _ in found) == 8
+    assert max(len(source) for source, _ in actual) == 8
 
 
 def test_pairs_are_translations_that_an_end_follows(sources):
     value = registry.task(sources["translation"][0]).value
-    found = [row for split in Split for row in rows(value, 8, split)]
-    for source, target in found:
+    actual = [row for split in Split for row in rows(value, 8, split)]
+    for source, target in actual:
         assert target.pop() == "<end>"
         assert " ".join(target).lower() == " ".join(source)[::-1]
-    assert len(found) == sum(len(text.split()) <= 8 for text in REVIEWS)
+    assert len(actual) == sum(len(text.split()) <= 8 for text in REVIEWS)
     train = rows(value, 8, Split.TRAIN)
     at_each = [Counter(t[u] for _, t in train if u < len(t)) for u in range(9)]
     right = sum(max(column.values()) for column in at_each)
@@ -233,12 +233,12 @@ def test_signals_are_read_at_the_mean_and_spread_of_training(sources):
     assert values.std(correction=0).item() == pytest.approx(1, abs=1e-5)
     numbers = torch.tensor([number for signal in SIGNALS for number in signal])
     assert numbers.std() > 1.5
-    found = [row for split in Split for row in rows(value, 9, split)]
+    actual = [row for split in Split for row in rows(value, 9, split)]
     plain = {tuple(signal[:9]): label for signal, label in zip(SIGNALS, RHYTHMS, strict=True)}
     ordered = sorted(plain, key=lambda signal: signal[0])
-    drawn = sorted(found, key=lambda row: row[0][0].item())
+    drawn = sorted(actual, key=lambda row: row[0][0].item())
     assert [label for _, (label,) in drawn] == [plain[signal] for signal in ordered]
-    lengths = Counter(len(source) for source, _ in found)
+    lengths = Counter(len(source) for source, _ in actual)
     assert lengths == Counter(min(9, len(signal)) for signal in SIGNALS)
 
 

@@ -33,8 +33,8 @@ def case(request):
 
 def test_all_is_read_and_keeps_the_contract(case):
     value, length, sizes = case
-    found = tuple(value.num_examples(length, split) for split in Split)
-    assert sizes is None or found == sizes
+    actual = tuple(value.num_examples(length, split) for split in Split)
+    assert sizes is None or actual == sizes
     for check in (task.signature, task.batch, task.padding, predictions.oracle, predictions.chance):
         check(value, length)
 

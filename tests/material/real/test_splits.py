@@ -11,12 +11,12 @@ from lagbench.material.real.loading import LoadedDataset, complete_splits, porti
 ROWS = [(f"text {number % 300}", number) for number in range(400)]  # a hundred texts stand twice
 
 
-def found(**splits):
+def actual(**splits):
     return LoadedDataset("here", {Split(name): rows for name, rows in splits.items()}, "")
 
 
 def test_a_single_split_is_parted_by_what_is_read():
-    parts = complete_splits(found(train=ROWS))
+    parts = complete_splits(actual(train=ROWS))
     assert Counter(row for rows in parts.values() for row in rows) == Counter(ROWS)
     texts = {split: {text for text, _ in rows} for split, rows in parts.items()}
     assert not texts[Split.TRAIN] & (texts[Split.VALIDATION] | texts[Split.TEST])
@@ -28,24 +28,24 @@ def test_a_single_split_is_parted_by_what_is_read():
 
 def test_the_order_of_the_rows_does_not_matter():
     shuffled = random.Random(0).sample(ROWS, len(ROWS))
-    one, two = complete_splits(found(train=ROWS)), complete_splits(found(train=shuffled))
+    one, two = complete_splits(actual(train=ROWS)), complete_splits(actual(train=shuffled))
     assert {s: sorted(rows) for s, rows in one.items()} == {s: sorted(r) for s, r in two.items()}
 
 
 def test_splits_that_are_there_are_kept_and_what_is_missing_is_taken_from_training():
     test = [("one", 0), ("one", 1)]
-    parts = complete_splits(found(train=ROWS, test=test))
+    parts = complete_splits(actual(train=ROWS, test=test))
     assert parts[Split.TEST] == test
     assert len({text for text, _ in parts[Split.VALIDATION]}) == 300 - 300 * 14 // 17
     whole = {"train": ROWS, "validation": ROWS[:3], "test": test}
-    assert complete_splits(found(**whole)) == {Split(name): rows for name, rows in whole.items()}
+    assert complete_splits(actual(**whole)) == {Split(name): rows for name, rows in whole.items()}
 
 
 def test_an_empty_split_is_refused():
     with pytest.raises(UserError, match=r"The test split of here is empty\.$"):
-        complete_splits(found(train=ROWS, validation=ROWS, test=[]))
+        complete_splits(actual(train=ROWS, validation=ROWS, test=[]))
     with pytest.raises(UserError, match=r"split of here is empty\. 2 different rows are too few"):
-        complete_splits(found(train=[("one", 0), ("two", 0), ("one", 1)]))
+        complete_splits(actual(train=[("one", 0), ("two", 0), ("one", 1)]))
 
 
 def test_portions_are_consecutive_and_leave_nothing_out():

@@ -456,7 +456,7 @@ def test_speed_refuses_before_it_measures(monkeypatch, capsys, tmp_path, words, 
 def test_speed_goes_on_after_a_failure_and_keeps_what_it_has_when_stopped(monkeypatch, tmp_path):
     from lagbench.cost import scaling
 
-    measured = scaling.measured
+    measured = scaling.measure
 
     def troubled(case, *device):
         if case.length == 32:
@@ -465,7 +465,7 @@ def test_speed_goes_on_after_a_failure_and_keeps_what_it_has_when_stopped(monkey
             signal.raise_signal(signal.SIGTERM)
         return measured(case, *device)
 
-    monkeypatch.setattr(scaling, "measured", troubled)
+    monkeypatch.setattr(scaling, "measure", troubled)
     lengths = [word for length in (16, 32, 64, 128, 256) for word in ("--length", length)]
     words = "speed", "--architecture", "rnn", "--width", 4, "--batch", 1, "--out", tmp_path
     invoke(*words, *lengths, status=128 + signal.SIGTERM)

@@ -55,10 +55,10 @@ def vmap_obstacle(plan: Plan, width: int, device: torch.device) -> str | None:
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         replicas = VmapReplicas([assemble(plan, width) for _ in range(2)], device)
         replicas.tapes = Tapes(record=False)
-        source = zeros_like_space(signature.source, signature.steps, device.type).repeat_interleave(
+        source = zeros_like_space(signature.source, signature.steps, str(device)).repeat_interleave(
             2, 0
         )
-        target = zeros_like_space(signature.target, signature.target_steps, device.type)
+        target = zeros_like_space(signature.target, signature.target_steps, str(device))
         mask = torch.ones_like(source[..., 0] if source.dim() > 2 else source, dtype=torch.bool)
         batch = Batch(source, target.repeat_interleave(2, 0), mask if signature.padded else None)
         buffers = _buffers(replicas)

@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass
 
-from lagbench.contract import Architecture, Cost, Mixer, Signature
+from lagbench import Architecture, Cost, Mixer, Signature, register
 from lagbench.layers.bag import Bag, Reduction
-from lagbench.registry import register
 
 
 @dataclass(frozen=True)
@@ -20,7 +19,7 @@ class BagOfWords(Architecture):
     Source: deep averaging network of one layer, Iyyer et al. 2015, "Deep unordered composition
     rivals syntactic methods for text classification".
 
-    Fields:
+    Attributes:
         reduction: `mean`, or `sum`, which keeps counts but grows with the length.
     """
 

@@ -6,11 +6,10 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from lagbench.contract import Architecture, Cost, Mixer, Pool, Signature, UserError
+from lagbench import Architecture, Cost, Mixer, Pool, Signature, UserError, register
 from lagbench.hints import ArchitectureHints
 from lagbench.layers.padding import reverse
 from lagbench.layers.recurrent import GRULayer, LSTMLayer, RecurrentLayer, RNNLayer
-from lagbench.registry import register
 
 Merge = Literal["concat", "sum"]
 
@@ -40,7 +39,6 @@ class BidirectionalStack(Mixer):
         self.layers = nn.ModuleList(layers)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """As declared."""
         for layer in self.layers:
             x = layer(x, mask)
         return x
@@ -50,7 +48,7 @@ class BidirectionalStack(Mixer):
 class Bidirectional(Architecture, ArchitectureHints):
     """Recurrent layers that read in both directions.
 
-    Fields:
+    Attributes:
         layers: above one another, each in both directions and with its own parameters.
         merge: `concat`, with D / 2 units in each direction, or `sum`, with D.
     """
@@ -77,7 +75,6 @@ class Bidirectional(Architecture, ArchitectureHints):
 
     @property
     def max_vmap_tokens(self) -> int | None:
-        """As the layer says."""
         return self.cell.max_vmap_tokens()
 
     def build(self, width: int, signature: Signature) -> Mixer:
@@ -96,7 +93,7 @@ class BiRNN(Bidirectional):
 
     Source: Schuster and Paliwal 1997, "Bidirectional recurrent neural networks".
 
-    Fields:
+    Attributes:
         layers: above one another, each in both directions and with its own parameters.
         merge: `concat`, with D / 2 units in each direction, or `sum`, with D.
     """
@@ -113,7 +110,7 @@ class BiGRU(Bidirectional):
     Source: Schuster and Paliwal 1997, "Bidirectional recurrent neural networks"; the cell is that
     of `gru`.
 
-    Fields:
+    Attributes:
         layers: above one another, each in both directions and with its own parameters.
         merge: `concat`, with D / 2 units in each direction, or `sum`, with D.
     """
@@ -130,7 +127,7 @@ class BiLSTM(Bidirectional):
     Source: Graves and Schmidhuber 2005, "Framewise phoneme classification with bidirectional LSTM
     and other neural network architectures"; the cell is that of `lstm`.
 
-    Fields:
+    Attributes:
         layers: above one another, each in both directions and with its own parameters.
         merge: `concat`, with D / 2 units in each direction, or `sum`, with D.
     """

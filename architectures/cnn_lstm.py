@@ -5,9 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from lagbench.contract import Architecture, Cost, Frames, Mixer, Signature, State, UserError
+from lagbench import Architecture, Cost, Frames, Mixer, Signature, State, UserError, register
 from lagbench.kernels.lstm import lstm_scan
-from lagbench.registry import register
 
 
 class CNNLSTMMixer(Mixer):
@@ -56,7 +55,7 @@ class CNNLSTM(Architecture):
     Source: Donahue et al. 2015, "Long-term recurrent convolutional networks for visual
     recognition and description".
 
-    Fields:
+    Attributes:
         layers: convolutions above one another.
     """
 

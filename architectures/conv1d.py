@@ -4,8 +4,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from lagbench.contract import Architecture, Cost, Mixer, Pool, Signature, UserError
-from lagbench.registry import register
+from lagbench import Architecture, Cost, Mixer, Pool, Signature, UserError, register
 
 
 class Conv1dMixer(Mixer):
@@ -38,7 +37,7 @@ class Conv1d(Architecture):
 
     Source: Kim 2014, "Convolutional neural networks for sentence classification".
 
-    Fields:
+    Attributes:
         kernel: steps that a convolution covers, odd.
         layers: convolutions above one another.
     """

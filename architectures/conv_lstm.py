@@ -5,8 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from lagbench.contract import Architecture, Cost, Frames, Mixer, Signature, State, UserError
-from lagbench.registry import register
+from lagbench import Architecture, Cost, Frames, Mixer, Signature, State, UserError, register
 
 
 class ConvLSTMMixer(Mixer):
@@ -70,7 +69,7 @@ class ConvLSTM(Architecture):
     Source: Shi et al. 2015, "Convolutional LSTM network: a machine learning approach for
     precipitation nowcasting".
 
-    Fields:
+    Attributes:
         kernel: side of the convolutions, odd.
         peephole: whether the gates see the cell.
     """

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from lagbench.contract import Cost, Mixer, State
+from lagbench import Cost, Mixer, State, register
 from lagbench.layers.block import MultiHead
 from lagbench.layers.chunks import by_chunks, join_heads, split_heads
-from lagbench.registry import register
 
 
 class DeltaNetMixer(Mixer):
@@ -22,7 +21,6 @@ class DeltaNetMixer(Mixer):
         self.merge = nn.Linear(width, width)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """`(B, T, D)` -> `(B, T, D)`."""
         return self.extend(x)[0]
 
     def extend(self, x: Tensor, state: State = None) -> tuple[Tensor, State]:
@@ -64,12 +62,15 @@ class DeltaNet(MultiHead):
     Source: Schlag et al. 2021, "Linear transformers are secretly fast weight programmers",
     arXiv:2102.11174; in parallel over a chunk as in Yang et al. 2024, "Parallelizing linear
     transformers with the delta rule over sequence length", arXiv:2406.06484.
+
+    Attributes:
+        layers: residual blocks above one another.
+        heads: parallel memories in a layer; the width is a multiple of them.
     """
 
     cost = Cost(compute="T", path="T", sequential="log T")
 
     def mixer(self, width: int) -> Mixer:
-        """One layer of it."""
         return DeltaNetMixer(width, self.heads)
 
 

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lagbench.contract import Alignment, Architecture, Cost, Mixer, Signature, UserError
-from lagbench.registry import register
+from lagbench import Alignment, Architecture, Cost, Mixer, Signature, UserError, register
 
 
 class DenseMixer(Mixer):

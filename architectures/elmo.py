@@ -6,11 +6,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from lagbench.contract import Architecture, Cost, Mixer, Pool, Signature, UserError
+from lagbench import Architecture, Cost, Mixer, Pool, Signature, UserError, register
 from lagbench.hints import ArchitectureHints
 from lagbench.layers.padding import reverse
 from lagbench.layers.recurrent import LSTMLayer
-from lagbench.registry import register
 
 
 class ElmoMixer(Mixer):
@@ -49,7 +48,7 @@ class Elmo(Architecture, ArchitectureHints):
 
     Source: Peters et al. 2018, "Deep contextualized word representations", section 3.2.
 
-    Fields:
+    Attributes:
         layers: above one another in each direction, of D / 2 units.
     """
 
@@ -73,7 +72,6 @@ class Elmo(Architecture, ArchitectureHints):
 
     @property
     def max_vmap_tokens(self) -> int | None:
-        """As the layer says."""
         return LSTMLayer.max_vmap_tokens()
 
     def build(self, width: int, signature: Signature) -> Mixer:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from lagbench import register
 from lagbench.layers.recurrent import (
     GRULayer,
     MinimalGRULayer,
@@ -9,7 +10,6 @@ from lagbench.layers.recurrent import (
     RecurrentLayer,
 )
 from lagbench.layers.stack import Recurrent
-from lagbench.registry import register
 
 
 @dataclass(frozen=True)
@@ -27,17 +27,15 @@ class GRU(Recurrent):
     Source: Cho et al. 2014, "Learning phrase representations using RNN encoder–decoder for
     statistical machine translation", arXiv:1406.1078v1.
 
-    Fields:
+    Attributes:
         layers: above one another, each with its own parameters.
     """
 
     @property
     def max_vmap_tokens(self) -> int | None:
-        """As the layer says."""
         return GRULayer.max_vmap_tokens(single_layer=self.layers == 1)
 
     def layer(self, inputs: int, units: int) -> RecurrentLayer:
-        """One layer."""
         return GRULayer(inputs, units)
 
 
@@ -53,12 +51,11 @@ class OriginalGRU(Recurrent):
     Source: Cho et al. 2014, "Learning phrase representations using RNN encoder–decoder for
     statistical machine translation", arXiv:1406.1078v3, as published.
 
-    Fields:
+    Attributes:
         layers: above one another, each with its own parameters.
     """
 
     def layer(self, inputs: int, units: int) -> RecurrentLayer:
-        """One layer."""
         return OriginalGRULayer(inputs, units)
 
 
@@ -73,12 +70,11 @@ class MinimalGRU(Recurrent):
     Source: the simplified form with which lectures introduce the gate of Cho et al. 2014,
     arXiv:1406.1078.
 
-    Fields:
+    Attributes:
         layers: above one another, each with its own parameters.
     """
 
     def layer(self, inputs: int, units: int) -> RecurrentLayer:
-        """One layer."""
         return MinimalGRULayer(inputs, units)
 
 

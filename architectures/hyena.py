@@ -6,11 +6,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from lagbench.contract import Cost, Mixer, UserError
+from lagbench import Cost, Mixer, UserError, register
 from lagbench.layers.block import Residual
 from lagbench.layers.convolution import CausalConvolution
 from lagbench.layers.fourier import convolve
-from lagbench.registry import register
 
 
 class Filters(nn.Module):
@@ -56,7 +55,6 @@ class HyenaMixer(Mixer):
         self.order = order
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """`(B, T, D)` -> `(B, T, D)`."""
         z, *gates = self.convolution(self.project(x)).chunk(self.order + 1, dim=-1)
         filters = self.filters(x.shape[1])
         for gate, kernel, skip in zip(gates, filters, self.skip, strict=True):
@@ -79,7 +77,8 @@ class Hyena(Residual):
     Source: Poli et al. 2023, "Hyena hierarchy: towards larger convolutional language models",
     arXiv:2302.10866.
 
-    Fields:
+    Attributes:
+        layers: residual blocks above one another.
         order: `N`, how often it convolves and gates.
         reach: steps of the slowest window's decay, to begin with, and half the longest wavelength;
             the shortest is 4 steps.
@@ -95,7 +94,6 @@ class Hyena(Residual):
             raise UserError(f"reach must be at least 2, not {self.reach}.")
 
     def mixer(self, width: int) -> Mixer:
-        """One layer of it."""
         return HyenaMixer(width, self.order, self.reach)
 
 

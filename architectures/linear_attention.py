@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lagbench.contract import Cost, Mixer, State
+from lagbench import Cost, Mixer, State, register
 from lagbench.layers.block import MultiHead
 from lagbench.layers.chunks import by_chunks, join_heads, split_heads
-from lagbench.registry import register
 
 _EPSILON = 1e-6  # as in the authors' code: features may vanish
 
@@ -23,7 +22,6 @@ class LinearAttentionMixer(Mixer):
         self.merge = nn.Linear(width, width)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """`(B, T, D)` -> `(B, T, D)`."""
         return self.extend(x)[0]
 
     def extend(self, x: Tensor, state: State = None) -> tuple[Tensor, State]:
@@ -52,12 +50,15 @@ class LinearAttention(MultiHead):
 
     Source: Katharopoulos et al. 2020, "Transformers are RNNs: fast autoregressive transformers with
     linear attention", arXiv:2006.16236.
+
+    Attributes:
+        layers: residual blocks above one another.
+        heads: parallel memories in a layer; the width is a multiple of them.
     """
 
     cost = Cost(compute="T", path="1", sequential="1")
 
     def mixer(self, width: int) -> Mixer:
-        """One layer of it."""
         return LinearAttentionMixer(width, self.heads)
 
 

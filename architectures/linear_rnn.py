@@ -5,9 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from lagbench.contract import Architecture, Cost, Mixer, Signature, State, UserError
+from lagbench import Architecture, Cost, Mixer, Signature, State, UserError, register
 from lagbench.kernels.linear_scan import linear_scan
-from lagbench.registry import register
 
 
 class LinearMixer(Mixer):
@@ -40,7 +39,7 @@ class LinearRNN(Architecture):
     Source: Pascanu et al. 2013, "On the difficulty of training recurrent neural networks", section
     2.1, where the linear case is worked out.
 
-    Fields:
+    Attributes:
         scale: what all of w begins at, above 0.
     """
 

@@ -6,18 +6,17 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from lagbench.contract import Cost, Mixer, State, UserError
+from lagbench import Cost, Mixer, State, UserError, register
 from lagbench.kernels.linear_scan import linear_scan
 from lagbench.layers.block import Residual
-from lagbench.registry import register
 
 
 class LRUMixer(Mixer):
     """One LRU layer, without its block."""
 
-    def __init__(self, width: int, state: int, least: float, greatest: float, phase: float) -> None:
+    def __init__(self, width: int, state: int, r_min: float, r_max: float, phase: float) -> None:
         super().__init__()
-        squares = least**2 + torch.rand(state) * (greatest**2 - least**2)  # |λ|²
+        squares = r_min**2 + torch.rand(state) * (r_max**2 - r_min**2)  # |λ|²
         self.nu = nn.Parameter((-0.5 * squares.log()).log())
         self.theta = nn.Parameter((phase * (1 - torch.rand(state))).log())
         self.gamma = nn.Parameter(0.5 * (1 - squares).log())
@@ -26,7 +25,6 @@ class LRUMixer(Mixer):
         self.D = nn.Parameter(torch.randn(width))
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """`(B, T, D)` -> `(B, T, D)`."""
         return self.extend(x)[0]
 
     def extend(self, x: Tensor, state: State = None) -> tuple[Tensor, State]:
@@ -51,29 +49,29 @@ class LRU(Residual):
     Source: Orvieto et al. 2023, "Resurrecting recurrent neural networks for long sequences",
     arXiv:2303.06349; the MLP of our block stands for their gated linear unit.
 
-    Fields:
+    Attributes:
+        layers: residual blocks above one another.
         state: `N`, complex numbers.
-        least, greatest: `|λ|` begins between them, uniformly on the ring; above 0, below 1.
+        r_min, r_max: `|λ|` begins between them, uniformly on the ring; above 0, below 1.
         phase: the angle of `λ` begins between 0 and this, at most 2π. A tenth of π is the paper's
             choice for its longest task: states that turn slowly are worth more over long times.
     """
 
     cost = Cost(compute="T", path="T", sequential="log T")
     state: int = 64
-    least: float = 0.9
-    greatest: float = 0.999
+    r_min: float = 0.9
+    r_max: float = 0.999
     phase: float = math.pi / 10
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 0 < self.least < self.greatest < 1:
-            raise UserError("least and greatest must lie in order between 0 and 1.")
+        if not 0 < self.r_min < self.r_max < 1:
+            raise UserError("r_min and r_max must lie in order between 0 and 1.")
         if not 0 < self.phase <= math.tau:
             raise UserError(f"phase must lie between 0 and 2π, not at {self.phase}.")
 
     def mixer(self, width: int) -> Mixer:
-        """One layer of it."""
-        return LRUMixer(width, self.state, self.least, self.greatest, self.phase)
+        return LRUMixer(width, self.state, self.r_min, self.r_max, self.phase)
 
 
 register("lru", LRU())

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
+from lagbench import register
 from lagbench.layers.recurrent import LSTMLayer, RecurrentLayer
 from lagbench.layers.stack import Recurrent
-from lagbench.registry import register
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class LSTM(Recurrent):
     al. 2000, "Learning to forget"; peepholes from Gers and Schmidhuber 2000, "Recurrent nets that
     time and count".
 
-    Fields:
+    Attributes:
         layers: above one another, each with its own parameters.
         peephole: whether gates see the cell.
     """
@@ -30,11 +30,9 @@ class LSTM(Recurrent):
 
     @property
     def max_vmap_tokens(self) -> int | None:
-        """As the layer says."""
         return LSTMLayer.max_vmap_tokens(single_layer=self.layers == 1)
 
     def layer(self, inputs: int, units: int) -> RecurrentLayer:
-        """One layer."""
         return LSTMLayer(inputs, units, self.peephole)
 
 

@@ -8,11 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lagbench.contract import Cost, Mixer, State
+from lagbench import Cost, Mixer, State, register
 from lagbench.kernels.selective_scan import selective_scan
 from lagbench.layers.block import Residual
 from lagbench.layers.convolution import CausalConvolution
-from lagbench.registry import register
 
 
 class MambaMixer(Mixer):
@@ -34,7 +33,6 @@ class MambaMixer(Mixer):
             self.step.bias.copy_(steps.expm1().log())  # the inverse of softplus
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """`(B, T, D)` -> `(B, T, D)`."""
         return self.extend(x)[0]
 
     def extend(self, x: Tensor, state: State = None) -> tuple[Tensor, State]:
@@ -62,7 +60,8 @@ class Mamba(Residual):
     Source: Gu and Dao 2023, "Mamba: linear-time sequence modeling with selective state spaces",
     arXiv:2312.00752.
 
-    Fields:
+    Attributes:
+        layers: residual blocks above one another.
         state: `N`, states per channel.
         expansion: channels per dimension of the width.
         kernel: steps of the convolution.
@@ -76,7 +75,6 @@ class Mamba(Residual):
     kernel: int = 4
 
     def mixer(self, width: int) -> Mixer:
-        """One layer of it."""
         return MambaMixer(width, self.state, self.expansion, self.kernel)
 
 

@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
-from lagbench.contract import Cost, Mixer, State
+from lagbench import Cost, Mixer, State, register
 from lagbench.kernels.linear_scan import linear_scan
 from lagbench.layers.block import Residual
-from lagbench.registry import register
 
 
 class MinGRUMixer(Mixer):
@@ -24,7 +23,6 @@ class MinGRUMixer(Mixer):
         self.project = nn.Linear(width, 2 * width)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """`(B, T, D)` -> `(B, T, D)`."""
         return self.extend(x)[0]
 
     def extend(self, x: Tensor, state: State = None) -> tuple[Tensor, State]:
@@ -43,7 +41,6 @@ class MinLSTMMixer(Mixer):
         self.project = nn.Linear(width, 3 * width)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """`(B, T, D)` -> `(B, T, D)`."""
         return self.extend(x)[0]
 
     def extend(self, x: Tensor, state: State = None) -> tuple[Tensor, State]:
@@ -63,12 +60,14 @@ class MinGRU(Residual):
         h_t = (1 − z_t) ⊙ h_{t−1} + z_t ⊙ h̃_t
 
     Source: Feng et al. 2024, "Were RNNs all we needed?", section 3.1.
+
+    Attributes:
+        layers: residual blocks above one another.
     """
 
     cost = Cost(compute="T", path="T", sequential="log T")
 
     def mixer(self, width: int) -> Mixer:
-        """One layer of it."""
         return MinGRUMixer(width)
 
 
@@ -81,12 +80,14 @@ class MinLSTM(Residual):
         h_t = f′_t ⊙ h_{t−1} + i′_t ⊙ h̃_t
 
     Source: Feng et al. 2024, "Were RNNs all we needed?", section 3.2.
+
+    Attributes:
+        layers: residual blocks above one another.
     """
 
     cost = Cost(compute="T", path="T", sequential="log T")
 
     def mixer(self, width: int) -> Mixer:
-        """One layer of it."""
         return MinLSTMMixer(width)
 
 

@@ -6,10 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lagbench.contract import Cost, Mixer, State
+from lagbench import Cost, Mixer, State, register
 from lagbench.layers.block import MultiHead
 from lagbench.layers.chunks import by_chunks, join_heads, split_heads
-from lagbench.registry import register
 
 
 class MLSTMMixer(Mixer):
@@ -27,7 +26,6 @@ class MLSTMMixer(Mixer):
             self.gates.bias[heads:] = torch.linspace(3, 6, heads)  # open, each head to its own time
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """`(B, T, D)` -> `(B, T, D)`."""
         return self.extend(x)[0]
 
     def extend(self, x: Tensor, state: State = None) -> tuple[Tensor, State]:
@@ -81,12 +79,15 @@ class MLSTM(MultiHead):
     Source: Beck et al. 2024, "xLSTM: extended long short-term memory", arXiv:2405.04517. The cell
     stands in a block with an MLP after it, as in the same authors' xLSTM 7B
     (arXiv:2503.13427), and not between the projections and the convolution of the first paper.
+
+    Attributes:
+        layers: residual blocks above one another.
+        heads: parallel memories in a layer; the width is a multiple of them.
     """
 
     cost = Cost(compute="T", path="T", sequential="log T")
 
     def mixer(self, width: int) -> Mixer:
-        """One layer of it."""
         return MLSTMMixer(width, self.heads)
 
 

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from lagbench.contract import Architecture, Cost, Mixer, Signature, State, Tokens, UserError
+from lagbench import Architecture, Cost, Mixer, Signature, State, Tokens, UserError, register
 from lagbench.layers.bag import Bag, Reduction
-from lagbench.registry import register
 
 # Hashed n-grams are numbers in this base modulo this prime (Fishman and Moore 1986); a product of
 # two such numbers fits 64 bits.
@@ -68,7 +67,7 @@ class NGram(Architecture):
     Source: Joulin et al. 2017, "Bag of tricks for efficient text classification"; hashing:
     Weinberger et al. 2009, "Feature hashing for large scale multitask learning".
 
-    Fields:
+    Attributes:
         n: symbols in an n-gram.
         table: the most rows of the table.
         reduction: `mean`, or `sum`, which keeps counts but grows with the length.

@@ -5,9 +5,9 @@ from typing import Literal
 
 from torch import nn
 
+from lagbench import register
 from lagbench.layers.recurrent import RecurrentLayer, RNNLayer
 from lagbench.layers.stack import Recurrent
-from lagbench.registry import register
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class RNN(Recurrent):
     Source: Elman 1990, "Finding structure in time"; Le et al. 2015, "A simple way to initialize
     recurrent networks of rectified linear units".
 
-    Fields:
+    Attributes:
         layers: above one another, each with its own parameters.
         nonlinearity: φ, tanh or relu.
         identity: begin with U = I and small W, rather than with both uniform in ±1/√D.
@@ -34,7 +34,6 @@ class RNN(Recurrent):
 
     @property
     def max_vmap_tokens(self) -> int | None:
-        """As the layer says."""
         return RNNLayer.max_vmap_tokens(single_layer=self.layers == 1)
 
     def layer(self, inputs: int, units: int) -> RecurrentLayer:

@@ -7,12 +7,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lagbench.contract import Cost, Mixer, State, UserError
+from lagbench import Cost, Mixer, State, UserError, register
 from lagbench.kernels.linear_scan import linear_scan
 from lagbench.layers.block import Residual
 from lagbench.layers.chunks import by_chunks
 from lagbench.layers.fourier import convolve
-from lagbench.registry import register
 
 
 class S4DMixer(Mixer):
@@ -79,7 +78,8 @@ class S4D(Residual):
     Source: Gu et al. 2022, "On the parameterization and initialization of diagonal state space
     models", arXiv:2206.11893.
 
-    Fields:
+    Attributes:
+        layers: residual blocks above one another.
         state: `N`, real numbers per channel, in conjugate pairs; even.
     """
 
@@ -92,7 +92,6 @@ class S4D(Residual):
             raise UserError(f"state must be even, not {self.state}.")
 
     def mixer(self, width: int) -> Mixer:
-        """One layer of it."""
         return S4DMixer(width, self.state)
 
 

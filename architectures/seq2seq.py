@@ -4,10 +4,9 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from lagbench.contract import Cost, Signature, Transducer
+from lagbench import Cost, Signature, Transducer, register
 from lagbench.layers.encoder_decoder import CELLS, RecurrentEncoderDecoder, read
 from lagbench.layers.recurrent import RecurrentLayer, States
-from lagbench.registry import register
 
 
 @dataclass(frozen=True)
@@ -22,7 +21,7 @@ class Seq2Seq(RecurrentEncoderDecoder):
     Source: Sutskever et al. 2014, "Sequence to sequence learning with neural networks", with one
     layer where the paper has four LSTMs, and the source in its own order.
 
-    Fields:
+    Attributes:
         cell: rnn, gru or lstm, of the encoder and the decoder.
     """
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from lagbench.contract import Cost, Signature, Transducer
+from lagbench import Cost, Signature, Transducer, register
 from lagbench.layers.encoder_decoder import (
     CELLS,
     Memory,
@@ -15,7 +15,6 @@ from lagbench.layers.encoder_decoder import (
 )
 from lagbench.layers.padding import reverse
 from lagbench.layers.recurrent import RecurrentLayer, States
-from lagbench.registry import register
 
 
 @dataclass(frozen=True)
@@ -32,7 +31,7 @@ class Seq2SeqAdditive(RecurrentEncoderDecoder):
     Source: Bahdanau et al. 2015, "Neural machine translation by jointly learning to align and
     translate"; outputs read the new state `s_u`, where its appendix has `s_{u−1}`.
 
-    Fields:
+    Attributes:
         cell: rnn, gru or lstm, of both directions of the encoder and of the decoder.
     """
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from lagbench.contract import Cost, Signature, Transducer
+from lagbench import Cost, Signature, Transducer, register
 from lagbench.layers.encoder_decoder import (
     CELLS,
     Memory,
@@ -15,7 +15,6 @@ from lagbench.layers.encoder_decoder import (
     stepwise,
 )
 from lagbench.layers.recurrent import RecurrentLayer, States
-from lagbench.registry import register
 
 
 @dataclass(frozen=True)
@@ -31,7 +30,7 @@ class Seq2SeqDot(RecurrentEncoderDecoder):
     Source: Luong et al. 2015, "Effective approaches to attention-based neural machine
     translation", global attention, score `dot`.
 
-    Fields:
+    Attributes:
         cell: rnn, gru or lstm, of the encoder and the decoder.
     """
 

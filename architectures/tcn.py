@@ -5,9 +5,8 @@ from itertools import count
 
 from torch import Tensor, nn
 
-from lagbench.contract import Alignment, Architecture, Cost, Mixer, Signature, State, UserError
+from lagbench import Alignment, Architecture, Cost, Mixer, Signature, State, UserError, register
 from lagbench.layers.convolution import CausalConvolution
-from lagbench.registry import register
 
 
 class ResidualBlock(nn.Module):
@@ -65,7 +64,7 @@ class TCN(Architecture):
     Source: Bai et al. 2018, "An empirical evaluation of generic convolutional and recurrent
     networks for sequence modeling".
 
-    Fields:
+    Attributes:
         kernel: steps that a convolution covers; 8 as in the paper's memory tasks, since few wide
             levels learn what lies far back sooner than many narrow ones.
         levels: residual blocks; None: as many as are needed to see the whole sequence.

@@ -2,11 +2,10 @@
 
 from dataclasses import dataclass
 
-from lagbench.contract import Architecture, Cost, Mixer, Signature, UserError
+from lagbench import Architecture, Cost, Mixer, Signature, UserError, register
 from lagbench.hints import ArchitectureHints
 from lagbench.layers.positions import Encoding, Positions
 from lagbench.layers.transformer import TransformerMixer
-from lagbench.registry import register
 
 
 @dataclass(frozen=True)
@@ -20,7 +19,7 @@ class Transformer(Architecture, ArchitectureHints):
     Source: Vaswani et al. 2017, "Attention is all you need"; the norms stand first, as in Xiong et
     al. 2020, "On layer normalization in the Transformer architecture".
 
-    Fields:
+    Attributes:
         layers: blocks above one another, of attention and an MLP each.
         heads: attentions side by side in a block.
         positions: sinusoidal, learned, rotary, alibi or none; all but `learned` extrapolate.

@@ -7,7 +7,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from lagbench.contract import Cost, EncoderDecoder, Signature, Transducer, UserError
+from lagbench import Cost, EncoderDecoder, Signature, Transducer, UserError, register
 from lagbench.hints import ArchitectureHints, CoreHints
 from lagbench.kernels.attention import AttentionContext, Cache
 from lagbench.layers.block import FeedForward
@@ -18,7 +18,6 @@ from lagbench.layers.transformer import (
     TransformerMixer,
     self_attention_context,
 )
-from lagbench.registry import register
 
 State = tuple[tuple[Cache, ...], tuple[Cache, ...], tuple[Tensor, ...]]
 
@@ -37,7 +36,7 @@ class TransformerSeq2Seq(EncoderDecoder, ArchitectureHints):
     Source: Vaswani et al. 2017, "Attention is all you need"; the norms stand first, as in Xiong et
     al. 2020, "On layer normalization in the Transformer architecture".
 
-    Fields:
+    Attributes:
         layers: blocks of the encoder, and blocks of the decoder.
         heads: attentions side by side in a block.
         positions: sinusoidal, learned, rotary, alibi or none; all but `learned` extrapolate.

@@ -4,9 +4,8 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from lagbench.contract import Architecture, Cost, Mixer, Signature, State, UserError
+from lagbench import Architecture, Cost, Mixer, Signature, State, UserError, register
 from lagbench.layers.convolution import CausalConvolution
-from lagbench.registry import register
 
 
 class WindowedDenseMixer(Mixer):
@@ -39,7 +38,7 @@ class WindowedDense(Architecture):
     Source: the time-delay network with one delayed layer, Waibel et al. 1989, "Phoneme
     recognition using time-delay neural networks".
 
-    Fields:
+    Attributes:
         window: k, in steps.
     """
 

@@ -46,10 +46,10 @@ def test_states_are_as_large_as_inputs_over_long_times():
 
 
 def test_impossible_fields_are_refused():
-    for fields in ({"least": 0.99, "greatest": 0.9}, {"greatest": 1.0}, {"least": 0.0}):
+    for fields in ({"r_min": 0.99, "r_max": 0.9}, {"r_max": 1.0}, {"r_min": 0.0}):
         with pytest.raises(UserError, match="between 0 and 1"):
             LRU(**fields)
     with pytest.raises(UserError, match="phase"):
         LRU(phase=7.0)
-    with pytest.raises(UserError, match="state must be at least 1"):
+    with pytest.raises(UserError, match="state must be at r_min 1"):
         LRU(state=0)

@@ -6,8 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lagbench.contract import Alignment, Batch, Signature, Split, Task, Tokens, UserError
-from lagbench.registry import register
+from lagbench import Alignment, Batch, Signature, Split, Task, Tokens, UserError, register
 
 
 @dataclass(frozen=True)
@@ -18,7 +17,7 @@ class Echo(Task):
 
     Source: this example.
 
-    Fields:
+    Attributes:
         delay: steps between a symbol and its echo.
         symbols: how many there are.
     """

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from lagbench.contract import Architecture, Cost, Mixer, Signature, State
-from lagbench.registry import register
+from lagbench import Architecture, Cost, Mixer, Signature, State, register
 
 
 class Reservoir(Mixer):
@@ -43,7 +42,7 @@ class EchoState(Architecture):
     Source: Jaeger 2001, "The 'echo state' approach to analysing and training recurrent neural
     networks".
 
-    Fields:
+    Attributes:
         radius: the spectral radius of U.
     """
 

@@ -77,7 +77,7 @@ def influences(subject, own, should, count=FEWEST):
 def test_a_lag_with_too_few_exchanges_that_matter_says_nothing(delayed):
     made, moved = influences(delayed(), [1, 0, 1, 1], [1, 1, 1, 1])
     assert reach(made, moved) == {"influence_reach": 0.0}
-    made.should[made.place == 1] *= torch.tensor([1.0] * (FEWEST - 1) + [0.0])
+    made.should[made.position == 1] *= torch.tensor([1.0] * (FEWEST - 1) + [0.0])
     assert reach(made, moved) == {"influence_reach": 9.0}
 
 
@@ -106,7 +106,7 @@ def test_drawing_anew_takes_what_stands_at_the_same_step(untrained):
     counted = subject.test.target_mask[made.example, made.target]
     assert counted.all()
     n = subject.test.source_mask.sum(1)[made.example][row]
-    lags = torch.tensor(made.lags)[made.place][row]
+    lags = torch.tensor(made.lags)[made.position][row]
     assert torch.equal(n + made.target[row] - step, lags)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from lagbench.publish import literature
-from lagbench.publish.literature import Agreement, LiteratureFigure, against_literature, rows
+from lagbench.publish.literature import FigureAgreement, LiteratureFigure, against_literature, rows
 from lagbench.publish.records import Published
 from lagbench.record import ProbeValue, Status
 from lagbench.spec.suite import cells, load
@@ -36,16 +36,16 @@ def test_the_floor_of_copy_memory_is_what_the_symbols_cost() -> None:
 @pytest.mark.parametrize(
     ("ours_is", "ours", "verdict"),
     [
-        ("near", 0.9, Agreement.AGREES),
-        ("near", 1.2, Agreement.DIFFERS),
-        ("near", 0.8, Agreement.DIFFERS),
-        ("at_most", -5.0, Agreement.AGREES),
-        ("at_most", 1.05, Agreement.AGREES),
-        ("at_most", 1.2, Agreement.DIFFERS),
-        ("at_least", 5.0, Agreement.AGREES),
-        ("at_least", 0.95, Agreement.AGREES),
-        ("at_least", 0.8, Agreement.DIFFERS),
-        ("near", None, Agreement.NOT_RUN),
+        ("near", 0.9, FigureAgreement.AGREES),
+        ("near", 1.2, FigureAgreement.DIFFERS),
+        ("near", 0.8, FigureAgreement.DIFFERS),
+        ("at_most", -5.0, FigureAgreement.AGREES),
+        ("at_most", 1.05, FigureAgreement.AGREES),
+        ("at_most", 1.2, FigureAgreement.DIFFERS),
+        ("at_least", 5.0, FigureAgreement.AGREES),
+        ("at_least", 0.95, FigureAgreement.AGREES),
+        ("at_least", 0.8, FigureAgreement.DIFFERS),
+        ("near", None, FigureAgreement.NOT_RUN),
     ],
 )
 def test_verdicts(ours_is: Any, ours: Any, verdict: Any) -> None:
@@ -104,4 +104,4 @@ def test_extrapolation_is_that_of_the_length_asked_for(
 def test_what_was_not_run_is_said(published: Published) -> None:
     result = against_literature({"tiny": published})
     assert len(result) == len(rows())
-    assert {first.verdict for first in result} == {Agreement.NOT_RUN}
+    assert {first.verdict for first in result} == {FigureAgreement.NOT_RUN}

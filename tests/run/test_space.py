@@ -24,10 +24,10 @@ def test_fields_and_settings_are_lists_or_ranges(suite):
          "recipe.schedule=linear,cosine"],
     ).axes  # fmt: skip
     assert axes == {
-        "layers": Range(1, 12, whole=True),
+        "layers": Range(1, 12, integer=True),
         "recipe.weight_decay": Values(("0", "0.01")),
-        "recipe.clip": Range(0.5, 4, whole=False),
-        "recipe.warmup": Range(0, 99, whole=True),
+        "recipe.clip": Range(0.5, 4, integer=False),
+        "recipe.warmup": Range(0, 99, integer=True),
         "recipe.schedule": Values(("linear", "cosine")),
     }
     logarithmic = [name for name, axis in axes.items() if isinstance(axis, Range) and axis.log]
@@ -72,7 +72,7 @@ def test_a_value_may_need_another_that_is_varied_too(suite):
 def test_a_fraction_is_typed_briefly_and_stays_in_its_range(ends, share):
     low, high = ends
     number = min(max(low + share * (high - low), low), high)
-    typed = float(Range(low, high, whole=False).text(number))
+    typed = float(Range(low, high, integer=False).text(number))
     assert low <= typed <= high
     assert abs(typed - number) <= 0.005 * abs(number)
 

@@ -56,10 +56,10 @@ def padding(architecture: Architecture, signature: Signature) -> str:
         moved = gap(real(outputs, given), real(expected, given))
         assert moved <= ROUNDING, f"Real outputs move by {moved:.1e} with {way}."
     for row, steps in enumerate(given.mask.sum(1).tolist()):
-        alone = given.example(row, steps)
+        single = given.example(row, steps)
         outputs = expected[row : row + 1]
         moved = gap(
-            outputs if given.prefix is not None else outputs[:, :steps], run(subject, alone)
+            outputs if given.prefix is not None else outputs[:, :steps], run(subject, single)
         )
         assert moved <= ROUNDING, f"Real outputs move by {moved:.1e} where there is no padding."
     return ""
@@ -71,8 +71,8 @@ def batch(architecture: Architecture, signature: Signature) -> str:
     together = run(subject, given)
     largest = 0.0
     for row in range(given.source.shape[0]):
-        alone = given.example(row)
-        moved = gap(real(run(subject, alone), alone), real(together[row : row + 1], alone))
+        single = given.example(row)
+        moved = gap(real(run(subject, single), single), real(together[row : row + 1], single))
         largest = max(largest, moved)
     assert largest <= ROUNDING, f"The outputs of an example move by {largest:.1e} without others."
     return ""
@@ -104,10 +104,10 @@ def gradients(architecture: Architecture, signature: Signature) -> str:
     for inputs_ in (given, padded(given)):
         outputs = real(run(subject, inputs_), inputs_)
         loss = (outputs * normal(tuple(outputs.shape), seed=7)).sum()
-        found = torch.autograd.grad(loss, list(parameters.values()), allow_unused=True)
+        gradients_ = torch.autograd.grad(loss, list(parameters.values()), allow_unused=True)
         sizes = {
             name: 0.0 if gradient is None else gradient.abs().max().item()
-            for name, gradient in zip(parameters, found, strict=True)
+            for name, gradient in zip(parameters, gradients_, strict=True)
         }
         for name, size in sizes.items():
             assert size < float("inf"), f"The gradient of {name} is infinite or not a number."
@@ -120,10 +120,11 @@ def determinism(architecture: Architecture, signature: Signature) -> str:
     D = width(architecture)
     first, again, other = (fresh(architecture, signature, D, seed) for seed in (1, 1, 2))
     weights = list(first.parameters())
-    for one, two in zip(weights, again.parameters(), strict=True):
-        assert torch.equal(one, two), "The same seed gives other weights."
+    for first_, second in zip(weights, again.parameters(), strict=True):
+        assert torch.equal(first_, second), "The same seed gives other weights."
     assert not weights or any(
-        not torch.equal(one, two) for one, two in zip(weights, other.parameters(), strict=True)
+        not torch.equal(first_, second)
+        for first_, second in zip(weights, other.parameters(), strict=True)
     ), "Another seed gives the same weights, so that replicas would be all alike."
     subject, given = core(architecture, signature), padded(inputs(architecture, signature))
     before = torch.get_rng_state()

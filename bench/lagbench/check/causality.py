@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from lagbench.check.draws import counted, draw
+from lagbench.check.draws import draw, loss_mask
 from lagbench.check.predictions import agree, answered
 from lagbench.check.results import NotApplicable
 from lagbench.contract import Alignment, Batch, Signature, Task
@@ -16,7 +16,7 @@ def causality(task: Task, length: int) -> str:
     if not task.signature(length).causal:
         return NotApplicable("it is not declared causal")
     drawn = draw(task, length, COUNT)
-    asked, steps = counted(drawn), torch.arange(drawn.source.shape[1])
+    asked, steps = loss_mask(drawn), torch.arange(drawn.source.shape[1])
     cut = torch.randint(len(steps), (COUNT, 1), generator=torch.Generator().manual_seed(1))
     real = drawn.source_mask if drawn.source_mask is not None else torch.ones_like(steps > cut)
     later = (steps > cut) & real & real.roll(1, 0)
@@ -39,7 +39,7 @@ def lag(task: Task, length: int) -> str:
         return NotApplicable("it states no lags")
     stated = task.signature(length)
     where = decisive_steps(drawn, stated)
-    asked, ends = counted(drawn), _lengths(drawn)[:, None]
+    asked, ends = loss_mask(drawn), _lengths(drawn)[:, None]
     assert (drawn.lag >= -1).all(), "A lag is below -1."
     assert (drawn.lag[~asked] == -1).all(), (
         "A target that is not asked for has a lag other than -1."
@@ -102,11 +102,11 @@ def _moved(task: Task, length: int, drawn: Batch, changed: Tensor) -> tuple[Tens
         return ~agree(after, before), torch.ones(len(changed), dtype=torch.bool)
     after, valid = before.clone(), torch.zeros(len(changed), dtype=torch.bool)
     for row in range(len(changed)):
-        one = slice(row, row + 1)
-        mask = None if drawn.source_mask is None else drawn.source_mask[one]
-        alone = _attempted(task, length, changed[one], mask)
-        if alone is not None:
-            after[one], valid[row] = alone, True
+        cut = slice(row, row + 1)
+        mask = None if drawn.source_mask is None else drawn.source_mask[cut]
+        single = _attempted(task, length, changed[cut], mask)
+        if single is not None:
+            after[cut], valid[row] = single, True
     return ~agree(after, before), valid
 
 

@@ -24,7 +24,7 @@ def large(task: Task, length: int) -> Batch:
     return draw(task, length, min(count, task.num_examples(length, Split.TRAIN) or count), seed=1)
 
 
-def counted(drawn: Batch) -> Tensor:
+def loss_mask(drawn: Batch) -> Tensor:
     """Which targets are asked for: `(B, U)`, true everywhere where the batch has no mask."""
     if drawn.target_mask is not None:
         return drawn.target_mask

@@ -51,11 +51,11 @@ class Inputs:
 
     def example(self, row: int, steps: int | None = None) -> "Inputs":
         """One example; with `steps`, its first ones without a mask."""
-        one = slice(row, row + 1)
-        prefix = None if self.prefix is None else self.prefix[one]
+        rows = slice(row, row + 1)
+        prefix = None if self.prefix is None else self.prefix[rows]
         if steps is not None:
-            return Inputs(self.source[one, :steps], None, prefix)
-        return Inputs(self.source[one], None if self.mask is None else self.mask[one], prefix)
+            return Inputs(self.source[rows, :steps], None, prefix)
+        return Inputs(self.source[rows], None if self.mask is None else self.mask[rows], prefix)
 
     @property
     def steps(self) -> Tensor:

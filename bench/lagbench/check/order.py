@@ -78,11 +78,11 @@ def state(architecture: Architecture, signature: Signature) -> str:
     start: State = None
     if isinstance(subject, Transducer):
         start = subject.start(given.source, given.mask)
-    taken = torch.tensor([2, 0, 0, 1])  # as beams are kept, dropped and doubled
+    rows_ = torch.tensor([2, 0, 0, 1])  # as beams are kept, dropped and doubled
     for seen in range(1 if start is None else 0, steps.shape[1]):
         reached = start if seen == 0 else subject.extend(steps[:, :seen], start)[1]
-        outputs, _ = subject.extend(steps[taken, seen:], _taken(reached, taken))
-        moved = gap(outputs, expected[taken, seen:])
+        outputs, _ = subject.extend(steps[rows_, seen:], _select_rows(reached, rows_))
+        moved = gap(outputs, expected[rows_, seen:])
         assert moved <= ROUNDING, f"After {seen} steps, examples taken differ by {moved:.1e}."
     return ""
 
@@ -116,12 +116,12 @@ def _gradient_ahead(subject: Core, given: Inputs) -> float:
     return ahead / largest
 
 
-def _taken(state: Any, rows: Tensor) -> Any:
+def _select_rows(state: Any, rows: Tensor) -> Any:
     """The state of some examples, the same one perhaps several times."""
     if isinstance(state, Tensor):
         return state[rows]
     assert isinstance(state, tuple), (
         f"A state holds a {type(state).__name__}; it may hold tensors and tuples of them."
     )
-    parts = [_taken(part, rows) for part in state]
+    parts = [_select_rows(part, rows) for part in state]
     return type(state)._make(parts) if hasattr(state, "_make") else tuple(parts)

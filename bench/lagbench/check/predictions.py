@@ -5,7 +5,7 @@ from unittest.mock import patch
 import torch
 from torch import Tensor
 
-from lagbench.check.draws import Estimate, counted, draw, estimate, large
+from lagbench.check.draws import Estimate, draw, estimate, large, loss_mask
 from lagbench.contract import Batch, Metric, Task, Tokens
 
 
@@ -15,19 +15,19 @@ def oracle(task: Task, length: int) -> str:
     draw(task, length, 64, seed=1)  # what a memory of the last batch would hold
     answers = answered(task, length, drawn.source, drawn.source_mask)
     _formed(task, length, answers, drawn)
-    turned = None if drawn.source_mask is None else drawn.source_mask.flip(0)
-    again = answered(task, length, drawn.source.flip(0), turned)
+    flipped_mask = None if drawn.source_mask is None else drawn.source_mask.flip(0)
+    again = answered(task, length, drawn.source.flip(0), flipped_mask)
     assert agree(again.flip(0), answers).all(), "It answers otherwise in another order of examples."
-    one = slice(0, 1)
-    mask = None if drawn.source_mask is None else drawn.source_mask[one]
-    alone = answered(task, length, drawn.source[one], mask)
-    assert agree(alone, answers[one]).all(), "It answers an example otherwise without the others."
+    head = slice(0, 1)
+    mask = None if drawn.source_mask is None else drawn.source_mask[head]
+    single = answered(task, length, drawn.source[head], mask)
+    assert agree(single, answers[head]).all(), "It answers an example otherwise without the others."
     if drawn.source_mask is not None:
         padding = ~drawn.source_mask
         source = drawn.source.clone()
         source[padding] = drawn.source.flip(0, 1)[padding]
         moved = ~agree(answered(task, length, source, drawn.source_mask), answers)
-        assert not (moved & counted(drawn)).any(), "Its answers depend on what stands on padding."
+        assert not (moved & loss_mask(drawn)).any(), "Its answers depend on what stands on padding."
     return ""
 
 
@@ -35,7 +35,7 @@ def optimum(task: Task, length: int) -> str:
     """The oracle reaches the stated optimum, and does not surpass it."""
     drawn, stated, chance = large(task, length), task.optimum(length), task.chance(length)
     answers = answered(task, length, drawn.source, drawn.source_mask)
-    reached = estimate(task.metric, answers, drawn.target, counted(drawn))
+    reached = estimate(task.metric, answers, drawn.target, loss_mask(drawn))
     if stated == task.metric.optimum:
         exact = abs(reached.value - stated) <= (0 if stated else 1e-9 * chance)
         assert exact, f"The oracle reaches {reached.value:.6g}, not {stated} exactly."
@@ -52,7 +52,7 @@ def chance(task: Task, length: int) -> str:
     those fitted on the whole do better on it: what is stated lies between.
     """
     drawn, stated = large(task, length), task.chance(length)
-    asked, half = counted(drawn), drawn.target.shape[0] // 2
+    asked, half = loss_mask(drawn), drawn.target.shape[0] // 2
     space = task.signature(length).target
     known, unknown = slice(half), slice(half, None)
     guesses = task.metric.constant(space, drawn.target[known], asked[known])
@@ -82,11 +82,11 @@ def answered(task: Task, length: int, source: Tensor, mask: Tensor | None) -> Te
     return answers
 
 
-def agree(one: Tensor, two: Tensor) -> Tensor:
+def agree(a: Tensor, b: Tensor) -> Tensor:
     """Which answers are the same, `(B, U)`; values and log-probabilities to rounding."""
-    if not one.is_floating_point():
-        return one == two
-    return torch.isclose(one, two, rtol=1e-4, atol=1e-5).all(-1)
+    if not a.is_floating_point():
+        return a == b
+    return torch.isclose(a, b, rtol=1e-4, atol=1e-5).all(-1)
 
 
 def _formed(task: Task, length: int, answers: Tensor, drawn: Batch) -> None:

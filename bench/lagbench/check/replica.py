@@ -116,10 +116,10 @@ def forward_with_embedding(architecture: Architecture, signature: Signature) -> 
         leaves: dict[str, Tensor] = dict(subject.named_parameters())
         leaves |= {f"the embedder's {name}": leaf for name, leaf in embed.named_parameters()}
         embedded = real(subject(embed(source), given.mask), given)
-        found = real(subject.forward_with_embedding(embed, source, given.mask), given)
-        moved = gap(found, embedded)
+        outputs = real(subject.forward_with_embedding(embed, source, given.mask), given)
+        moved = gap(outputs, embedded)
         assert moved <= ROUNDING, f"With {embed}, outputs differ by {moved:.1e}."
-        gradients = _gradients([found], leaves)
+        gradients = _gradients([outputs], leaves)
         for name, gradient in _gradients([embedded], leaves).items():
             moved = gap(gradients[name], gradient)
             assert moved <= ROUNDING, (
@@ -161,10 +161,10 @@ def _shared(models: list[nn.Module], given: Inputs, raw: bool) -> Tensor:
     if not leaves and not columns:
         return torch.stack([model(**plain) for model in models])
 
-    def one(leaves: dict[str, Tensor], columns: dict[str, Tensor]) -> Tensor:
+    def call(leaves: dict[str, Tensor], columns: dict[str, Tensor]) -> Tensor:
         return functional_call(base, leaves, (), plain | columns)  # type: ignore[no-any-return]
 
-    outputs: Tensor = vmap(one)(leaves, columns)
+    outputs: Tensor = vmap(call)(leaves, columns)
     return outputs
 
 
@@ -183,7 +183,7 @@ def _columns(given: list[Inputs]) -> dict[str, Tensor]:
     columns = {}
     for name in ("source", "mask", "prefix"):
         if getattr(given[0], name) is not None:
-            column = torch.stack([getattr(one, name) for one in given])
+            column = torch.stack([getattr(item, name) for item in given])
             columns[name] = column.requires_grad_(column.is_floating_point())
     return columns
 
@@ -192,7 +192,7 @@ def _gradients(rows: list[Tensor], leaves: dict[str, Tensor]) -> dict[str, Tenso
     """Gradients of a loss that weighs every output of every replica differently."""
     wanted = {name: leaf for name, leaf in leaves.items() if leaf.requires_grad}
     losses = [(row * normal(tuple(row.shape), seed=7)).sum() for row in rows]
-    found = torch.autograd.grad(
+    gradients = torch.autograd.grad(
         torch.stack(losses).sum(), list(wanted.values()), materialize_grads=True
     )
-    return dict(zip(wanted, found, strict=True))
+    return dict(zip(wanted, gradients, strict=True))

@@ -22,8 +22,8 @@ def determinism(task: Task, length: int) -> str:
     with _others_seeded(2):
         again = draw(task, length, 32)
     for name in ("source", "target", "source_mask", "target_mask", "lag"):
-        one, two = getattr(first, name), getattr(again, name)
-        same = one is two or (one is not None and two is not None and torch.equal(one, two))
+        a, b = getattr(first, name), getattr(again, name)
+        same = a is b or (a is not None and b is not None and torch.equal(a, b))
         assert same, f"The same generator draws another {name}."
     stream = torch.Generator().manual_seed(0)
     for _ in range(2):
@@ -71,10 +71,10 @@ def _finite(task: Task, length: int, sizes: dict[Split, int]) -> str:
         assert drawn[split] == again, f"Two draws of all {size} {split} examples are not the same."
         more = _sources(draw(task, length, size + 3, 3, split))
         assert set(more) <= set(drawn[split]), f"A longer draw of {split} holds other examples."
-    for one, two in ((Split.TRAIN, Split.VALIDATION), (Split.TRAIN, Split.TEST),
+    for a, b in ((Split.TRAIN, Split.VALIDATION), (Split.TRAIN, Split.TEST),
                      (Split.VALIDATION, Split.TEST)):  # fmt: skip
-        shared = len(drawn[one].keys() & drawn[two].keys())
-        assert not shared, f"{shared} sources are in both {one} and {two}."
+        shared = len(drawn[a].keys() & drawn[b].keys())
+        assert not shared, f"{shared} sources are in both {a} and {b}."
     return ", ".join(f"{size} {split}" for split, size in sizes.items())
 
 

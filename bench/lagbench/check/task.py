@@ -10,7 +10,7 @@ import re
 import torch
 from torch import Tensor
 
-from lagbench.check.draws import counted, draw, large
+from lagbench.check.draws import draw, large, loss_mask
 from lagbench.contract import (
     Alignment,
     Batch,
@@ -117,7 +117,7 @@ def padding(task: Task, length: int) -> str:
     shorter = any(mask is not None and not mask.all() for mask in masks.values())
     assert stated.padded or not shorter, "Some examples are shorter, but `padded` is false."
     assert shorter or not stated.padded, "`padded` is true, but no example is shorter."
-    asked = counted(drawn)
+    asked = loss_mask(drawn)
     assert asked.any(), "No target is asked for."
     if stated.alignment is Alignment.ALIGNED and drawn.source_mask is not None:
         assert not (asked & ~drawn.source_mask).any(), "A target is asked for on padding."

@@ -61,7 +61,7 @@ class Claim:
     @property
     def experiments(self) -> tuple[str, ...]:
         """The experiments whose records it reads, in order; timings have none."""
-        return tuple(dict.fromkeys(one.experiment for one in self.quantities if one.experiment))
+        return tuple(dict.fromkeys(q.experiment for q in self.quantities if q.experiment))
 
 
 @dataclass(frozen=True)
@@ -97,10 +97,10 @@ class Ruling:
         correction for their number (Berger 1982), so that a false claim is supported by chance in
         2.5% at most. A true one is refuted by chance in 2.5% at most for each of its parts.
         """
-        found = {judged.verdict for judged in self.parts}
-        if Verdict.REFUTED in found:
+        verdicts = {judged.verdict for judged in self.parts}
+        if Verdict.REFUTED in verdicts:
             return Verdict.REFUTED
-        return Verdict.UNDECIDED if Verdict.UNDECIDED in found else Verdict.SUPPORTED
+        return Verdict.UNDECIDED if Verdict.UNDECIDED in verdicts else Verdict.SUPPORTED
 
     @property
     def decisive(self) -> Judged:
@@ -117,7 +117,7 @@ def judged(part: Part, evidence: Evidence) -> Judged:
     """Judge one part by what was recorded."""
     values = tuple(quantity.values(evidence) for quantity in part.quantities)
     seeds = sorted(set(values[0]).intersection(*values[1:]))
-    effects = {seed: part.effect(*(one[seed] for one in values)) for seed in seeds}
+    effects = {seed: part.effect(*(scores[seed] for scores in values)) for seed in seeds}
     effect, low, high = centre_and_interval(list(effects.values()))
     verdict, reason = verdict_on(low, high, part.least), ""
     if len(effects) < 2:

@@ -80,8 +80,8 @@ def time_models(claims: Sequence[Claim], out: Path, rounds: int = ROUNDS) -> Non
 
 def shapes(claims: Sequence[Claim]) -> list[Shape]:
     """What these claims compare in time."""
-    found = dict.fromkeys(one.shape for claim in claims for one in claim.quantities)
-    return [shape for shape in found if shape is not None]
+    needed = dict.fromkeys(quantity.shape for claim in claims for quantity in claim.quantities)
+    return [shape for shape in needed if shape is not None]
 
 
 def concluded(out: Path, warn: Callable[[str], None] = lambda _: None) -> list[Ruling]:
@@ -108,30 +108,30 @@ def judged(out: Path, ran: Ran, timed: StepTimes | None, linked: bool = True) ->
 
     linked: whether the experiments' own reports lie there.
     """
-    found = evidence(ran, timed)
-    rulings = [ruling(claim, found) for claim in CLAIMS]
+    evidence_ = evidence(ran, timed)
+    rulings = [ruling(claim, evidence_) for claim in CLAIMS]
     write(out, rulings, _how(ran, timed), linked)
     return rulings
 
 
 def evidence(ran: Ran, timed: StepTimes | None) -> Evidence:
     """What claims are judged by."""
-    records = {name: list(own) for name, (_, own) in ran.items()}
+    records = {name: list(rows) for name, (_, rows) in ran.items()}
     return Evidence(records, list(timed.step_times) if timed is not None else [])
 
 
 def _how(ran: Ran, timed: StepTimes | None) -> dict[str, str]:
     """How the experiments were run, for people."""
     runs = [run for run, _ in ran.values()]
-    told = {
+    rows = {
         "experiments": ", ".join(run.suite for run in runs) or "none",
         "took": duration(sum(run.seconds for run in runs)),
     }
     for fact in ("machine", "commit", "workers"):
-        told[fact] = " or ".join(dict.fromkeys(str(getattr(run, fact)) for run in runs))
+        rows[fact] = " or ".join(dict.fromkeys(str(getattr(run, fact)) for run in runs))
     if timed is not None:
-        told["cores that others kept busy during timings"] = number(timed.other_cores, 1)
-    return told
+        rows["cores that others kept busy during timings"] = number(timed.other_cores, 1)
+    return rows
 
 
 def _names(claims: Sequence[Claim]) -> list[str]:

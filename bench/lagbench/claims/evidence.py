@@ -49,8 +49,8 @@ def measured(
     """What `read` finds in each scored trial of a cell: an architecture, a task, a length."""
 
     def values(evidence: Evidence) -> Values:
-        found = {record.seed: read(record) for record in evidence.trials(experiment, *cell)}
-        return {seed: value for seed, value in sorted(found.items()) if value is not None}
+        by_seed = {record.seed: read(record) for record in evidence.trials(experiment, *cell)}
+        return {seed: value for seed, value in sorted(by_seed.items()) if value is not None}
 
     architecture, task, length = cell
     return Quantity(f"{name}: {architecture}, {task} {length}", experiment, values)
@@ -83,11 +83,11 @@ def probed(
 ) -> Quantity:
     """What `read` finds in the curve of a probe, a value at each x; nothing where there is none."""
 
-    def found(record: Record) -> float | None:
+    def read_record(record: Record) -> float | None:
         curve = {value.x: value.value for value in record.probes if value.probe == probe}
         return read(curve) if curve else None
 
-    return measured(name, experiment, cell, found)
+    return measured(name, experiment, cell, read_record)
 
 
 def accuracy_within(
@@ -119,8 +119,8 @@ def over_lengths(
 
     def values(evidence: Evidence) -> Values:
         scores = [score(experiment, architecture, *cell).values(evidence) for cell in cells]
-        seeds = set.intersection(*(set(one) for one in scores))
-        return {seed: read([one[seed] for one in scores]) for seed in sorted(seeds)}
+        seeds = set.intersection(*(set(by_seed) for by_seed in scores))
+        return {seed: read([by_seed[seed] for by_seed in scores]) for seed in sorted(seeds)}
 
     return Quantity(f"{name}: {architecture}", experiment, values)
 
@@ -135,7 +135,7 @@ def parameters_of(shape: Shape) -> Quantity:
     """How many parameters the timed model has, the same in every round."""
 
     def values(evidence: Evidence) -> Values:
-        counts = [one.parameters for one in evidence.step_times if shape_of(one) == shape]
+        counts = [time.parameters for time in evidence.step_times if shape_of(time) == shape]
         rounds = _timed(evidence, shape, 1.0)
         return {index: float(count) for count in counts for index in rounds}
 
@@ -148,5 +148,5 @@ def shape_of(step_time: StepTime) -> Shape:
 
 
 def _timed(evidence: Evidence, shape: Shape, unit: float) -> Values:
-    found = [one.seconds_per_token for one in evidence.step_times if shape_of(one) == shape]
-    return {index: unit * value for seconds in found for index, value in enumerate(seconds)}
+    durations = [time.seconds_per_token for time in evidence.step_times if shape_of(time) == shape]
+    return {index: unit * value for seconds in durations for index, value in enumerate(seconds)}

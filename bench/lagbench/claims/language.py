@@ -54,7 +54,7 @@ COUNTS = Claim(
                 parameters("counts", "ngram:n=3,table=100000", "sentiment", 12),
                 parameters("counts", "ngram:n=1", "sentiment", 12),
             ),
-            lambda three, one: math.log10(three / one) / 2,
+            lambda with_three, with_one: math.log10(with_three / with_one) / 2,
             1.0,
         ),
     ),

@@ -92,8 +92,8 @@ def sentence(judged: Judged) -> str:
     if not judged.effects:
         return f"Undecided, since {judged.reason}."
     within = bounds(judged.low, judged.high) or "no interval"
-    told = f"Effect {number(judged.effect)} ({within}); {number(judged.part.least)} or more counts."
-    return f"{told} Undecided, since {judged.reason}." if judged.reason else told
+    text = f"Effect {number(judged.effect)} ({within}); {number(judged.part.least)} or more counts."
+    return f"{text} Undecided, since {judged.reason}." if judged.reason else text
 
 
 def seeds_of(judged: Judged) -> list[int]:

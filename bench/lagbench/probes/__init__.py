@@ -53,17 +53,17 @@ class Probed:
 def probed(subject: Subject, probes: Sequence[Probe] = PROBES) -> Probed:
     """Measure whatever can be measured; a probe that raises costs no more than its own values."""
     count = len(subject.replicas)
-    found = Probed([[] for _ in range(count)], [{} for _ in range(count)], [()] * count, {})
+    results = Probed([[] for _ in range(count)], [{} for _ in range(count)], [()] * count, {})
     for probe in probes:
         try:
             findings = probe.measure(subject)
         except Exception as error:
             findings = Refusal(f"{type(error).__name__}: {error}".strip())
         if isinstance(findings, Refusal):
-            found.refused[probe.name] = findings.reason
+            results.refused[probe.name] = findings.reason
             continue
         for row, finding in enumerate(findings):
-            found.values[row].extend(finding.values)
-            found.numbers[row].update(finding.numbers)
-            found.maps[row] += finding.maps
-    return found
+            results.values[row].extend(finding.values)
+            results.numbers[row].update(finding.numbers)
+            results.maps[row] += finding.maps
+    return results

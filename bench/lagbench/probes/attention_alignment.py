@@ -52,8 +52,8 @@ def on_deciding_steps(model: Model, batch: Batch, decoder: bool) -> tuple[Tensor
     example, target = known.nonzero(as_tuple=True)
     answers = answering_steps(batch, model.signature.alignment)[known]
     queries = target if decoder else answers
-    found = weights[example, :, queries, answers - batch.lag[known]]
-    return found.mean(0).cpu(), len(found)
+    aligned = weights[example, :, queries, answers - batch.lag[known]]
+    return aligned.mean(0).cpu(), len(aligned)
 
 
 @torch.no_grad()

@@ -32,41 +32,41 @@ def attention_map(subject: Subject) -> list[Finding] | Refusal:
     batch = in_double(subject.examples(EXAMPLES))
     maps = []
     for example in range(len(batch.source)):
-        one = select(batch, slice(example, example + 1))
-        queries, keys = labels(subject, one)
+        item = select(batch, slice(example, example + 1))
+        queries, keys = labels(subject, item)
         if (longest := max(len(queries), len(keys))) > LONGEST:
             return Refusal(f"it looks at {longest} steps, and maps are drawn of at most {LONGEST}")
-        found = _maps(model, one, example, queries, keys)
-        if len(found) * len(queries) * len(keys) > LARGEST:
-            return Refusal(f"its {len(found)} layers have more weights than are kept")
-        maps.extend(found)
+        drawn = _maps(model, item, example, queries, keys)
+        if len(drawn) * len(queries) * len(keys) > LARGEST:
+            return Refusal(f"its {len(drawn)} layers have more weights than are kept")
+        maps.extend(drawn)
     return [Finding([], maps=tuple(maps)), *(Finding([]) for _ in others)]
 
 
 def _maps(
-    model: Model, one: Batch, example: int, queries: list[str], keys: list[str]
+    model: Model, item: Batch, example: int, queries: list[str], keys: list[str]
 ) -> list[AttentionMap]:
-    weights = attention_weights(model, one)[0, :, : len(queries), : len(keys)]
+    weights = attention_weights(model, item)[0, :, : len(queries), : len(keys)]
     return [
         AttentionMap(
             example=example,
             layer=layer,
             queries=tuple(queries),
             keys=tuple(keys),
-            weights=tuple(map(tuple, each)),
+            weights=tuple(map(tuple, layer_weights)),
         )
-        for layer, each in enumerate((1000 * weights).round().long().tolist())
+        for layer, layer_weights in enumerate((1000 * weights).round().long().tolist())
     ]
 
 
-def labels(subject: Subject, one: Batch) -> tuple[list[str], list[str]]:
+def labels(subject: Subject, item: Batch) -> tuple[list[str], list[str]]:
     """What the queries and the keys of a batch of one example are called; padding is left out."""
     plan, reading = subject.job.plan, subject.job.task.value.display_names(subject.job.length)
-    read = texts(one.source[0, : source_lengths(one)[0]], plan.signature.source, reading.source)
+    read = texts(item.source[0, : source_lengths(item)[0]], plan.signature.source, reading.source)
     if plan.kind not in (PlanKind.TRANSDUCE, PlanKind.PREFIX):
         return read, read
-    count = int(counted_targets(one)[0].nonzero().max()) + 1
-    written = texts(one.target[0, :count], plan.signature.target, reading.target)
+    count = int(counted_targets(item)[0].nonzero().max()) + 1
+    written = texts(item.target[0, :count], plan.signature.target, reading.target)
     if plan.kind is PlanKind.TRANSDUCE:
         return written, read
     known = [START] * (count - 1) if subject.job.recipe.feed == "none" else written[:-1]
@@ -80,7 +80,7 @@ def texts(sequence: Tensor, space: Space, names: Sequence[str]) -> list[str]:
         return [names[i] if i < len(names) else str(i) for i in sequence.tolist()]
     if isinstance(space, Reals) and space.width <= 2:
         return ["/".join(f"{value:.1f}" for value in step) for step in sequence.tolist()]
-    return [str(place) for place in range(len(sequence))]
+    return [str(index) for index in range(len(sequence))]
 
 
 ATTENTION_MAP = Probe(NAME, attention_map)

@@ -46,7 +46,7 @@ class Extrapolation:
         split = fixed_split(job.task, length, Split.TEST, count)
         reached, _ = evaluate(replicas, split, task.metric, job.recipe.decoding)
         scale = Scale(task.metric, task.chance(length), task.optimum(length))
-        return [self._finding(length, scale.score(each), len(split.source)) for each in
+        return [self._finding(length, scale.score(metric), len(split.source)) for metric in
                 reached.metric.tolist()]  # fmt: skip
 
     def _finding(self, length: int, score: float, count: int) -> Finding:

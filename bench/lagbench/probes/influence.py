@@ -55,12 +55,12 @@ def influence(subject: Subject) -> list[Finding] | Refusal:
         return ALONE
     pool = _judged(subject, exchanges(subject, _examples(subject)))
     kept = subject.affordable(SHARE, 4 * len(pool.lags), LEAST, KEPT)  # 2 strata, before and after
-    made = thinned(pool, kept)
-    moved = moved_by(subject, made, answer, between_logits if symbols else _scaled(subject))
-    means, counts = by_lag(made, moved)
+    swaps = thinned(pool, kept)
+    moved = moved_by(subject, swaps, answer, between_logits if symbols else _scaled(subject))
+    means, counts = by_lag(swaps, moved)
     return [
-        Finding(curve(NAME, made.lags, mean, counts), reach(made, one))
-        for mean, one in zip(means, moved, strict=True)
+        Finding(curve(NAME, swaps.lags, mean, counts), reach(swaps, values))
+        for mean, values in zip(means, moved, strict=True)
     ]
 
 
@@ -105,7 +105,7 @@ class Exchanges:
     batch: Batch
     example: Tensor
     target: Tensor
-    place: Tensor
+    position: Tensor
     weight: Tensor
     should: Tensor
     lags: list[int]
@@ -115,29 +115,29 @@ def exchanges(subject: Subject, batch: Batch) -> Exchanges:
     """One exchange for every example and chosen lag that leads back to a step of both examples."""
     draws = generator(NAME, subject.job.task.name, subject.job.length)
     answers = answering_steps(batch, subject.job.plan.signature.alignment)
-    lengths, counted = source_lengths(batch), counted_targets(batch)
-    lags = chosen_lags(int(answers[counted].max()))
+    lengths, loss_mask = source_lengths(batch), counted_targets(batch)
+    lags = chosen_lags(int(answers[loss_mask].max()))
     steps = answers[:, None] - torch.tensor(lags)[:, None]  # (B, lags, U)
     count = len(answers)
     donors = torch.randint(1, count, (count, len(lags)), generator=draws)
     donors = (donors + torch.arange(count)[:, None]) % count
     ends = torch.minimum(lengths[:, None], lengths[donors])[..., None]
-    possible = counted[:, None] & (steps >= 0) & (steps < ends)
-    example, place = possible.any(2).nonzero(as_tuple=True)
-    weights = possible[example, place].float()
+    possible = loss_mask[:, None] & (steps >= 0) & (steps < ends)
+    example, position = possible.any(2).nonzero(as_tuple=True)
+    weights = possible[example, position].float()
     target = torch.multinomial(weights, 1, generator=draws)[:, 0]
-    step = steps[example, place, target]
+    step = steps[example, position, target]
     source = batch.source[example]
-    source[torch.arange(len(source)), step] = batch.source[donors[example, place], step]
+    source[torch.arange(len(source)), step] = batch.source[donors[example, position], step]
     exchanged = replace(select(batch, example), source=source)
     weight = torch.ones(len(example), dtype=torch.float64)
     should = torch.zeros_like(weight)
-    return Exchanges(batch, exchanged, example, target, place, weight, should, lags)
+    return Exchanges(batch, exchanged, example, target, position, weight, should, lags)
 
 
 def thinned(pool: Exchanges, kept: int) -> Exchanges:
     """At each lag at most `kept` of the exchanges that should move an answer, and of the others."""
-    stratum = 2 * pool.place + (pool.should > 0)
+    stratum = 2 * pool.position + (pool.should > 0)
     order = stratum.argsort(stable=True)
     sizes = torch.bincount(stratum, minlength=2 * len(pool.lags))
     starts = (sizes.cumsum(0) - sizes)[stratum[order]]
@@ -147,29 +147,29 @@ def thinned(pool: Exchanges, kept: int) -> Exchanges:
     return replace(pool, batch=select(pool.batch, rows), weight=weight, **parts)
 
 
-def by_lag(made: Exchanges, moved: Tensor) -> tuple[Tensor, Tensor]:
+def by_lag(swaps: Exchanges, moved: Tensor) -> tuple[Tensor, Tensor]:
     """The weighted mean at each lag `(R, lags)` of movements `(R, N)`, and of how many it is."""
-    size = len(made.lags)
-    weights = torch.bincount(made.place, made.weight, minlength=size)
-    sums = moved.new_zeros(len(moved), size).index_add(1, made.place, moved * made.weight)
-    return sums / weights.clamp(min=1), torch.bincount(made.place, minlength=size)
+    size = len(swaps.lags)
+    weights = torch.bincount(swaps.position, swaps.weight, minlength=size)
+    sums = moved.new_zeros(len(moved), size).index_add(1, swaps.position, moved * swaps.weight)
+    return sums / weights.clamp(min=1), torch.bincount(swaps.position, minlength=size)
 
 
-def reach(made: Exchanges, moved: Tensor) -> dict[str, float]:
+def reach(swaps: Exchanges, moved: Tensor) -> dict[str, float]:
     """How far back a model uses what it should, from how far its answers moved `(N,)`.
 
     Of exchanges that move the oracle's answer, the model's moves at least half as far, in the mean
     at every lag from the nearest to this one; 0 where it does not at the nearest. Lags with fewer
     than `FEWEST` such exchanges are passed over; empty where all are, as nothing should move.
     """
-    matters, size = made.should > 0, len(made.lags)
-    counts = torch.bincount(made.place[matters], minlength=size)
+    matters, size = swaps.should > 0, len(swaps.lags)
+    counts = torch.bincount(swaps.position[matters], minlength=size)
     follows = torch.bincount(
-        made.place[matters], (moved - made.should / 2)[matters], minlength=size
+        swaps.position[matters], (moved - swaps.should / 2)[matters], minlength=size
     ).ge(0)
     reached: dict[str, float] = {}
-    for lag, count, own in zip(made.lags, counts.tolist(), follows.tolist(), strict=True):
-        if count >= FEWEST and not own:
+    for lag, count, rows_ in zip(swaps.lags, counts.tolist(), follows.tolist(), strict=True):
+        if count >= FEWEST and not rows_:
             return reached or {"influence_reach": 0.0}
         if count >= FEWEST:
             reached = {"influence_reach": float(lag)}
@@ -181,23 +181,23 @@ def _examples(subject: Subject) -> Batch:
     return select(subject.test, slice(DEEPER * most if subject.deep else most))
 
 
-def moved_by(subject: Subject, made: Exchanges, answer: Answer, movement: Movement) -> Tensor:
+def moved_by(subject: Subject, swaps: Exchanges, answer: Answer, movement: Movement) -> Tensor:
     """How far answers moved at the targets looked at: `(R, N)`."""
 
     def answers(batch: Batch, example: Tensor) -> Tensor:
         """At target `made.target[i]` of example `example[i]` of the batch: `(R, N, …)`."""
-        found, places, start = [], [], 0
+        batches, places, start = [], [], 0
         for piece in evaluation_batches(batch, len(subject.replicas)):
             stop = start + len(piece.source)
-            (own,) = ((example >= start) & (example < stop)).nonzero(as_tuple=True)
-            found.append(answer(piece)[:, example[own] - start, made.target[own]].cpu())
-            places.append(own)
+            (rows_,) = ((example >= start) & (example < stop)).nonzero(as_tuple=True)
+            batches.append(answer(piece)[:, example[rows_] - start, swaps.target[rows_]].cpu())
+            places.append(rows_)
             start = stop
-        return torch.cat(found, dim=1)[:, torch.cat(places).argsort()]
+        return torch.cat(batches, dim=1)[:, torch.cat(places).argsort()]
 
-    before, which = torch.unique(made.example, return_inverse=True)
-    after = answers(made.batch, torch.arange(len(which)))
-    return movement(answers(select(made.before, before), which), after)
+    before, which = torch.unique(swaps.example, return_inverse=True)
+    after = answers(swaps.batch, torch.arange(len(which)))
+    return movement(answers(select(swaps.before, before), which), after)
 
 
 def _judged(subject: Subject, pool: Exchanges) -> Exchanges:
@@ -208,7 +208,7 @@ def _judged(subject: Subject, pool: Exchanges) -> Exchanges:
         return pool
 
 
-def _oracle_moved(subject: Subject, made: Exchanges) -> Tensor:
+def _oracle_moved(subject: Subject, swaps: Exchanges) -> Tensor:
     """`(1, N)`."""
     task, length = subject.job.task.value, subject.job.length
 
@@ -217,7 +217,7 @@ def _oracle_moved(subject: Subject, made: Exchanges) -> Tensor:
 
     # Log-probabilities are logits.
     of_symbols = between_logits if task.metric.log_probabilities else changed
-    return moved_by(subject, made, answer, of_symbols if _symbols(subject) else _scaled(subject))
+    return moved_by(subject, swaps, answer, of_symbols if _symbols(subject) else _scaled(subject))
 
 
 def _symbols(subject: Subject) -> bool:

@@ -18,12 +18,12 @@ def lag_accuracy(subject: Subject) -> list[Finding] | Refusal:
     test = subject.test
     if not isinstance(subject.job.plan.signature.target, Tokens):
         return Refusal("its targets are values, which are not right or wrong")
-    if test.lag is None or not (counted := counted_targets(test) & (test.lag >= 0)).any():
+    if test.lag is None or not (loss_mask := counted_targets(test) & (test.lag >= 0)).any():
         return Refusal("the task states no lags")
-    lags = test.lag[counted]
+    lags = test.lag[loss_mask]
     bin_of = torch.tensor([lag_bin(lag) for lag in range(int(lags.max()) + 1)])
     bins = lags if subject.deep else bin_of[lags]
-    right = (subject.answers == test.target)[:, counted].double()
+    right = (subject.answers == test.target)[:, loss_mask].double()
     counts = torch.bincount(bins)
     mean_lag = torch.bincount(bins, weights=lags.double()) / counts
     return [
@@ -32,14 +32,14 @@ def lag_accuracy(subject: Subject) -> list[Finding] | Refusal:
                 ProbeValue(probe=NAME, x=x, value=total / count, count=count)
                 for x, total, count in zip(
                     mean_lag.tolist(),
-                    torch.bincount(bins, weights=one).tolist(),
+                    torch.bincount(bins, weights=answers).tolist(),
                     counts.tolist(),
                     strict=True,
                 )
                 if count
             ]
         )
-        for one in right
+        for answers in right
     ]
 
 

@@ -9,18 +9,18 @@ NAME = "measures"
 def measures(subject: Subject) -> list[Finding] | Refusal:
     """One value a measure, by its own name; `x` is the length."""
     length, task = subject.job.length, subject.job.task.value
-    found = [task.extra_metrics(length, answers, subject.test) for answers in subject.answers]
-    if not any(found):
+    metrics = [task.extra_metrics(length, answers, subject.test) for answers in subject.answers]
+    if not any(metrics):
         return Refusal("the task has no measures beside its metric")
     count = len(subject.test.source)
     return [
         Finding(
             [
                 ProbeValue(probe=name, x=length, value=value, count=count)
-                for name, value in one.items()
+                for name, value in values.items()
             ]
         )
-        for one in found
+        for values in metrics
     ]
 
 

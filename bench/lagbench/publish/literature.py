@@ -48,7 +48,7 @@ class PublishedFigure(_FrozenModel):
     why: str = ""
 
 
-class Agreement(StrEnum):
+class FigureAgreement(StrEnum):
     """What came of the comparison."""
 
     AGREES = "agrees"
@@ -65,10 +65,10 @@ class LiteratureFigure:
     seeds: int
 
     @property
-    def verdict(self) -> Agreement:
+    def verdict(self) -> FigureAgreement:
         """Whether ours is where the literature says, give or take the tolerance."""
         if self.ours is None:
-            return Agreement.NOT_RUN
+            return FigureAgreement.NOT_RUN
         off = self.ours - self.row.figure
         match self.row.ours_is:
             case "near":
@@ -77,7 +77,7 @@ class LiteratureFigure:
                 agrees = off <= self.row.tolerance
             case "at_least":
                 agrees = -off <= self.row.tolerance
-        return Agreement.AGREES if agrees else Agreement.DIFFERS
+        return FigureAgreement.AGREES if agrees else FigureAgreement.DIFFERS
 
 
 def against_literature(suites: Mapping[str, Published]) -> list[LiteratureFigure]:

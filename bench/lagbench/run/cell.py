@@ -140,7 +140,7 @@ def _test_and_probe(stage: _Stage, updates: int, cache: Path | None) -> dict[int
     job, trained = stage.job, stage.trained
     seeds = tuple(job.pairs[row][0] for row in trained.selected)
     reached, subject = score_on_test(job, seeds, trained.winners, updates, cache)
-    found = probed(subject)
+    results_ = probed(subject)
     results = {}
     for index, row in enumerate(trained.selected):
         metric = reached.metric[index].item()
@@ -152,7 +152,7 @@ def _test_and_probe(stage: _Stage, updates: int, cache: Path | None) -> dict[int
             "exact_match": None
             if reached.exact_match is None
             else reached.exact_match[index].item(),
-            **found.fields(index),
+            **results_.fields(index),
         }
     return results
 

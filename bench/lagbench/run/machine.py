@@ -23,8 +23,8 @@ def commit() -> str | None:
 def versions() -> dict[str, str]:
     """Python's and the main libraries' versions, and whether our kernels are compiled."""
     kernels = "not compiled" if library() is None else "compiled"
-    found = {name: version(name) for name in LIBRARIES}
-    return {"python": platform.python_version(), **found, "kernels": kernels}
+    libraries = {name: version(name) for name in LIBRARIES}
+    return {"python": platform.python_version(), **libraries, "kernels": kernels}
 
 
 def _git(folder: Path, *arguments: str) -> str | None:

@@ -60,13 +60,13 @@ def probe(
             "trains its cells again, and every later probe needs no training."
         )
     with run_lock(out), single_thread():
-        for _, own in groupby(sorted(selected, key=_place), key=_place):
-            records = list(own)
+        for _, group in groupby(sorted(selected, key=_cell_order), key=_cell_order):
+            records = list(group)
             yield _probed_cell(records, store, probes, deep, device)
         rewrite(out)
 
 
-def _place(record: Record) -> tuple[str, int, str]:
+def _cell_order(record: Record) -> tuple[str, int, str]:
     return record.task, record.length, record.architecture
 
 
@@ -87,8 +87,10 @@ def _probed_cell(
         subject, order = restore_models(records, store, deep, device)
     except UserError as error:
         return Probing(first.architecture, first.task, first.length, str(error))
-    found = probed(subject, probes)
-    store.write(update_probes(record, found, row, probes, deep) for row, record in enumerate(order))
+    outcome = probed(subject, probes)
+    store.write(
+        update_probes(record, outcome, row, probes, deep) for row, record in enumerate(order)
+    )
     return Probing(first.architecture, first.task, first.length)
 
 
@@ -135,11 +137,11 @@ def _filled(job: Job, record: Record, weights: dict[str, torch.Tensor]) -> Model
 
 
 def update_probes(
-    record: Record, found: Probed, row: int, probes: tuple[Probe, ...], deep: bool
+    record: Record, outcome: Probed, row: int, probes: tuple[Probe, ...], deep: bool
 ) -> Record:
     """The record with what some probes have found anew, all else as it was."""
     again = {probe.name for probe in probes}
-    new = found.values[row]
+    new = outcome.values[row]
     replaced = {(value.probe, value.x) for value in new}
     kept = [
         value
@@ -148,14 +150,16 @@ def update_probes(
     ]
     values = sorted([*kept, *new], key=lambda value: (_rank(value.probe), value.x))
     refused = {name: why for name, why in record.unsupported_probes.items() if name not in again}
-    refused |= found.refused
+    refused |= outcome.refused
     deeply = {name for name in record.deep_probes if name not in again} | (again if deep else set())
     changes: dict[str, Any] = {
         **{name: None for probe in probes for name in probe.numbers},
-        **found.numbers[row],
+        **outcome.numbers[row],
         "probes": tuple(values),
         "unsupported_probes": {name: refused[name] for name in _NAMES if name in refused},
-        "attention_maps": found.maps[row] if ATTENTION_MAP.name in again else record.attention_maps,
+        "attention_maps": outcome.maps[row]
+        if ATTENTION_MAP.name in again
+        else record.attention_maps,
         "deep_probes": tuple(name for name in _NAMES if name in deeply),
     }
     return record.model_copy(update=changes)
@@ -166,6 +170,6 @@ def _rank(curve: str) -> int:
 
     Several may draw one curve, such as `extrapolation`; what a task measures has names of its own.
     """
-    own = (place for place, name in enumerate(_NAMES) if name == curve)
-    shared = (place for place, name in enumerate(_NAMES) if name.startswith(f"{curve}_"))
-    return next(own, next(shared, _NAMES.index(MEASURES.name)))
+    exact = (index for index, name in enumerate(_NAMES) if name == curve)
+    shared = (index for index, name in enumerate(_NAMES) if name.startswith(f"{curve}_"))
+    return next(exact, next(shared, _NAMES.index(MEASURES.name)))

@@ -70,7 +70,7 @@ def search(
     """
     chooser = _Chooser(space, most, seed)
     store = Store(config.out, warn)
-    found: list[Tried] = []
+    results: list[Tried] = []
     with run_lock(config.out):
         while chosen := chooser.choose(ROUND):
             planned = [_planned(space, configuration) for configuration in chosen]
@@ -78,22 +78,22 @@ def search(
             tried = [
                 _judged(number, configuration, cells, records)
                 for number, (configuration, cells) in enumerate(
-                    zip(chosen, planned, strict=True), start=len(found) + 1
+                    zip(chosen, planned, strict=True), start=len(results) + 1
                 )
             ]
             chooser.learn(tried)
-            found += tried
-            atomic_write(config.out / TABLE, _table(found))
-            for one in tried:
-                tell(one, chooser.total)
-    return found
+            results += tried
+            atomic_write(config.out / TABLE, _table(results))
+            for result in tried:
+                tell(result, chooser.total)
+    return results
 
 
-def ranked(found: Sequence[Tried]) -> list[Tried]:
+def ranked(results: Sequence[Tried]) -> list[Tried]:
     """The best on validation first, of equals the earliest; last, those that have no score."""
-    scored = [one for one in found if one.validation_score is not None]
-    others = [one for one in found if one.validation_score is None]
-    return sorted(scored, key=lambda one: -(one.validation_score or 0.0)) + others
+    scored = [result for result in results if result.validation_score is not None]
+    others = [result for result in results if result.validation_score is None]
+    return sorted(scored, key=lambda result: -(result.validation_score or 0.0)) + others
 
 
 class _Chooser:
@@ -119,15 +119,15 @@ class _Chooser:
 
     def learn(self, tried: Sequence[Tried]) -> None:
         """Tell the study what came of those that were chosen last."""
-        for trial, one in zip(self.asked, tried, strict=True):
-            state = _STATES.get(one.status, optuna.trial.TrialState.FAIL)
-            self.study.tell(trial, one.validation_score, state)
+        for trial, result in zip(self.asked, tried, strict=True):
+            state = _STATES.get(result.status, optuna.trial.TrialState.FAIL)
+            self.study.tell(trial, result.validation_score, state)
 
 
 def _distribution(axis: Values | Range) -> optuna.distributions.BaseDistribution:
     if isinstance(axis, Values):
         return optuna.distributions.CategoricalDistribution(axis.choices)
-    if axis.whole:
+    if axis.integer:
         return optuna.distributions.IntDistribution(int(axis.low), int(axis.high), log=axis.log)
     return optuna.distributions.FloatDistribution(axis.low, axis.high, log=axis.log)
 
@@ -144,8 +144,8 @@ def _records(
     config: RunConfig, planned: Sequence[list[Cell] | UserError], store: Store
 ) -> dict[Cell, list[Record]]:
     """What came of all cells that are planned: what is there, and what is trained now."""
-    lists = [own for own in planned if not isinstance(own, UserError)]
-    todo = list(dict.fromkeys(cell for own in lists for cell in own))
+    lists = [cells_ for cells_ in planned if not isinstance(cells_, UserError)]
+    todo = list(dict.fromkeys(cell for cells_ in lists for cell in cells_))
     records = stored_cells(todo, store, config.retry_failed, Watcher())
     missing = [cell for cell in todo if cell not in records]
     runs = SuiteRuns(config.tracking, config.suite.name)
@@ -158,17 +158,17 @@ def _judged(
     number: int,
     configuration: Configuration,
     planned: list[Cell] | UserError,
-    found: dict[Cell, list[Record]],
+    by_cell: dict[Cell, list[Record]],
 ) -> Tried:
     """The mean on validation; or the first of its cells that came to nothing, and why."""
     if isinstance(planned, UserError):
         return Tried(number, configuration, Status.UNSUPPORTED, reason=str(planned))
-    scored = [record for cell in planned for record in _scored(found[cell])]
-    for one in scored:
-        if one.status is not Status.OK:
-            reason = f"{one.task} at length {one.length}: {one.reason}"
-            return Tried(number, configuration, one.status, reason=reason)
-    scores = [one.validation_score for one in scored if one.validation_score is not None]
+    scored = [record for cell in planned for record in _scored(by_cell[cell])]
+    for trial in scored:
+        if trial.status is not Status.OK:
+            reason = f"{trial.task} at length {trial.length}: {trial.reason}"
+            return Tried(number, configuration, trial.status, reason=reason)
+    scores = [trial.validation_score for trial in scored if trial.validation_score is not None]
     return Tried(number, configuration, Status.OK, fmean(scores))
 
 
@@ -177,9 +177,9 @@ def _scored(records: list[Record]) -> list[Record]:
     return [record for record in records if record.selected] or records
 
 
-def _table(found: Sequence[Tried]) -> str:
+def _table(results: Sequence[Tried]) -> str:
     text = io.StringIO()
-    rows = [one.row for one in found]
+    rows = [result.row for result in results]
     writer = csv.DictWriter(text, [*rows[0]], lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)

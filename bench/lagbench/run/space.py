@@ -44,7 +44,7 @@ class Range:
 
     low: float
     high: float
-    whole: bool
+    integer: bool
 
     @property
     def log(self) -> bool:
@@ -54,12 +54,12 @@ class Range:
     @property
     def choices(self) -> range | None:
         """All there are; None: too many to be listed."""
-        listed = self.whole and self.high - self.low < LISTED
+        listed = self.integer and self.high - self.low < LISTED
         return range(int(self.low), int(self.high) + 1) if listed else None
 
     def text(self, number: Choice) -> str:
         """A number of the range as a person would type it: fractions to three digits."""
-        if self.whole:
+        if self.integer:
             return str(number)
         return f"{min(max(float(f'{number:.3g}'), self.low), self.high)!r}"
 
@@ -74,10 +74,10 @@ class Space:
     def grid(self, most: int) -> list[dict[str, Choice]] | None:
         """Every configuration; None where there are more than so many."""
         choices: list[Sequence[Choice] | None] = [axis.choices for axis in self.axes.values()]
-        known = [each for each in choices if each is not None]
+        known = [values for values in choices if values is not None]
         if len(known) < len(choices) or math.prod(map(len, known)) > most:
             return None
-        return [dict(zip(self.axes, each, strict=True)) for each in product(*known)]
+        return [dict(zip(self.axes, values, strict=True)) for values in product(*known)]
 
     def typed(self, chosen: Mapping[str, Choice]) -> Configuration:
         """What was chosen as a person would type it."""
@@ -138,11 +138,11 @@ def _check(suite: Suite, name: str) -> None:
 def _axis(suite: Suite, name: str, written: Mapping[str, str]) -> Values | Range:
     """What is written for a name, every value of it read as the registry and the suite do."""
     texts = _texts(written[name])
-    others = {each: (_texts(own)[0], _texts(own)[-1]) for each, own in written.items()}
+    others = {other: (_texts(texts_)[0], _texts(texts_)[-1]) for other, texts_ in written.items()}
     del others[name]
-    meant = [_parse_value(suite, name, text, others) for text in texts]
+    parsed = [_parse_value(suite, name, text, others) for text in texts]
     where = f"{name}={written[name]}"
-    return _range(where, meant) if ".." in written[name] else _values(where, texts, meant)
+    return _range(where, parsed) if ".." in written[name] else _values(where, texts, parsed)
 
 
 def _texts(written: str) -> list[str]:
@@ -153,23 +153,23 @@ def _texts(written: str) -> list[str]:
 
 def _parse_value(suite: Suite, name: str, text: str, others: Mapping[str, Sequence[str]]) -> Any:
     """What a value is read as; `UserError` where it is refused alone and beside all the others."""
-    beside = [dict(zip(others, each, strict=True)) for each in product(*others.values())]
+    beside = [dict(zip(others, values, strict=True)) for values in product(*others.values())]
     refusals = []
     for configuration in ({}, *beside):
         try:
-            found = configured(suite, {**configuration, name: text})
+            suite_ = configured(suite, {**configuration, name: text})
         except UserError as error:
             refusals.append(error)
         else:
             if "." in name:
-                return attrgetter(name)(found)
-            return getattr(registry.architecture(found.architectures[0]).value, name)
+                return attrgetter(name)(suite_)
+            return getattr(registry.architecture(suite_.architectures[0]).value, name)
     raise refusals[0]
 
 
-def _values(where: str, texts: list[str], meant: list[Any]) -> Values:
-    for index, value in enumerate(meant):
-        if value in meant[:index]:
+def _values(where: str, texts: list[str], parsed: list[Any]) -> Values:
+    for index, value in enumerate(parsed):
+        if value in parsed[:index]:
             raise UserError(f"In {where}, {texts[index]} stands twice.")
     return Values(tuple(texts))
 
@@ -180,4 +180,4 @@ def _range(where: str, ends: list[Any]) -> Range:
     low, high = ends
     if not (low < high and math.isfinite(low) and math.isfinite(high)):
         raise UserError(f"In {where}, the first number must be less than the second.")
-    return Range(low, high, whole=all(isinstance(end, int) for end in ends))
+    return Range(low, high, integer=all(isinstance(end, int) for end in ends))

@@ -123,8 +123,8 @@ class Store:
     def reported(self, run: Run) -> tuple[list[Record], list[Throughput]]:
         """The records and speeds of the cells that a run reports."""
         cells = set(run.cells)
-        found = (self._record(path) for path in self.out.glob("trials/*/result.json"))
-        records = [record for record in found if record is not None and record.cell in cells]
+        stored = (self._record(path) for path in self.out.glob("trials/*/result.json"))
+        records = [record for record in stored if record is not None and record.cell in cells]
         speeds = (self._read(self._throughput(key), Throughput) for key in run.cells)
         return records, [speed for speed in speeds if speed is not None]
 

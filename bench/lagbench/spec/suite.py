@@ -52,7 +52,7 @@ class Suite(_Strict):
 
     @field_validator("seeds", mode="before")
     @classmethod
-    def _counted(cls, value: Any) -> Any:
+    def _expand_count(cls, value: Any) -> Any:
         """A number stands for that many seeds."""
         return tuple(range(value)) if isinstance(value, int) and value > 0 else value
 
@@ -97,7 +97,7 @@ def load(name: str, changes: Sequence[str] = ()) -> Suite:
     """
     path = built_in().get(name, Path(name))
     if not path.is_file():
-        inner = [own for own in built_in() if own.startswith(f"{name}/")]
+        inner = [suite for suite in built_in() if suite.startswith(f"{name}/")]
         if inner:
             raise UserError(
                 f"{name!r} is a folder of suites, to be run one by one: {', '.join(inner)}; "
@@ -147,7 +147,8 @@ def selected(suite: Suite, selection: Selection) -> Suite:
         axes = tuple(
             axis
             for name in selection.tasks
-            for axis in [own for own in suite.tasks if own.name == name] or [TaskAxis(name=name)]
+            for axis in [entry for entry in suite.tasks if entry.name == name]
+            or [TaskAxis(name=name)]
         )
     if selection.lengths:
         first = {axis.name: axis for axis in reversed(axes)}  # of a task that stands twice
@@ -167,7 +168,7 @@ def selected(suite: Suite, selection: Selection) -> Suite:
 
 def cells(suite: Suite) -> list[Cell]:
     """Every cell of a suite, architectures, tasks and lengths all known to be possible."""
-    found: dict[tuple[str, str, int], Cell] = {}
+    by_id: dict[tuple[str, str, int], Cell] = {}
     for axis in suite.tasks:
         task = registry.task(axis.name)
         recipe = _recipe(suite, axis)
@@ -178,13 +179,13 @@ def cells(suite: Suite) -> list[Cell]:
                     registry.architecture(name), task, length, suite.seeds,
                     suite.learning_rates, recipe, suite.budget, suite.tuning_seeds,
                 )  # fmt: skip
-                if cell.cell_id in found:
+                if cell.cell_id in by_id:
                     raise UserError(
                         f"The suite {suite.name!r} has {cell.cell_id[0]} on {cell.cell_id[1]} "
                         f"at length {length} twice."
                     )
-                found[cell.cell_id] = cell
-    return list(found.values())
+                by_id[cell.cell_id] = cell
+    return list(by_id.values())
 
 
 def _recipe(suite: Suite, axis: TaskAxis) -> Recipe:

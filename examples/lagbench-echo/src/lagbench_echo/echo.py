@@ -39,9 +39,9 @@ class Echo(Task):
     def sample(self, length: int, count: int, generator: torch.Generator, split: Split) -> Batch:
         """Uniform symbols."""
         source = torch.randint(self.symbols, (count, length), generator=generator)
-        counted = (torch.arange(length) >= self.delay).expand(count, length)
-        lag = torch.where(counted, self.delay, -1)
-        return Batch(source, self.oracle(length, source, None), target_mask=counted, lag=lag)
+        loss_mask = (torch.arange(length) >= self.delay).expand(count, length)
+        lag = torch.where(loss_mask, self.delay, -1)
+        return Batch(source, self.oracle(length, source, None), target_mask=loss_mask, lag=lag)
 
     def chance(self, length: int) -> float:
         """All symbols are equally frequent."""

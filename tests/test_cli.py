@@ -15,8 +15,9 @@ from typer.testing import CliRunner
 
 from lagbench import registry
 from lagbench.cli import app, main
-from lagbench.record import Record, Run, Status
+from lagbench.record import Status
 from lagbench.run.store import Store
+from tests import factories
 
 COMMANDS = get_command(app).commands
 
@@ -62,31 +63,7 @@ def plugin(tmp_path):
     return write
 
 
-RECORD = Record(
-    suite="quick",
-    trial="one",
-    cell="cell",
-    architecture="lstm",
-    architecture_fields={},
-    task="recall",
-    task_fields={},
-    task_version=1,
-    length=16,
-    seed=0,
-    learning_rate=0.01,
-    status=Status.OK,
-    selected=True,
-    recipe={},
-    budget={},
-    alignment="pooled",
-    metric="accuracy",
-    chance=0.125,
-    optimum=1.0,
-    parameters=20000,
-    score=0.9,
-    torch="2",
-    device="cpu",
-)
+RECORD = factories.record(trial="one", score=0.9)
 UNSUPPORTED = RECORD.model_copy(
     update={
         "trial": "two",
@@ -97,18 +74,7 @@ UNSUPPORTED = RECORD.model_copy(
         "score": None,
     }
 )
-RUN = Run(
-    suite="quick",
-    description="Who forgets?",
-    command="lagbench run",
-    started="2026-11-02T10:00:00Z",
-    seconds=212.5,
-    versions={"torch": "2"},
-    commit="0123abc",
-    machine="x86_64",
-    workers=2,
-    cells=("cell",),
-)
+RUN = factories.run(description="Who forgets?")
 
 CAUSAL, AHEAD = "self.dense(x.cumsum(1))", "self.dense(x + x.flip(1))"
 

@@ -9,9 +9,10 @@ from lagbench import registry
 from lagbench.claims.claim import Claim
 from lagbench.claims.conduct import experiments, shapes
 from lagbench.claims.evidence import Evidence
-from lagbench.record import ProbeValue, Record, Run, Status, StepTime, StepTimes
+from lagbench.record import ProbeValue, Record, StepTime, StepTimes
 from lagbench.run.store import Store
 from lagbench.spec.suite import cells
+from tests import factories
 
 SEEDS = range(4)
 Scores = Callable[[Record], float]
@@ -72,16 +73,10 @@ def stored(tmp_path) -> Callable[[Evidence], Path]:
 
 
 def _run(name, records):
-    return Run(
+    return factories.run(
         suite=f"claims/{name}",
-        description="",
-        command="",
         started="2026-01-01T00:00:00+00:00",
         seconds=61.0,
-        versions={},
-        commit="abc",
-        machine="a processor",
-        workers=2,
         cells=tuple(dict.fromkeys(record.cell for record in records)),
     )
 
@@ -95,28 +90,8 @@ def _record(cell, seed):
 
 
 def _bare(architecture, task, length, seed):
-    return Record(
-        suite="claims",
-        trial="trial",
-        cell="cell",
-        architecture=architecture,
-        architecture_fields={},
-        task=task,
-        task_fields={},
-        task_version=1,
-        length=length,
-        seed=seed,
-        learning_rate=0.01,
-        status=Status.OK,
-        selected=True,
-        recipe={},
-        budget={},
-        alignment="pooled",
-        metric="accuracy",
-        chance=0.0,
-        optimum=1.0,
-        torch="2",
-        device="cpu",
+    return factories.record(
+        suite="claims", architecture=architecture, task=task, length=length, seed=seed, chance=0.0
     )
 
 

@@ -12,6 +12,7 @@ from lagbench.contract import UserError
 from lagbench.cost.scaling import LENGTHS, TASKS, Case, cases, exponents, fit
 from lagbench.record import Throughput
 from lagbench.spec.pairing import Unsupported
+from tests.factories import throughput
 
 
 def timed(
@@ -22,7 +23,7 @@ def timed(
     cores: float = 0.0,
 ) -> Throughput:
     """A batch of 4 that takes so many seconds to train on, and half of that to read."""
-    return Throughput(
+    return throughput(
         architecture=architecture,
         task=task,
         length=length,
@@ -30,9 +31,6 @@ def timed(
         tokens_per_example=length + 8,
         train_tokens_per_second=4 * (length + 8) / seconds,
         inference_tokens_per_second=8 * (length + 8) / seconds,
-        train_relative=1.0,
-        inference_relative=1.0,
-        device="cpu",
         other_cores=cores,
     )
 

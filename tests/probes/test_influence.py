@@ -71,7 +71,7 @@ def influences(subject, own, should, count=FEWEST):
     pool = exchanges(subject, subject.test)
     spread = torch.linspace(0.5, 1.5, count).repeat(4)
     wanted, moved = (torch.tensor(means).double()[place] * spread for means in (should, own))
-    return replace(pool, place=place, should=wanted, lags=[0, 1, 4, 9]), moved
+    return replace(pool, position=place, should=wanted, lags=[0, 1, 4, 9]), moved
 
 
 def test_a_lag_with_too_few_exchanges_that_matter_says_nothing(delayed):

@@ -1,13 +1,13 @@
 """Synthetic records, of which only what a test is about is said."""
 
-import re
 from collections.abc import Callable, Iterable
 from itertools import product
 from typing import Any
 
 import pytest
 
-from lagbench.record import Point, ProbeValue, Record, Run, Status, Throughput
+from lagbench.record import Point, ProbeValue, Record, Run
+from tests import factories
 
 Factory = Callable[..., Any]
 
@@ -15,28 +15,17 @@ Factory = Callable[..., Any]
 @pytest.fixture
 def record() -> Factory:
     """`record(architecture="lstm", score=0.5, …)`: a scored trial of recall at length 16."""
-    return _record
+    return factories.record
 
 
 @pytest.fixture
 def throughput() -> Factory:
-    return _throughput
+    return factories.throughput
 
 
 @pytest.fixture
 def run() -> Run:
-    return Run(
-        suite="quick",
-        description="Which architecture reaches how far back?",
-        command="lagbench run quick",
-        started="2026-11-02T10:00:00Z",
-        seconds=212.5,
-        versions={"python": "3.11.9", "torch": "2.13.0"},
-        commit="0123abc",
-        machine="x86_64, 2 cores",
-        workers=2,
-        cells=("cell",),
-    )
+    return factories.run()
 
 
 @pytest.fixture
@@ -45,61 +34,13 @@ def grid() -> list[Record]:
     return list(_grid())
 
 
-def _record(**changes: Any) -> Record:
-    fields = {
-        "suite": "quick",
-        "cell": "cell",
-        "architecture": "lstm",
-        "architecture_fields": {},
-        "task": "recall",
-        "task_fields": {},
-        "task_version": 1,
-        "length": 16,
-        "seed": 0,
-        "learning_rate": 0.01,
-        "status": Status.OK,
-        "selected": True,
-        "plan": "mixer, last step",
-        "recipe": {"steps": 800, "batch_size": 64},
-        "budget": {"parameters": 20000},
-        "alignment": "pooled",
-        "metric": "accuracy",
-        "chance": 0.125,
-        "optimum": 1.0,
-        "parameters": 20000,
-        "width": 64,
-        "steps": 800,
-        "torch": "2.13.0",
-        "device": "cpu",
-    } | changes
-    key = [fields[name] for name in ("architecture", "task", "length", "seed", "learning_rate")]
-    fields.setdefault("trial", re.sub(r"[^\w-]", "_", "-".join(map(str, key))))
-    return Record.model_validate(fields)
-
-
-def _throughput(**changes: Any) -> Throughput:
-    fields = {
-        "architecture": "lstm",
-        "task": "recall",
-        "length": 16,
-        "batch": 64,
-        "tokens_per_example": 16,
-        "train_tokens_per_second": 1000.0,
-        "inference_tokens_per_second": 3000.0,
-        "train_relative": 1.0,
-        "inference_relative": 1.0,
-        "device": "cpu",
-    } | changes
-    return Throughput.model_validate(fields)
-
-
 def _grid() -> Iterable[Record]:
     reach = {"rnn": 24, "lstm": 100, "transformer": 1000}
     cells = product(reach, ("recall", "adding"), (16, 32, 64, 128), range(3), (0.003, 0.01))
     for architecture, task, length, seed, rate in cells:
         score = max(0.0, min(1.0, 1.5 - length / reach[architecture])) - 0.01 * seed
         selected = rate == 0.01
-        yield _record(
+        yield factories.record(
             architecture=architecture,
             task=task,
             length=length,
@@ -118,9 +59,8 @@ def _grid() -> Iterable[Record]:
 
 def _curve(score: float) -> Iterable[Point]:
     for step in range(100, 900, 100):
-        yield Point(
-            step=step,
-            examples=64 * step,
+        yield factories.point(
+            step,
             train_loss=2.0 - score * step / 800,
             validation_loss=2.1 - score * step / 800,
             validation_metric=score,

@@ -6,20 +6,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lagbench.record import Point, Record, Status, Throughput
+from lagbench.record import Record, Status, Throughput
 from lagbench.report.progress import equal_cost, progress
+from tests.factories import point
 
 STEPS = (10, 20, 30, 40)
 
 
 def curve(*scores: Any) -> Any:
     return tuple(
-        Point(
-            step=step, examples=64 * step, train_loss=0, validation_loss=0, validation_metric=0,
-            validation_score=score, gradient_norm=0, clip_fraction=0,
-        )
-        for step, score in zip(STEPS, scores, strict=False)
-    )  # fmt: skip
+        point(step, validation_score=score) for step, score in zip(STEPS, scores, strict=False)
+    )
 
 
 @pytest.fixture

@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lagbench.record import Point, ProbeValue, Record
+from lagbench.record import ProbeValue, Record
 from lagbench.report import series
 from lagbench.report.tables import derive
+from tests import factories
 
 
 def probed(record: Any, seed: int, values: list[tuple[float, float, int]], **changes: Any) -> Any:
@@ -171,10 +172,7 @@ def test_influence_stands_beside_the_oracles(grid: list[Record]) -> None:
 
 
 def test_seconds_are_examples_at_the_measured_speed(record: Any, throughput: Any) -> None:
-    point = Point(
-        step=10, examples=640, train_loss=1, validation_loss=1, validation_metric=0.5,
-        validation_score=0.5, gradient_norm=1, clip_fraction=0,
-    )  # fmt: skip
+    point = factories.point(10)
     records = [record(score=0.5, curve=(point,)), record(length=32, score=0.5, curve=(point,))]
     speed = throughput(tokens_per_example=16, train_tokens_per_second=2000.0)
     result = series.learning_seconds(derive(records, [speed]))

@@ -15,6 +15,7 @@ from lagbench.run.config import WorkerConfig
 from lagbench.run.failures import failed_records
 from lagbench.tracking import CellRuns, Tracking
 from lagbench.tracking.sync import run_files
+from tests import factories
 from tests.tracking.reading import Read
 from tests.tracking.samples import one_cell
 
@@ -143,6 +144,7 @@ def test_runs_that_are_logged_in_turn_do_not_mix(tmp_path, cell):
 
 
 @pytest.mark.slow
+@pytest.mark.short
 def test_two_hundred_runs_in_one_process(tmp_path, cell):
     many = replace(cell, seeds=tuple(range(200)), rates=(1e-3,))
     runs = CellRuns(Tracking("offline", tmp_path), "tiny", many)
@@ -195,7 +197,4 @@ def test_wandb_down_is_a_warning_and_no_result_is_lost(cell, tmp_path, monkeypat
 
 
 def point(step, loss):
-    return Point(
-        step=step, examples=step, train_loss=loss, validation_loss=0, validation_metric=0,
-        validation_score=0, gradient_norm=0, clip_fraction=0,
-    )  # fmt: skip
+    return factories.point(step, examples=step, train_loss=loss)

@@ -81,6 +81,7 @@ def asked(tmp_path, monkeypatch, logged_in):
 
 
 @pytest.mark.slow
+@pytest.mark.short
 @UNCLOSED
 @pytest.mark.parametrize("status", [None, 500, "dead"])
 def test_a_server_that_stops_in_mid_run_costs_a_warning(tmp_path, monkeypatch, asked, status):

@@ -163,6 +163,7 @@ def test_online_without_a_key_is_one_warning(tmp_path, cell, monkeypatch, serve)
 
 
 @pytest.mark.slow
+@pytest.mark.short
 def test_a_run_against_a_server_that_hangs_is_whole_and_warns(tmp_path, serve, monkeypatch):
     serve(status=None)
     suite = selected(load(TINY), SMALLEST)
@@ -187,6 +188,7 @@ def test_offline_reaches_no_server(tmp_path, cell, serve):
 
 
 @pytest.mark.slow
+@pytest.mark.short
 def test_an_upload_ends_with_the_process_that_began_it(four, serve):
     """However that went: here it does not even close its files."""
     stub = serve(status=None)
@@ -217,6 +219,7 @@ def test_an_upload_ends_with_the_process_that_began_it(four, serve):
 
 
 @pytest.mark.slow
+@pytest.mark.short
 def test_many_runs_take_several_processes(four, serve, monkeypatch):
     from lagbench.tracking import sync as module
 

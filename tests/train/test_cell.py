@@ -14,6 +14,7 @@ from lagbench.record import Execution, Point
 from lagbench.train.cell import Job, Trained, select_rate, train
 from lagbench.train.evaluation import evaluate
 from lagbench.train.module import StepGroups
+from tests import factories
 
 
 def weights(trained: Trained) -> Tensor:
@@ -115,10 +116,7 @@ def test_a_rate_that_falls_behind_is_dropped_and_the_others_do_not_notice(
 
 
 def point(score: float) -> Point:
-    return Point(
-        step=1, examples=1, train_loss=0, validation_loss=0, validation_metric=0,
-        validation_score=score, gradient_norm=0, clip_fraction=0,
-    )  # fmt: skip
+    return factories.point(validation_score=score)
 
 
 def test_the_rate_is_the_best_on_average_over_seeds() -> None:

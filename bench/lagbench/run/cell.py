@@ -133,14 +133,14 @@ def _train_and_score(
 
 
 def _test_and_probe(stage: _Stage, updates: int, cache: Path | None) -> dict[int, dict[str, Any]]:
-    """What the selected replicas reached on test, and what the probes found, by row.
+    """The test and probe fields of the selected replicas' records, by row.
 
     updates: optimiser steps of all replicas of the cell together.
     """
     job, trained = stage.job, stage.trained
     seeds = tuple(job.pairs[row][0] for row in trained.selected)
     reached, subject = score_on_test(job, seeds, trained.winners, updates, cache)
-    results_ = probed(subject)
+    probe_results = probed(subject)
     results = {}
     for index, row in enumerate(trained.selected):
         metric = reached.metric[index].item()
@@ -152,7 +152,7 @@ def _test_and_probe(stage: _Stage, updates: int, cache: Path | None) -> dict[int
             "exact_match": None
             if reached.exact_match is None
             else reached.exact_match[index].item(),
-            **results_.fields(index),
+            **probe_results.fields(index),
         }
     return results
 
@@ -165,7 +165,10 @@ def score_on_test(
     cache: Path | None,
     deep: bool = False,
 ) -> tuple[Evaluation, Subject]:
-    """What the selected replicas, of these seeds, reached on test, and what probes are given."""
+    """Evaluate the selected replicas on the test split; returns that and what probes are given.
+
+    seeds: of the replicas, in their order. updates: optimiser steps of the whole cell.
+    """
     split = job.split(Split.TEST, cache)
     reached, answers = evaluate(winners, split, job.scale.metric, job.recipe.decoding)
     return reached, Subject(job, seeds, winners, split, answers, updates, deep)
@@ -186,7 +189,7 @@ def _keep(cell: Cell, stage: _Stage, keep_weights: KeepWeights) -> None:
 
 
 def _training_fields(cell: Cell, trained: Trained, row: int) -> dict[str, Any]:
-    """What the learning curve of a replica says of its trial."""
+    """The fields of a trial's record that follow from its learning curve."""
     curve, finite = trained.curves[row], trained.finite[row]
     solved = (p.step for p in curve if p.validation_score >= cell.recipe.solved_at)
     reason = None

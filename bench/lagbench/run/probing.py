@@ -46,8 +46,8 @@ def probe(
 ) -> Iterator[Probing]:
     """Probe every cell of a run whose weights are kept; then write its tables and report again.
 
-    names: of probes; none: all. What others have found stays as it is. Each record is replaced
-    whole, when all probes of its cell are done. Raises `UserError` where there is no such run or
+    names: of probes; none: all. Results of other probes stay. A record is
+    replaced when all probes of its cell are done. Raises `UserError` where there is no such run or
     probe, no weights at all, or where a run goes on there.
     """
     probes = _named(names)
@@ -87,9 +87,9 @@ def _probed_cell(
         subject, order = restore_models(records, store, deep, device)
     except UserError as error:
         return Probing(first.architecture, first.task, first.length, str(error))
-    outcome = probed(subject, probes)
+    results = probed(subject, probes)
     store.write(
-        update_probes(record, outcome, row, probes, deep) for row, record in enumerate(order)
+        update_probes(record, results, row, probes, deep) for row, record in enumerate(order)
     )
     return Probing(first.architecture, first.task, first.length)
 
@@ -137,11 +137,11 @@ def _filled(job: Job, record: Record, weights: dict[str, torch.Tensor]) -> Model
 
 
 def update_probes(
-    record: Record, outcome: Probed, row: int, probes: tuple[Probe, ...], deep: bool
+    record: Record, results: Probed, row: int, probes: tuple[Probe, ...], deep: bool
 ) -> Record:
-    """The record with what some probes have found anew, all else as it was."""
+    """The record with the results of some probes replaced."""
     again = {probe.name for probe in probes}
-    new = outcome.values[row]
+    new = results.values[row]
     replaced = {(value.probe, value.x) for value in new}
     kept = [
         value
@@ -149,15 +149,17 @@ def update_probes(
         if value.probe not in again and (value.probe, value.x) not in replaced
     ]
     values = sorted([*kept, *new], key=lambda value: (_rank(value.probe), value.x))
-    refused = {name: why for name, why in record.unsupported_probes.items() if name not in again}
-    refused |= outcome.refused
+    unsupported = {
+        name: why for name, why in record.unsupported_probes.items() if name not in again
+    }
+    unsupported |= results.refused
     deeply = {name for name in record.deep_probes if name not in again} | (again if deep else set())
     changes: dict[str, Any] = {
         **{name: None for probe in probes for name in probe.numbers},
-        **outcome.numbers[row],
+        **results.numbers[row],
         "probes": tuple(values),
-        "unsupported_probes": {name: refused[name] for name in _NAMES if name in refused},
-        "attention_maps": outcome.maps[row]
+        "unsupported_probes": {name: unsupported[name] for name in _NAMES if name in unsupported},
+        "attention_maps": results.maps[row]
         if ATTENTION_MAP.name in again
         else record.attention_maps,
         "deep_probes": tuple(name for name in _NAMES if name in deeply),
@@ -166,10 +168,10 @@ def update_probes(
 
 
 def _rank(curve: str) -> int:
-    """Where among the probes the one stands that a curve is of.
+    """The position in `PROBES` of the probe that a curve belongs to.
 
-    Several may draw one curve, such as `extrapolation`; what a task measures has names of its own.
+    Probes may share a curve (`extrapolation_…`). Any other name is a task's extra metric.
     """
     exact = (index for index, name in enumerate(_NAMES) if name == curve)
-    shared = (index for index, name in enumerate(_NAMES) if name.startswith(f"{curve}_"))
-    return next(exact, next(shared, _NAMES.index(MEASURES.name)))
+    prefixed = (index for index, name in enumerate(_NAMES) if name.startswith(f"{curve}_"))
+    return next(exact, next(prefixed, _NAMES.index(MEASURES.name)))

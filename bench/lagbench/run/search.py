@@ -34,9 +34,9 @@ _STATES = {  # others failed, which says nothing of the configuration
 
 @dataclass(frozen=True)
 class Tried:
-    """A configuration, and what came of it."""
+    """A configuration and its result."""
 
-    number: int  # in the config of trying, from 1
+    number: int  # in the order of trying, from 1
     configuration: Configuration
     status: Status
     validation_score: float | None = None  # mean over cells and seeds, each cell at its best rate
@@ -44,7 +44,7 @@ class Tried:
 
     @property
     def row(self) -> dict[str, str | int | float | None]:
-        """As it stands in a table."""
+        """Its row of `search.csv`."""
         return {
             "number": self.number,
             **self.configuration,
@@ -62,11 +62,11 @@ def search(
     tell: Callable[[Tried, int], None] = lambda *_: None,
     warn: Callable[[str], None] = lambda _: None,
 ) -> list[Tried]:
-    """Try so many configurations at most, each once where there are no more.
+    """Try `most` configurations; all of them, once, if the space has no more.
 
     Trains what is missing of them into the config's folder, and writes `search.csv` there after
-    every round. tell: given what came of each, and of how many. warn: told of every file that is
-    set aside. Raises `UserError` where another run holds the folder.
+    every round. tell: called with each result and the number of configurations. warn: called for
+    every file that is set aside. Raises `UserError` where another run holds the folder.
     """
     chooser = _Chooser(space, most, seed)
     store = Store(config.out, warn)
@@ -90,7 +90,7 @@ def search(
 
 
 def ranked(results: Sequence[Tried]) -> list[Tried]:
-    """The best on validation first, of equals the earliest; last, those that have no score."""
+    """Sort by validation score, best first; ties by number, and last those without a score."""
     scored = [result for result in results if result.validation_score is not None]
     others = [result for result in results if result.validation_score is None]
     return sorted(scored, key=lambda result: -(result.validation_score or 0.0)) + others
@@ -111,14 +111,14 @@ class _Chooser:
         self.asked: list[optuna.Trial] = []
 
     def choose(self, most: int) -> list[Configuration]:
-        """So many; fewer at the end, and then none."""
+        """The next `most` configurations; fewer at the end, and then none."""
         count = min(most, self.left)
         self.left -= count
         self.asked = [self.study.ask(self.distributions) for _ in range(count)]
         return [self.space.typed(trial.params) for trial in self.asked]
 
     def learn(self, tried: Sequence[Tried]) -> None:
-        """Tell the study what came of those that were chosen last."""
+        """Report the results of the configurations that were chosen last to the study."""
         for trial, result in zip(self.asked, tried, strict=True):
             state = _STATES.get(result.status, optuna.trial.TrialState.FAIL)
             self.study.tell(trial, result.validation_score, state)
@@ -133,7 +133,7 @@ def _distribution(axis: Values | Range) -> optuna.distributions.BaseDistribution
 
 
 def _planned(space: Space, configuration: Configuration) -> list[Cell] | UserError:
-    """The cells of a configuration, or the sentence that refuses it."""
+    """The cells of a configuration, or why it is invalid."""
     try:
         return cells(configured(space.suite, configuration))
     except UserError as error:
@@ -143,9 +143,9 @@ def _planned(space: Space, configuration: Configuration) -> list[Cell] | UserErr
 def _records(
     config: RunConfig, planned: Sequence[list[Cell] | UserError], store: Store
 ) -> dict[Cell, list[Record]]:
-    """What came of all cells that are planned: what is there, and what is trained now."""
-    lists = [cells_ for cells_ in planned if not isinstance(cells_, UserError)]
-    todo = list(dict.fromkeys(cell for cells_ in lists for cell in cells_))
+    """The records of all planned cells; those that are missing are trained."""
+    lists = [cells for cells in planned if not isinstance(cells, UserError)]
+    todo = list(dict.fromkeys(cell for cells in lists for cell in cells))
     records = stored_cells(todo, store, config.retry_failed, Watcher())
     missing = [cell for cell in todo if cell not in records]
     runs = SuiteRuns(config.tracking, config.suite.name)
@@ -158,17 +158,17 @@ def _judged(
     number: int,
     configuration: Configuration,
     planned: list[Cell] | UserError,
-    by_cell: dict[Cell, list[Record]],
+    records: dict[Cell, list[Record]],
 ) -> Tried:
-    """The mean on validation; or the first of its cells that came to nothing, and why."""
+    """The mean validation score of its cells, or the status and reason of the first that failed."""
     if isinstance(planned, UserError):
         return Tried(number, configuration, Status.UNSUPPORTED, reason=str(planned))
-    scored = [record for cell in planned for record in _scored(by_cell[cell])]
-    for trial in scored:
-        if trial.status is not Status.OK:
-            reason = f"{trial.task} at length {trial.length}: {trial.reason}"
-            return Tried(number, configuration, trial.status, reason=reason)
-    scores = [trial.validation_score for trial in scored if trial.validation_score is not None]
+    scored = [record for cell in planned for record in _scored(records[cell])]
+    for record in scored:
+        if record.status is not Status.OK:
+            reason = f"{record.task} at length {record.length}: {record.reason}"
+            return Tried(number, configuration, record.status, reason=reason)
+    scores = [record.validation_score for record in scored if record.validation_score is not None]
     return Tried(number, configuration, Status.OK, fmean(scores))
 
 

@@ -34,13 +34,13 @@ class Values:
     choices: tuple[str, ...]
 
     def text(self, choice: Choice) -> str:
-        """A value as it was typed."""
+        """The value as text."""
         return str(choice)
 
 
 @dataclass(frozen=True)
 class Range:
-    """The numbers from `low` to `high`, both included; of a field that counts, whole ones."""
+    """The numbers from `low` to `high`, both included; integers if `integer`."""
 
     low: float
     high: float
@@ -48,17 +48,17 @@ class Range:
 
     @property
     def log(self) -> bool:
-        """Whether every decade is as likely as another: where there is a whole one at least."""
+        """Whether to sample on a log scale: if the range spans at least a decade."""
         return 0 < 10 * self.low <= self.high
 
     @property
     def choices(self) -> range | None:
-        """All there are; None: too many to be listed."""
+        """All integers of the range; None: not integers, or too many to be listed."""
         listed = self.integer and self.high - self.low < LISTED
         return range(int(self.low), int(self.high) + 1) if listed else None
 
     def text(self, number: Choice) -> str:
-        """A number of the range as a person would type it: fractions to three digits."""
+        """The number as text, fractions to three significant digits."""
         if self.integer:
             return str(number)
         return f"{min(max(float(f'{number:.3g}'), self.low), self.high)!r}"
@@ -80,12 +80,12 @@ class Space:
         return [dict(zip(self.axes, values, strict=True)) for values in product(*known)]
 
     def typed(self, chosen: Mapping[str, Choice]) -> Configuration:
-        """What was chosen as a person would type it."""
+        """The chosen values as text."""
         return {name: axis.text(chosen[name]) for name, axis in self.axes.items()}
 
 
 def space(suite: Suite, architecture: str, varied: Sequence[str]) -> Space:
-    """What is varied of an architecture and its suite.
+    """Parse what is varied of an architecture and its suite.
 
     varied: `name=value,value` or `name=low..high`. Raises `UserError` where there is no such name,
     a value is none of it, or varying it would change nothing or not compare.
@@ -106,12 +106,12 @@ def space(suite: Suite, architecture: str, varied: Sequence[str]) -> Space:
 
 
 def settings(configuration: Configuration) -> list[str]:
-    """What of a configuration are settings of the suite, as `--set` takes them."""
+    """The suite settings of a configuration, in the form that `--set` takes."""
     return [f"{name}={text}" for name, text in configuration.items() if "." in name]
 
 
 def configured(suite: Suite, configuration: Configuration) -> Suite:
-    """A suite of one architecture in a configuration; `UserError` where it cannot be so."""
+    """Apply a configuration to a suite of one architecture. Raises `UserError` if it is invalid."""
     fields = [f"{name}={text}" for name, text in configuration.items() if "." not in name]
     (base,) = suite.architectures
     separator = "," if ":" in base else ":"
@@ -136,13 +136,13 @@ def _check(suite: Suite, name: str) -> None:
 
 
 def _axis(suite: Suite, name: str, written: Mapping[str, str]) -> Values | Range:
-    """What is written for a name, every value of it read as the registry and the suite do."""
+    """The axis of a name, its values parsed as the registry and the suite parse them."""
     texts = _texts(written[name])
-    others = {other: (_texts(texts_)[0], _texts(texts_)[-1]) for other, texts_ in written.items()}
+    others = {other: (_texts(values)[0], _texts(values)[-1]) for other, values in written.items()}
     del others[name]
-    parsed = [_parse_value(suite, name, text, others) for text in texts]
+    values = [_parse_value(suite, name, text, others) for text in texts]
     where = f"{name}={written[name]}"
-    return _range(where, parsed) if ".." in written[name] else _values(where, texts, parsed)
+    return _range(where, values) if ".." in written[name] else _values(where, texts, values)
 
 
 def _texts(written: str) -> list[str]:
@@ -152,24 +152,24 @@ def _texts(written: str) -> list[str]:
 
 
 def _parse_value(suite: Suite, name: str, text: str, others: Mapping[str, Sequence[str]]) -> Any:
-    """What a value is read as; `UserError` where it is refused alone and beside all the others."""
+    """Parse a value. Raises `UserError` if no combination with the other axes' ends is valid."""
     beside = [dict(zip(others, values, strict=True)) for values in product(*others.values())]
-    refusals = []
+    errors = []
     for configuration in ({}, *beside):
         try:
-            suite_ = configured(suite, {**configuration, name: text})
+            candidate = configured(suite, {**configuration, name: text})
         except UserError as error:
-            refusals.append(error)
+            errors.append(error)
         else:
             if "." in name:
-                return attrgetter(name)(suite_)
-            return getattr(registry.architecture(suite_.architectures[0]).value, name)
-    raise refusals[0]
+                return attrgetter(name)(candidate)
+            return getattr(registry.architecture(candidate.architectures[0]).value, name)
+    raise errors[0]
 
 
-def _values(where: str, texts: list[str], parsed: list[Any]) -> Values:
-    for index, value in enumerate(parsed):
-        if value in parsed[:index]:
+def _values(where: str, texts: list[str], values: list[Any]) -> Values:
+    for index, value in enumerate(values):
+        if value in values[:index]:
             raise UserError(f"In {where}, {texts[index]} stands twice.")
     return Values(tuple(texts))
 

@@ -1,9 +1,9 @@
-"""The results of a run on disk: every file is whole or not there.
+"""The results of a run on disk: every file is complete or absent.
 
 `OUT/trials/<key>/result.json` holds a trial, `weights.safetensors` beside it its model where
-weights are kept, `OUT/throughput/<key>.json` the speed of a cell, `OUT/run.json` how it all came
-about. A file that is damaged, of another format, or not what its name says is set aside with a
-warning, never deleted.
+weights are kept, `OUT/throughput/<key>.json` the speed of a cell, `OUT/run.json` the
+description of the run. A file that is damaged, of another format, or not what its name says is set
+aside with a warning, never deleted.
 """
 
 import os
@@ -47,7 +47,7 @@ class Weights:
 class Store:
     """A folder of results.
 
-    warn: told, in a sentence, of every file that is set aside.
+    warn: called with a sentence for every file that is set aside.
     """
 
     def __init__(self, out: Path, warn: Callable[[str], None] = lambda _: None) -> None:
@@ -67,7 +67,7 @@ class Store:
         return present if len(present) == len(records) else None
 
     def write(self, records: Iterable[Record]) -> None:
-        """Keep records, each whole or not at all."""
+        """Write records, each complete or not at all."""
         for record in records:
             atomic_write(self._trial(record.trial), record.model_dump_json(indent=1))
 
@@ -98,18 +98,18 @@ class Store:
         atomic_write(self._throughput(cell.key), throughput.model_dump_json(indent=1))
 
     def read_run(self) -> Run | None:
-        """How the folder came about, where a run was finished or begun."""
+        """The description of the run, if one was begun."""
         return self._read(self.out / "run.json", Run)
 
     def known_run(self) -> Run:
-        """How the folder came about; `UserError` where there is no run."""
+        """The description of the run. Raises `UserError` if there is none."""
         run = self.read_run()
         if run is None:
             raise UserError(f"There is no run in {self.out}: it has no run.json.")
         return run
 
     def write_run(self, run: Run) -> None:
-        """Keep how the folder came about."""
+        """Write the description of the run."""
         atomic_write(self.out / "run.json", run.model_dump_json(indent=1))
 
     def read_step_times(self) -> StepTimes | None:

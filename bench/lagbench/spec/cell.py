@@ -74,7 +74,7 @@ class Cell:
 
     @property
     def cell_id(self) -> tuple[str, str, int]:
-        """Where the cell stands in a table."""
+        """Architecture, task and length."""
         return self.architecture.name, self.task.name, self.length
 
     @property

@@ -44,7 +44,7 @@ class Suite(_Strict):
     seeds: tuple[int, ...] = Field(default=(0, 1, 2), min_length=1)
     tuning_seeds: tuple[int, ...] = ()
     """Seeds that are trained at every learning rate to choose one, and then `seeds`, which are
-    fresh, at that one alone. None: the rate is chosen among the trials of `seeds` themselves."""
+    fresh, at that rate only. None: the rate is chosen among the trials of `seeds` themselves."""
     learning_rates: tuple[Rate, ...] = Field(default=(1e-3, 3e-3, 1e-2), min_length=1)
     budget: Budget = Budget(parameters=10_000)
     recipe: Recipe = Recipe()
@@ -52,13 +52,13 @@ class Suite(_Strict):
 
     @field_validator("seeds", mode="before")
     @classmethod
-    def _expand_count(cls, value: Any) -> Any:
+    def _expand_seeds(cls, value: Any) -> Any:
         """A number stands for that many seeds."""
         return tuple(range(value)) if isinstance(value, int) and value > 0 else value
 
     @field_validator("tuning_seeds", mode="before")
     @classmethod
-    def _counted_apart(cls, value: Any) -> Any:
+    def _expand_tuning_seeds(cls, value: Any) -> Any:
         """A number stands for that many seeds, from `FIRST_TUNING_SEED` on."""
         if not isinstance(value, int) or value < 0:
             return value
@@ -66,14 +66,14 @@ class Suite(_Strict):
 
     @field_validator("architectures", "tasks", "seeds", "tuning_seeds", "learning_rates")
     @classmethod
-    def _once(cls, values: tuple[Any, ...]) -> tuple[Any, ...]:
+    def _check_unique(cls, values: tuple[Any, ...]) -> tuple[Any, ...]:
         for index, value in enumerate(values):
             if value in values[:index]:
                 raise ValueError(f"{value!r} stands twice")
         return values
 
     @model_validator(mode="after")
-    def _fresh(self) -> "Suite":
+    def _check_tuning_seeds(self) -> "Suite":
         both = sorted({*self.seeds} & {*self.tuning_seeds})
         if both:
             raise ValueError(f"seed {both[0]} is for tuning, so it cannot be reported, too")
@@ -93,7 +93,7 @@ def built_in() -> dict[str, Path]:
 def load(name: str, changes: Sequence[str] = ()) -> Suite:
     """The suite of that name, or in that file, with `path.to.key=value` changes applied.
 
-    Raises `UserError` where there is none, it is not TOML, or it does not hold together.
+    Raises `UserError` if there is none, it is not TOML, or it is invalid.
     """
     path = built_in().get(name, Path(name))
     if not path.is_file():
@@ -115,7 +115,7 @@ def load(name: str, changes: Sequence[str] = ()) -> Suite:
 
 
 def validated(raw: dict[str, Any], where: str) -> Suite:
-    """A suite from plain data; `UserError` with one sentence where it is not one."""
+    """Validate a suite from plain data. Raises `UserError` with one sentence."""
     try:
         return Suite.model_validate(raw)
     except ValidationError as error:
@@ -123,7 +123,7 @@ def validated(raw: dict[str, Any], where: str) -> Suite:
 
 
 def changed(suite: Suite, changes: Sequence[str]) -> Suite:
-    """The suite with `path.to.key=value` changes applied; `UserError` where it is none then."""
+    """The suite with `path.to.key=value` changes applied; `UserError` if it is invalid then."""
     raw = suite.model_dump(exclude_unset=True)
     for change in changes:
         _change(raw, change)
@@ -132,7 +132,7 @@ def changed(suite: Suite, changes: Sequence[str]) -> Suite:
 
 @dataclass(frozen=True)
 class Selection:
-    """What a command asks for instead of what the suite says; empty: what the suite says."""
+    """What a command selects of a suite; empty: as the suite says."""
 
     architectures: tuple[str, ...] = ()
     tasks: tuple[str, ...] = ()
@@ -141,14 +141,13 @@ class Selection:
 
 
 def selected(suite: Suite, selection: Selection) -> Suite:
-    """The suite with a selection in place; a task that it has keeps its lengths and recipe."""
+    """Apply a selection; a task of the suite keeps its lengths and recipe."""
     axes = suite.tasks
     if selection.tasks:
         axes = tuple(
             axis
             for name in selection.tasks
-            for axis in [entry for entry in suite.tasks if entry.name == name]
-            or [TaskAxis(name=name)]
+            for axis in [task for task in suite.tasks if task.name == name] or [TaskAxis(name=name)]
         )
     if selection.lengths:
         first = {axis.name: axis for axis in reversed(axes)}  # of a task that stands twice
@@ -167,7 +166,7 @@ def selected(suite: Suite, selection: Selection) -> Suite:
 
 
 def cells(suite: Suite) -> list[Cell]:
-    """Every cell of a suite, architectures, tasks and lengths all known to be possible."""
+    """Every cell of a suite. Raises `UserError` for an unknown name or an invalid length."""
     by_id: dict[tuple[str, str, int], Cell] = {}
     for axis in suite.tasks:
         task = registry.task(axis.name)

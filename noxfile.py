@@ -92,7 +92,7 @@ def types(session: nox.Session) -> None:
 def speed(session: nox.Session) -> None:
     """Measure our own speed beside others', in turn, and write results/speed/speed.csv."""
     install(session)
-    session.run("python", "-m", "lagbench.speed", *session.posargs)
+    session.run("python", "-m", "tests.benchmarks", *session.posargs)
 
 
 @nox.session

@@ -225,7 +225,7 @@ def run_once(out: Path) -> Path:
     suite.write_text(SUITE, encoding="utf-8")
     chosen = load(str(suite), ["recipe.steps=20", "seeds=1"])
     chosen = selected(chosen, Selection(("gru", "rnn"), ("recall",), (4,)))
-    with patch.object(runner, "measure", _made_up):
+    with patch.object(runner, "_measure", _made_up):
         runner.run(RunConfig(chosen, out, Inline(), Tracking("disabled")), runner.Watcher())
     return out
 
@@ -248,8 +248,8 @@ def nothing_begins() -> Iterator[None]:
 
     with (
         patch.object(runner, "_run", reach),
-        patch.object(lagbench.check, "findings", reach),
-        patch.object(lagbench.report.page, "write_report", lambda *_: []),
+        patch.object(lagbench.check, "run_checks", reach),
+        patch.object(lagbench.report.page, "write_report", lambda *_: (None, [])),
         patch.object(registry, "entry_points", lambda **_: []),  # a search of the disk each time
     ):
         yield

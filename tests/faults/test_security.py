@@ -45,7 +45,7 @@ def test_nothing_that_is_read_can_run():
             "pickle"
         ],  # reads back the bytes that it has written
         "bench/lagbench/train/tape.py": [
-            "exec(source, constants)"
+            "exec(source, self.constants)"
         ],  # operations that it has just recorded
     }
     assert {path: lines for path, lines in found.items() if lines} == own

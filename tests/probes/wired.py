@@ -10,6 +10,7 @@ from lagbench.contract import (
     Alignment,
     Architecture,
     Batch,
+    Metric,
     Mixer,
     Reals,
     Signature,
@@ -126,6 +127,8 @@ class LookBack(Task):
 @dataclass(frozen=True)
 class First(Task):
     """Values, the first marked in the second coordinate; the answer is a function of the first."""
+
+    metric = Metric.MSE
 
     def signature(self, length):
         return Signature(Reals(2), Reals(1), Alignment.POOLED, length)

@@ -12,7 +12,6 @@ from uuid import uuid4
 
 from lagbench.record import Point, ProbeValue, Record, Status
 from lagbench.registry import slug
-from lagbench.report.columns import recorded_values
 from lagbench.spec.cell import Cell
 from lagbench.tracking.destination import Tracking
 from lagbench.tracking.sync import wait_until_ended
@@ -153,6 +152,8 @@ class CellRuns:
             run.define_metric("*", step_metric="examples")
 
     def _finish(self, records: list[Record]) -> None:
+        from lagbench.report.columns import recorded_values  # pandas starts a thread: not in a fork
+
         for run, record in zip(self.runs, records, strict=True):
             with staged_in(self.folder):
                 _log_probes(run, record.probes)

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from lagbench.record import Record, Run, Status
 from lagbench.registry import slug
-from lagbench.report.columns import tracked_columns
 from lagbench.spec.cell import Cell
 from lagbench.tracking.destination import Tracking
 from lagbench.tracking.runs import BestEffort, CellRuns, RunIdentity, open_run, staged_in
@@ -101,6 +100,8 @@ def pair_identity(suite: str, architecture: str, task: str) -> RunIdentity:
 
 def _cells(tables: "Tables") -> "pd.DataFrame":
     """`summary`, with the aggregates of trials that W&B shows beside it, of scored pairs."""
+    from lagbench.report.columns import tracked_columns
+
     key = ["architecture", "task", "length"]
     selected = tables.trials[tables.trials["selected"]].groupby(key)
     further = {

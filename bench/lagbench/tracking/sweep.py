@@ -12,7 +12,6 @@ import yaml
 
 from lagbench.contract import UserError
 from lagbench.record import Point, Record
-from lagbench.report.columns import recorded_values
 from lagbench.spec.cell import Cell
 from lagbench.tracking.destination import Tracking
 from lagbench.tracking.runs import SUCCEEDED, BestEffort, minimal_settings
@@ -84,6 +83,8 @@ class SweepRun:
 
     def finish(self, records: Sequence[Record]) -> None:
         """Write the mean of each measure over the seeds, and the other fields of the first."""
+        from lagbench.report.columns import recorded_values
+
         rows = [recorded_values(record) for record in records]
         shared = {name: _mean([row[name] for row in rows if name in row]) for name in rows[0]}
         well = all(record.status in SUCCEEDED for record in records)

@@ -74,7 +74,7 @@ UNSUPPORTED = RECORD.model_copy(
         "score": None,
     }
 )
-RUN = factories.run(description="Who forgets?")
+RUN = factories.run(description="Who forgets?", machine="x86_64")
 
 CAUSAL, AHEAD = "self.dense(x.cumsum(1))", "self.dense(x + x.flip(1))"
 

@@ -51,5 +51,5 @@ def test_impossible_fields_are_refused():
             LRU(**fields)
     with pytest.raises(UserError, match="phase"):
         LRU(phase=7.0)
-    with pytest.raises(UserError, match="state must be at r_min 1"):
+    with pytest.raises(UserError, match="state must be at least 1"):
         LRU(state=0)

@@ -188,7 +188,7 @@ def test_what_came_to_nothing_is_a_row_with_its_reason(suite, tmp_path, monkeypa
 
 
 def test_values_that_do_not_go_together_are_a_row_too(suite, tmp_path):
-    varied = space(suite, "lru", ["least=0.5,0.95", "greatest=0.9,0.99", "recipe.weight_decay=1"])
+    varied = space(suite, "lru", ["r_min=0.5,0.95", "r_max=0.9,0.99", "recipe.weight_decay=1"])
     found = search(order(suite, tmp_path, Pretending()), varied, 4, 0)
     assert [one.status for one in found] == [Status.OK, Status.OK, Status.UNSUPPORTED, Status.OK]
     assert "must lie in order" in found[2].reason

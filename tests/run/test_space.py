@@ -35,11 +35,11 @@ def test_fields_and_settings_are_lists_or_ranges(suite):
 
 
 def test_a_configuration_is_what_the_same_options_of_a_run_give(tiny, suite):
-    configuration = {"least": "0.5", "recipe.weight_decay": "0.01", "budget.parameters": "3000"}
+    configuration = {"r_min": "0.5", "recipe.weight_decay": "0.01", "budget.parameters": "3000"}
     changes = settings(configuration)
     assert changes == ["recipe.weight_decay=0.01", "budget.parameters=3000"]
-    asked = Selection(("lru:state=8,least=0.5",), ("recall",), (4,))
-    base = space(suite, "lru:state=8", ["least=0.5,0.6"]).suite
+    asked = Selection(("lru:state=8,r_min=0.5",), ("recall",), (4,))
+    base = space(suite, "lru:state=8", ["r_min=0.5,0.6"]).suite
     found = cells(configured(base, configuration))
     assert found == cells(selected(load(str(tiny), changes), asked))
     assert [cell.key for cell in found] != [cell.key for cell in cells(base)]
@@ -60,12 +60,12 @@ def test_a_grid_has_every_configuration_once_if_they_are_few_enough(suite):
 
 def test_a_value_may_need_another_that_is_varied_too(suite):
     """Of an LRU, `least` must be below `greatest`: 0.85 is not above the usual 0.9."""
-    assert registry.architecture("lru").value.least == 0.9
-    assert space(suite, "lru", ["greatest=0.85,0.99", "least=0.5..0.8"]).axes["least"].high == 0.8
+    assert registry.architecture("lru").value.r_min == 0.9
+    assert space(suite, "lru", ["r_max=0.85,0.99", "r_min=0.5..0.8"]).axes["r_min"].high == 0.8
     with pytest.raises(UserError, match="must lie in order"):
-        space(suite, "lru", ["greatest=0.85,0.99"])
+        space(suite, "lru", ["r_max=0.85,0.99"])
     with pytest.raises(UserError, match="must lie in order"):
-        space(suite, "lru", ["greatest=0.85,0.99", "least=0.95,0.97"])
+        space(suite, "lru", ["r_max=0.85,0.99", "r_min=0.95,0.97"])
 
 
 @given(st.tuples(st.floats(-1e6, 1e6), st.floats(-1e6, 1e6)).map(sorted), st.floats(0, 1))

@@ -96,7 +96,7 @@ class Exchanges:
     """`N` examples, each with one step of its source drawn anew.
 
     before: the examples as they were; batch: the exchanged ones. All else is `(N,)`: example,
-    which of `before` each was; target, from which target it is looked at; place, the index among
+    which of `before` each was; target, from which target it is looked at; position, the index among
     `lags` of the distance from there back to the exchanged step; weight, how many it stands for;
     should, how far it moves the oracle's answer, as far as that can tell.
     """
@@ -143,7 +143,9 @@ def thinned(pool: Exchanges, kept: int) -> Exchanges:
     starts = (sizes.cumsum(0) - sizes)[stratum[order]]
     rows = order[torch.arange(len(order)) - starts < kept]
     weight = (sizes.double() / sizes.clamp(max=kept))[stratum[rows]]
-    parts = {name: getattr(pool, name)[rows] for name in ("example", "target", "place", "should")}
+    parts = {
+        name: getattr(pool, name)[rows] for name in ("example", "target", "position", "should")
+    }
     return replace(pool, batch=select(pool.batch, rows), weight=weight, **parts)
 
 

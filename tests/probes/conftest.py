@@ -5,13 +5,13 @@ from collections.abc import Callable
 import pytest
 
 from lagbench import registry
-from lagbench.probes.context import Subject
+from lagbench.probes.context import ProbeContext
 from lagbench.registry import Named
 from tests.probes.wired import SYMBOLS, Delayed, LinearRecurrence, LookBack, sharp, subject_of
 
 
 @pytest.fixture
-def linear() -> Callable[..., Subject]:
+def linear() -> Callable[..., ProbeContext]:
     """`linear(((0.9,),), 101)`: a linear recurrence on the adding task."""
 
     def make(factor, length=101):
@@ -21,7 +21,7 @@ def linear() -> Callable[..., Subject]:
 
 
 @pytest.fixture
-def delayed() -> Callable[..., Subject]:
+def delayed() -> Callable[..., ProbeContext]:
     """A model that answers with the symbol that stood some steps before."""
 
     def make(architecture=None, task=None, length=20):
@@ -33,7 +33,7 @@ def delayed() -> Callable[..., Subject]:
 
 
 @pytest.fixture
-def untrained() -> Callable[..., Subject]:
+def untrained() -> Callable[..., ProbeContext]:
     """`untrained("gru", "recall", 12)`, as it was initialised."""
 
     def make(architecture, task, length, width=4, seeds=(0, 1), examples=16):

@@ -8,8 +8,8 @@ import torch
 from lagbench import registry
 from lagbench.contract import Alignment, Architecture
 from lagbench.probes.attention_alignment import attention_alignment, attention_weights
-from lagbench.probes.context import Refusal, in_double
-from lagbench.probes.lags import answering_steps, counted_targets
+from lagbench.probes.context import NotMeasurable, in_double
+from lagbench.probes.lags import answering_steps, target_loss_mask
 from tests.probes.wired import SYMBOLS, Attending, Delayed, subject_of
 
 
@@ -33,14 +33,14 @@ class Attentive(Architecture):
 @pytest.mark.parametrize("task", ["recall", "running_parity", "copy", "copy:shortest=0.3"])
 def test_the_weight_is_read_where_the_task_says(task):
     named = registry.task(task)
-    subject = subject_of(Attentive(), named, 7, SYMBOLS)
-    found = attention_alignment(subject)
-    batch = subject.test
+    context = subject_of(Attentive(), named, 7, SYMBOLS)
+    found = attention_alignment(context)
+    batch = context.test
     if batch.lag is None:
-        assert isinstance(found, Refusal)
+        assert isinstance(found, NotMeasurable)
         return
     alignment = named.value.signature(7).alignment
-    known = counted_targets(batch) & (batch.lag >= 0)
+    known = target_loss_mask(batch) & (batch.lag >= 0)
     queries = answering_steps(batch, alignment)
     expected = (1000 * queries + queries - batch.lag)[known].double().mean().item()
     (values,) = (finding.values for finding in found)
@@ -55,14 +55,14 @@ def test_the_weight_is_read_where_the_task_says(task):
 def test_weights_of_real_models_sum_to_one(untrained, name, task):
     if (name, task) == ("transformer", "copy:shortest=0.3"):
         pytest.skip("it reads ahead")
-    subject = untrained(name, task, 6, width=8)
-    batch = in_double(subject.examples(5))
-    weights = attention_weights(subject.models[0], batch)
+    context = untrained(name, task, 6, width=8)
+    batch = in_double(context.examples(5))
+    weights = attention_weights(context.models[0], batch)
     torch.testing.assert_close(weights.sum(-1), torch.ones_like(weights[..., 0]))
-    for finding in attention_alignment(subject):
+    for finding in attention_alignment(context):
         assert all(0 < value.value < 1 for value in finding.values)
 
 
 def test_who_has_no_attention_is_refused():
-    subject = subject_of(Delayed(), registry.task("recall"), 7, SYMBOLS)
-    assert attention_alignment(subject) == Refusal("it has no attention that it shows")
+    context = subject_of(Delayed(), registry.task("recall"), 7, SYMBOLS)
+    assert attention_alignment(context) == NotMeasurable("it has no attention that it shows")

@@ -12,7 +12,7 @@ from lagbench.data.streams import select
 from lagbench.probes import attention_map as probe
 from lagbench.probes.attention_alignment import attention_weights
 from lagbench.probes.attention_map import ATTENTION_MAP, START, attention_map, labels
-from lagbench.probes.context import Refusal, in_double
+from lagbench.probes.context import NotMeasurable, in_double
 from lagbench.probes.lags import answering_steps
 from lagbench.record import Record
 from tests.probes.wired import SYMBOLS, Attending, Delayed, subject_of
@@ -37,8 +37,8 @@ class LooksBack(Architecture):
 
 
 def test_the_map_of_a_model_whose_attention_is_known():
-    subject = subject_of(LooksBack(), registry.task("recall"), 7, SYMBOLS, seeds=(0, 1))
-    first, second = attention_map(subject)
+    context = subject_of(LooksBack(), registry.task("recall"), 7, SYMBOLS, seeds=(0, 1))
+    first, second = attention_map(context)
     assert second.maps == ()
     assert [(each.example, each.layer) for each in first.maps] == [(0, 0), (0, 1), (1, 0), (1, 1)]
     for each in first.maps:
@@ -50,10 +50,10 @@ def test_the_map_of_a_model_whose_attention_is_known():
 
 
 def test_symbols_are_called_as_people_read_them():
-    subject = subject_of(LooksBack(), registry.task("recall"), 7, SYMBOLS)
+    context = subject_of(LooksBack(), registry.task("recall"), 7, SYMBOLS)
     names = registry.task("recall").value.display_names(7).source
-    queries, _ = labels(subject, select(subject.test, slice(0, 1)))
-    assert queries == [names[symbol] for symbol in subject.test.source[0].tolist()]
+    queries, _ = labels(context, select(context.test, slice(0, 1)))
+    assert queries == [names[symbol] for symbol in context.test.source[0].tolist()]
     assert queries[-1] == "?"
     assert sum(name.startswith("*") for name in queries) == 1
 
@@ -61,10 +61,10 @@ def test_symbols_are_called_as_people_read_them():
 @pytest.mark.parametrize("name", ["transformer_causal", "seq2seq_dot", "transformer_seq2seq"])
 @pytest.mark.parametrize("task", ["copy:shortest=0.3", "recall"])
 def test_rows_are_those_of_each_example_without_its_padding(untrained, name, task):
-    subject = untrained(name, task, 6, width=8)
-    found = attention_map(subject)[0].maps
-    batch = in_double(subject.examples(2))
-    whole = attention_weights(subject.models[0], batch)
+    context = untrained(name, task, 6, width=8)
+    found = attention_map(context)[0].maps
+    batch = in_double(context.examples(2))
+    whole = attention_weights(context.models[0], batch)
     for each in found:
         size = len(each.queries), len(each.keys)
         assert (len(each.weights), len(each.weights[0])) == size
@@ -74,34 +74,36 @@ def test_rows_are_those_of_each_example_without_its_padding(untrained, name, tas
 
 
 def test_what_a_written_answer_is_read_from_stands_on_its_axes(untrained):
-    subject = untrained("transformer_causal", "copy:shortest=0.3", 6, width=8)
-    one = select(subject.test, slice(0, 1))
+    context = untrained("transformer_causal", "copy:shortest=0.3", 6, width=8)
+    one = select(context.test, slice(0, 1))
     read = [str(symbol) for symbol in one.source[0][one.source_mask[0]].tolist()]
     asked = [str(symbol) for symbol in one.target[0][one.target_mask[0]].tolist()]
-    queries, keys = labels(subject, one)
+    queries, keys = labels(context, one)
     assert queries == keys == [*read, START, *asked[:-1]]
-    steps = answering_steps(one, subject.job.plan.signature.alignment)
+    steps = answering_steps(one, context.job.plan.signature.alignment)
     assert queries[int(steps[0, 0])] == START
     writer = untrained("seq2seq_dot", "copy:shortest=0.3", 6, width=8)
     assert labels(writer, one) == (asked, read)
 
 
 def test_values_are_numbers_or_places(untrained):
-    subject = untrained("transformer", "adding", 5, width=8)
-    queries, _ = labels(subject, select(subject.test, slice(0, 1)))
-    value, mark = subject.test.source[0, 2].tolist()
+    context = untrained("transformer", "adding", 5, width=8)
+    queries, _ = labels(context, select(context.test, slice(0, 1)))
+    value, mark = context.test.source[0, 2].tolist()
     assert queries[2] == f"{value:.1f}/{mark:.1f}"
     wide = Batch(torch.zeros(1, 3, 4), torch.zeros(1, 1, 1))
-    assert probe.texts(wide.source[0], replace(subject.job.plan.signature.source, width=4), ()) == [
+    assert probe.texts(wide.source[0], replace(context.job.plan.signature.source, width=4), ()) == [
         "0", "1", "2",
     ]  # fmt: skip
 
 
 def test_what_has_none_or_too_much_is_refused(untrained, monkeypatch):
     without = subject_of(Delayed(), registry.task("recall"), 7, SYMBOLS)
-    assert attention_map(without) == Refusal("it has no attention that it shows")
+    assert attention_map(without) == NotMeasurable("it has no attention that it shows")
     long = untrained("transformer", "recall", 33, width=8, examples=2)
-    assert attention_map(long) == Refusal("it looks at 33 steps, and maps are drawn of at most 32")
+    assert attention_map(long) == NotMeasurable(
+        "it looks at 33 steps, and maps are drawn of at most 32"
+    )
     monkeypatch.setattr(probe, "LARGEST", 2 * 6 * 6 - 1)
     assert (
         "more weights than are kept" in attention_map(untrained("transformer", "recall", 6)).reason

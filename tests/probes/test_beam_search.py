@@ -6,7 +6,7 @@ import torch
 from lagbench.data.streams import generator
 from lagbench.model.decoding import decode
 from lagbench.probes.beam_search import WIDTHS, beam_search
-from lagbench.probes.context import Refusal, in_double
+from lagbench.probes.context import NotMeasurable, in_double
 from lagbench.spec.decoding import Decoding
 
 
@@ -18,12 +18,12 @@ def log_probability(model, batch, symbols):
 
 @pytest.mark.parametrize("architecture", ["seq2seq", "gru"])
 def test_shares_are_those_of_teacher_forced_likelihoods(untrained, architecture):
-    subject = untrained(architecture, "copy", 6, width=12, examples=40)
-    for parameters in subject.replicas.models[0].parameters():
+    context = untrained(architecture, "copy", 6, width=12, examples=40)
+    for parameters in context.replicas.models[0].parameters():
         assert parameters.requires_grad
-    findings = beam_search(subject)
-    batch = in_double(subject.examples(40))
-    for model, finding in zip(subject.models, findings, strict=True):
+    results = beam_search(context)
+    batch = in_double(context.examples(40))
+    for model, finding in zip(context.models, results, strict=True):
         written = {
             beams: decode(
                 model,
@@ -41,7 +41,7 @@ def test_shares_are_those_of_teacher_forced_likelihoods(untrained, architecture)
             expected = ((gain > 1e-6).double() - (gain < -1e-6).double()).mean().item()
             assert value.value == pytest.approx(expected)
             assert value.count == 40
-    assert any(value.value > 0 for finding in findings for value in finding.values)
+    assert any(value.value > 0 for finding in results for value in finding.values)
 
 
 @pytest.mark.parametrize(
@@ -54,5 +54,5 @@ def test_shares_are_those_of_teacher_forced_likelihoods(untrained, architecture)
 )
 def test_where_there_is_nothing_to_search(untrained, architecture, task, reason):
     found = beam_search(untrained(architecture, task, 6))
-    assert isinstance(found, Refusal)
+    assert isinstance(found, NotMeasurable)
     assert reason in found.reason

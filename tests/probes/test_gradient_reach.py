@@ -5,9 +5,9 @@ import math
 import pytest
 import torch
 
-from lagbench.probes.context import Refusal, in_double
+from lagbench.probes.context import NotMeasurable, in_double
 from lagbench.probes.gradient_reach import gradient_norms, gradient_reach, gradient_reach_initial
-from lagbench.probes.lags import answering_steps, counted_targets
+from lagbench.probes.lags import answering_steps, target_loss_mask
 from lagbench.train.objective import target_losses
 
 
@@ -37,11 +37,11 @@ def test_the_half_life_of_a_linear_recurrence(linear):
 @pytest.mark.parametrize("task", ["recall", "running_parity", "copy:shortest=0.3"])
 def test_norms_are_those_of_each_example_alone(untrained, name, task):
     """Backwards through the embedding: a weight of its own for every step."""
-    subject = untrained(name, task, 6, width=8)
-    batch = in_double(subject.examples(4))
-    model = subject.models[0]
+    context = untrained(name, task, 6, width=8)
+    batch = in_double(context.examples(4))
+    model = context.models[0]
     found = gradient_norms(model, batch)
-    ends = [int(row.nonzero().max()) for row in counted_targets(batch)]
+    ends = [int(row.nonzero().max()) for row in target_loss_mask(batch)]
     for row, end in enumerate(ends):
         one = slice(row, row + 1)
         x = model.embed(batch.source[one]).detach().requires_grad_()
@@ -66,10 +66,10 @@ class Given(torch.nn.Module):
 def test_lags_are_counted_as_tasks_count_them(untrained):
     """The step that a target counts from, less its lag, is the step that decides it."""
     for task in ("recall", "copy", "copy:shortest=0.3"):
-        subject = untrained("min_gru", task, 6)
-        batch = subject.test
-        answers = answering_steps(batch, subject.job.plan.signature.alignment)
-        known = counted_targets(batch) & (batch.lag >= 0)
+        context = untrained("min_gru", task, 6)
+        batch = context.test
+        answers = answering_steps(batch, context.job.plan.signature.alignment)
+        known = target_loss_mask(batch) & (batch.lag >= 0)
         assert known.any()
         rows = torch.arange(len(answers))[:, None].expand_as(answers)[known]
         deciding = batch.source[rows, (answers - batch.lag)[known]]
@@ -77,16 +77,16 @@ def test_lags_are_counted_as_tasks_count_them(untrained):
 
 
 def test_before_training_is_as_initialised(untrained):
-    subject = untrained("gru", "recall", 12)
-    before, now = gradient_reach_initial(subject), gradient_reach(subject)
+    context = untrained("gru", "recall", 12)
+    before, now = gradient_reach_initial(context), gradient_reach(context)
     assert [v.value for v in before[0].values] == [v.value for v in now[0].values]
     assert before[0].values != before[1].values
     assert before[0].numbers == {}
     with torch.no_grad():
-        subject.replicas.flat.mul_(2)
-    assert gradient_reach_initial(subject)[0].values == before[0].values
+        context.replicas.flat.mul_(2)
+    assert gradient_reach_initial(context)[0].values == before[0].values
 
 
 def test_tokens_that_are_read_raw_are_refused(untrained):
     found = gradient_reach(untrained("ngram", "recall", 6))
-    assert found == Refusal("it reads tokens raw, and they have no gradient")
+    assert found == NotMeasurable("it reads tokens raw, and they have no gradient")

@@ -40,9 +40,9 @@ def test_a_model_wired_to_one_lag(delayed, probe, aligned):
 
 
 def test_the_oracle_of_a_written_answer_looks_where_the_task_says(untrained):
-    subject = untrained("min_gru", "copy", 6)
-    finding = influence_oracle(subject)[0]
-    deciding = set(subject.test.lag.unique().tolist())
+    context = untrained("min_gru", "copy", 6)
+    finding = influence_oracle(context)[0]
+    deciding = set(context.test.lag.unique().tolist())
     assert len(deciding) == 1
     for value in finding.values:
         assert (value.value > 0.5) if value.x in deciding else (value.value == 0)
@@ -65,10 +65,10 @@ def test_reach_goes_as_far_as_the_model_follows_the_oracle(delayed, own, should,
     assert found == ({} if expected is None else {"influence_reach": expected})
 
 
-def influences(subject, own, should, count=FEWEST):
+def influences(context, own, should, count=FEWEST):
     """`count` exchanges at each of four lags, which move model and oracle so far in the mean."""
     place = torch.arange(4).repeat_interleave(count)
-    pool = exchanges(subject, subject.test)
+    pool = exchanges(context, context.test)
     spread = torch.linspace(0.5, 1.5, count).repeat(4)
     wanted, moved = (torch.tensor(means).double()[place] * spread for means in (should, own))
     return replace(pool, position=place, should=wanted, lags=[0, 1, 4, 9]), moved
@@ -83,8 +83,8 @@ def test_a_lag_with_too_few_exchanges_that_matter_says_nothing(delayed):
 
 def test_those_that_are_kept_stand_for_all(untrained):
     """What they say of the oracle is what all exchanges say of it."""
-    subject = untrained("min_gru", "recall", 6, examples=400)
-    pool = exchanges(subject, subject.test)
+    context = untrained("min_gru", "recall", 6, examples=400)
+    pool = exchanges(context, context.test)
     moved = pool.batch.source.eq(pool.before.source[pool.example]).all(1, keepdim=True).mT.double()
     made = thinned(replace(pool, should=moved[0]), 64)
     kept = made.batch.source.eq(made.before.source[made.example]).all(1, keepdim=True).mT.double()
@@ -96,16 +96,16 @@ def test_those_that_are_kept_stand_for_all(untrained):
 
 
 def test_drawing_anew_takes_what_stands_at_the_same_step(untrained):
-    subject = untrained("min_gru", "copy:shortest=0.3", 6)
-    made = exchanges(subject, subject.test)
-    moved = made.batch.source != subject.test.source[made.example]
+    context = untrained("min_gru", "copy:shortest=0.3", 6)
+    made = exchanges(context, context.test)
+    moved = made.batch.source != context.test.source[made.example]
     assert (moved.sum(1) <= 1).all()
     assert moved.any()
     row, step = moved.nonzero(as_tuple=True)
-    assert subject.test.source_mask[made.example[row], step].all()
-    counted = subject.test.target_mask[made.example, made.target]
+    assert context.test.source_mask[made.example[row], step].all()
+    counted = context.test.target_mask[made.example, made.target]
     assert counted.all()
-    n = subject.test.source_mask.sum(1)[made.example][row]
+    n = context.test.source_mask.sum(1)[made.example][row]
     lags = torch.tensor(made.lags)[made.position][row]
     assert torch.equal(n + made.target[row] - step, lags)
 
@@ -118,7 +118,7 @@ def test_an_oracle_that_cannot_read_what_is_broken_costs_its_own_values_alone(de
             return super().oracle(length, source, source_mask)
 
     found = probed(delayed(task=Strict()), [INFLUENCE, INFLUENCE_ORACLE])
-    assert found.refused == {"influence_oracle": "ValueError: no such sentence"}
+    assert found.unsupported == {"influence_oracle": "ValueError: no such sentence"}
     assert found.numbers == [{}] * 2  # nobody knows how far it should reach
     curve = {value.x: value.value for value in found.values[0]}
     assert curve == {lag: float(lag == 5) for lag in (*range(9), 11, 16, 19)}
@@ -126,14 +126,14 @@ def test_an_oracle_that_cannot_read_what_is_broken_costs_its_own_values_alone(de
 
 def test_answers_before_and_after_belong_together(untrained):
     """Whatever is cut and put in order between: each exchange against answering it alone."""
-    subject = untrained("gru", "copy:shortest=0.3", 6, examples=40)
-    pool = exchanges(subject, subject.test)
+    context = untrained("gru", "copy:shortest=0.3", 6, examples=40)
+    pool = exchanges(context, context.test)
     made = thinned(replace(pool, should=(pool.example % 3).double()), 5)
 
     def answer(batch):
-        return subject.replicas.predict(batch, teacher_forced=True)
+        return context.replicas.predict(batch, teacher_forced=True)
 
-    found = moved_by(subject, made, answer, between_logits)
+    found = moved_by(context, made, answer, between_logits)
     for row in range(len(made.example)):
         before = answer(select(made.before, made.example[row : row + 1]))
         after = answer(select(made.batch, slice(row, row + 1)))
@@ -171,8 +171,8 @@ def fading(model):
 def at_the_first_step(name, wire, length):
     """The influence of the input at time 0 as a share of what it should be."""
     task = Named("first", First())
-    subject = subject_of(registry.architecture(name).value, task, length, 2, wire, examples=64)
-    found, wanted = influence(subject)[0], influence_oracle(subject)[0]
+    context = subject_of(registry.architecture(name).value, task, length, 2, wire, examples=64)
+    found, wanted = influence(context)[0], influence_oracle(context)[0]
     assert found.values[-1].x == wanted.values[-1].x == length - 1
     return found, wanted
 

@@ -6,12 +6,12 @@ from torch.autograd.functional import jacobian
 
 from lagbench.model.assembly import tensors
 from lagbench.probes import jacobian_product as probe
-from lagbench.probes.context import Refusal, in_double
+from lagbench.probes.context import NotMeasurable, in_double
 from lagbench.probes.jacobian_product import jacobian_product, largest_singular_values
 
 
-def by_lag(subject):
-    (found,) = jacobian_product(subject)
+def by_lag(context):
+    (found,) = jacobian_product(context)
     return {int(value.x): value.value for value in found.values}
 
 
@@ -40,8 +40,8 @@ def test_several_dimensions(linear):
 
 @pytest.mark.parametrize("name", ["rnn", "gru", "lstm", "deep_lstm", "lru"])
 def test_every_step_by_brute_force(untrained, name):
-    subject = untrained(name, "recall", 10)
-    model, batch = subject.models[0], in_double(subject.examples(1))
+    context = untrained(name, "recall", 10)
+    model, batch = context.models[0], in_double(context.examples(1))
     x = model.embed(batch.source).detach()
     lags, sizes = largest_singular_values(model.core, x)
     assert lags == [*range(1, 10)]
@@ -81,10 +81,10 @@ def shaped(given, like):
 
 
 def test_a_wide_state_is_followed_less_far(untrained, monkeypatch):
-    subject = untrained("gru", "recall", 20)
-    whole, _ = jacobian_product(subject)
+    context = untrained("gru", "recall", 20)
+    whole, _ = jacobian_product(context)
     monkeypatch.setattr(probe, "GRAPH", 8 * 4**2)
-    part, _ = jacobian_product(subject)
+    part, _ = jacobian_product(context)
     assert [value.x for value in part.values] == [*range(1, 9)]
     assert [v.value for v in part.values] == pytest.approx([v.value for v in whole.values[:8]])
 
@@ -99,5 +99,5 @@ def test_a_wide_state_is_followed_less_far(untrained, monkeypatch):
 )
 def test_what_is_no_recurrence_is_refused(untrained, name, reason):
     found = jacobian_product(untrained(name, "recall", 6, width=8))
-    assert isinstance(found, Refusal)
+    assert isinstance(found, NotMeasurable)
     assert reason in found.reason

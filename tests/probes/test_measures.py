@@ -4,15 +4,15 @@ from dataclasses import replace
 
 import torch
 
-from lagbench.probes.context import Refusal
+from lagbench.probes.context import NotMeasurable
 from lagbench.probes.measures import measures
 
 
 def test_every_measure_of_every_replica_is_a_value_at_the_length(untrained):
-    subject = untrained("seq2seq", "translation", 12, examples=20)
-    task, test = subject.job.task.value, subject.test
+    context = untrained("seq2seq", "translation", 12, examples=20)
+    task, test = context.job.task.value, context.test
     answers = torch.stack([test.target, test.target.flip(0)])
-    found = measures(replace(subject, answers=answers))
+    found = measures(replace(context, answers=answers))
     for finding, own in zip(found, answers, strict=True):
         (value,) = finding.values
         assert (value.probe, value.x, value.count) == ("bleu", 12, 20)
@@ -22,4 +22,4 @@ def test_every_measure_of_every_replica_is_a_value_at_the_length(untrained):
 
 def test_a_task_without_measures_has_none(untrained):
     found = measures(untrained("gru", "recall", 12))
-    assert found == Refusal("the task has no measures beside its metric")
+    assert found == NotMeasurable("the task has no measures beside its metric")

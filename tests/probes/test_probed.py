@@ -10,7 +10,7 @@ from lagbench.contract import Batch
 from lagbench.data.streams import generator, stack
 from lagbench.model.assembly import assemble
 from lagbench.probes import PROBES, probed
-from lagbench.probes.context import Probe, Refusal
+from lagbench.probes.context import NotMeasurable, Probe
 from lagbench.probes.extrapolation import Extrapolation
 from lagbench.probes.lag_accuracy import lag_accuracy
 from lagbench.probes.lags import chosen_lags, lag_bin
@@ -22,13 +22,13 @@ from tests.probes.wired import Delayed, LinearRecurrence
 
 
 def test_who_knows_the_last_steps_alone_is_at_chance_beyond_them(untrained):
-    subject = untrained("min_gru", "recall", 40)
+    context = untrained("min_gru", "recall", 40)
     lags = torch.arange(1, 40).repeat_interleave(8)[:, None]
     target = torch.arange(8).repeat(39)[:, None]
     known = torch.where(lags <= 11, target, 3)
     test = Batch(torch.zeros(312, 40), target, lag=lags)
     answers = known[None].expand(2, -1, -1)
-    for finding in lag_accuracy(replace(subject, test=test, answers=answers)):
+    for finding in lag_accuracy(replace(context, test=test, answers=answers)):
         accuracy = {value.x: value.value for value in finding.values}
         assert sum(value.count for value in finding.values) == 312
         assert {x for x, value in accuracy.items() if value == 1} == {*range(1, 9), 10}
@@ -57,7 +57,7 @@ def test_written_answers_are_as_long_as_the_longer_task(untrained):
 
 def test_what_cannot_be_longer_is_refused(delayed, untrained):
     limited = Extrapolation(2)(delayed(Delayed(limit=30)))
-    assert limited == Refusal("it reads at most 30 steps, and the task has 40")
+    assert limited == NotMeasurable("it reads at most 30 steps, and the task has 40")
     far = Extrapolation(8)(delayed(length=200))
     assert "more than 1024 steps" in far.reason
     dense = Extrapolation(2)(untrained("dense", "recall", 6))
@@ -65,12 +65,12 @@ def test_what_cannot_be_longer_is_refused(delayed, untrained):
 
 
 def test_a_probe_that_raises_costs_its_own_values_alone(delayed):
-    def broken(subject):
+    def broken(context):
         raise RuntimeError("not today")
 
     found = probed(delayed(), [Probe("broken", broken), *PROBES])
-    assert found.refused["broken"] == "RuntimeError: not today"
-    assert found.refused["lag_accuracy"] == "the task states no lags"
+    assert found.unsupported["broken"] == "RuntimeError: not today"
+    assert found.unsupported["lag_accuracy"] == "the task states no lags"
     fields = found.fields(0)
     assert fields["influence_reach"] == 5.0
     assert fields["extrapolation_score"] == 1.0
@@ -85,7 +85,7 @@ def test_nothing_raises(untrained, name, task):
     if not hasattr(match(registry.architecture(name).value, named.signature(8)), "kind"):
         pytest.skip("no such pair")
     found = probed(untrained(name, task, 8, width=8))
-    assert not [why for why in found.refused.values() if "Error" in why]
+    assert not [why for why in found.unsupported.values() if "Error" in why]
     assert {"gradient_reach", "influence"} <= {value.probe for value in found.values[0]}
 
 

@@ -19,7 +19,7 @@ from lagbench.contract import (
     Tokens,
 )
 from lagbench.model.assembly import Model
-from lagbench.probes.context import Subject
+from lagbench.probes.context import ProbeContext
 from lagbench.record import Execution
 from lagbench.registry import Named
 from lagbench.spec.pairing import Plan, match
@@ -154,7 +154,7 @@ def subject_of(
     wire: Callable[[Model], None] = lambda model: None,
     seeds: Sequence[int] = (0,),
     examples: int = 16,
-) -> Subject:
+) -> ProbeContext:
     plan = match(architecture, task.value.signature(length))
     assert isinstance(plan, Plan)
     job = Job(plan, width, task, length, tuple(seeds), (1e-3,), Recipe(test_examples=examples))
@@ -165,7 +165,7 @@ def subject_of(
     replicas = replicate(models, Execution.LOOP, torch.device("cpu"))
     split = job.split(Split.TEST, None)
     _, answers = evaluate(replicas, split, job.scale.metric)
-    return Subject(job, tuple(seeds), replicas, split, answers, ENOUGH)
+    return ProbeContext(job, tuple(seeds), replicas, split, answers, ENOUGH)
 
 
 def sharp(model: Model) -> None:

@@ -104,17 +104,17 @@ def test_a_folder_without_weights_is_trained_again_to_keep_them_and_then_no_more
 def test_what_is_restore_models_is_what_was_tested(kept):
     _, out = kept
     own = [record for record in records(out).values() if record.architecture == "gru"]
-    subject, order = restore_models([r for r in own if r.score is not None], Store(out))
+    context, order = restore_models([r for r in own if r.score is not None], Store(out))
     assert [record.seed for record in order] == [0, 1]
-    right = (subject.answers == subject.test.target).double().mean((1, 2))
+    right = (context.answers == context.test.target).double().mean((1, 2))
     assert right.tolist() == [record.accuracy for record in order]
-    for row, record in zip(subject.replicas.flat, order, strict=True):
+    for row, record in zip(context.replicas.flat, order, strict=True):
         weights = load_file(out / "trials" / record.trial / "weights.safetensors")
-        assert torch.equal(row.detach(), torch.cat([t.flatten() for t in named(subject, weights)]))
+        assert torch.equal(row.detach(), torch.cat([t.flatten() for t in named(context, weights)]))
 
 
-def named(subject, weights):
-    return [weights[name] for name, _ in subject.replicas.models[0].named_parameters()]
+def named(context, weights):
+    return [weights[name] for name, _ in context.replicas.models[0].named_parameters()]
 
 
 @pytest.mark.parametrize("names", [(), ("influence",), ("measures", "extrapolation_2x")])

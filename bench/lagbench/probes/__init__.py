@@ -7,7 +7,7 @@ from typing import Any
 from lagbench.probes.attention_alignment import ATTENTION_ALIGNMENT
 from lagbench.probes.attention_map import ATTENTION_MAP
 from lagbench.probes.beam_search import BEAM_SEARCH
-from lagbench.probes.context import Probe, Refusal, Subject
+from lagbench.probes.context import NotMeasurable, Probe, ProbeContext
 from lagbench.probes.extrapolation import EXTRAPOLATIONS
 from lagbench.probes.gradient_reach import GRADIENT_REACH, GRADIENT_REACH_INITIAL
 from lagbench.probes.influence import INFLUENCE, INFLUENCE_ORACLE
@@ -33,37 +33,37 @@ PROBES: tuple[Probe, ...] = (
 
 @dataclass(frozen=True)
 class Probed:
-    """What all probes found: for each replica values, numbers and maps; why some found none."""
+    """Values, numbers and maps for each replica; by name, why a probe measured nothing."""
 
     values: list[list[ProbeValue]]
     numbers: list[dict[str, float]]
     maps: list[tuple[AttentionMap, ...]]
-    refused: dict[str, str]
+    unsupported: dict[str, str]
 
     def fields(self, replica: int) -> dict[str, Any]:
         """The fields of the record of a replica."""
         return {
             "probes": tuple(self.values[replica]),
-            "unsupported_probes": self.refused,
+            "unsupported_probes": self.unsupported,
             "attention_maps": self.maps[replica],
             **self.numbers[replica],
         }
 
 
-def probed(subject: Subject, probes: Sequence[Probe] = PROBES) -> Probed:
-    """Measure whatever can be measured; a probe that raises costs no more than its own values."""
-    count = len(subject.replicas)
+def probed(context: ProbeContext, probes: Sequence[Probe] = PROBES) -> Probed:
+    """Run probes; one that raises costs its own values only."""
+    count = len(context.replicas)
     results = Probed([[] for _ in range(count)], [{} for _ in range(count)], [()] * count, {})
     for probe in probes:
         try:
-            findings = probe.measure(subject)
+            measured = probe.measure(context)
         except Exception as error:
-            findings = Refusal(f"{type(error).__name__}: {error}".strip())
-        if isinstance(findings, Refusal):
-            results.refused[probe.name] = findings.reason
+            measured = NotMeasurable(f"{type(error).__name__}: {error}".strip())
+        if isinstance(measured, NotMeasurable):
+            results.unsupported[probe.name] = measured.reason
             continue
-        for row, finding in enumerate(findings):
-            results.values[row].extend(finding.values)
-            results.numbers[row].update(finding.numbers)
-            results.maps[row] += finding.maps
+        for row, result in enumerate(measured):
+            results.values[row].extend(result.values)
+            results.numbers[row].update(result.numbers)
+            results.maps[row] += result.maps
     return results

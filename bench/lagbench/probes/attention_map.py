@@ -8,8 +8,8 @@ from lagbench.contract import Batch, Reals, Space, Tokens
 from lagbench.data.streams import select
 from lagbench.model.assembly import Model
 from lagbench.probes.attention_alignment import attention_weights
-from lagbench.probes.context import Finding, Probe, Refusal, Subject, in_double
-from lagbench.probes.lags import counted_targets, source_lengths
+from lagbench.probes.context import NotMeasurable, Probe, ProbeContext, ProbeResult, in_double
+from lagbench.probes.lags import source_lengths, target_loss_mask
 from lagbench.record import AttentionMap
 from lagbench.spec.pairing import PlanKind
 
@@ -20,27 +20,29 @@ LARGEST = 2**12  # weights, those of all layers of an example together
 START = "start"  # what stands for the vector before the first target
 
 
-def attention_map(subject: Subject) -> list[Finding] | Refusal:
+def attention_map(context: ProbeContext) -> list[ProbeResult] | NotMeasurable:
     """The weights in each layer, a mean over heads, for test examples; of the first seed alone.
 
     Teacher forced. A query is named by what is read there, in a decoder by what it writes. Maps
-    beyond `LONGEST` steps or `LARGEST` weights are refused: no picture would show them.
+    beyond `LONGEST` steps or `LARGEST` weights are left out: no picture would show them.
     """
-    model, *others = subject.models
+    model, *others = context.models
     if not hasattr(model.core, "attention"):
-        return Refusal("it has no attention that it shows")
-    batch = in_double(subject.examples(EXAMPLES))
+        return NotMeasurable("it has no attention that it shows")
+    batch = in_double(context.examples(EXAMPLES))
     maps = []
     for example in range(len(batch.source)):
         item = select(batch, slice(example, example + 1))
-        queries, keys = labels(subject, item)
+        queries, keys = labels(context, item)
         if (longest := max(len(queries), len(keys))) > LONGEST:
-            return Refusal(f"it looks at {longest} steps, and maps are drawn of at most {LONGEST}")
+            return NotMeasurable(
+                f"it looks at {longest} steps, and maps are drawn of at most {LONGEST}"
+            )
         drawn = _maps(model, item, example, queries, keys)
         if len(drawn) * len(queries) * len(keys) > LARGEST:
-            return Refusal(f"its {len(drawn)} layers have more weights than are kept")
+            return NotMeasurable(f"its {len(drawn)} layers have more weights than are kept")
         maps.extend(drawn)
-    return [Finding([], maps=tuple(maps)), *(Finding([]) for _ in others)]
+    return [ProbeResult([], maps=tuple(maps)), *(ProbeResult([]) for _ in others)]
 
 
 def _maps(
@@ -59,17 +61,17 @@ def _maps(
     ]
 
 
-def labels(subject: Subject, item: Batch) -> tuple[list[str], list[str]]:
+def labels(context: ProbeContext, item: Batch) -> tuple[list[str], list[str]]:
     """What the queries and the keys of a batch of one example are called; padding is left out."""
-    plan, reading = subject.job.plan, subject.job.task.value.display_names(subject.job.length)
+    plan, reading = context.job.plan, context.job.task.value.display_names(context.job.length)
     read = texts(item.source[0, : source_lengths(item)[0]], plan.signature.source, reading.source)
     if plan.kind not in (PlanKind.TRANSDUCE, PlanKind.PREFIX):
         return read, read
-    count = int(counted_targets(item)[0].nonzero().max()) + 1
+    count = int(target_loss_mask(item)[0].nonzero().max()) + 1
     written = texts(item.target[0, :count], plan.signature.target, reading.target)
     if plan.kind is PlanKind.TRANSDUCE:
         return written, read
-    known = [START] * (count - 1) if subject.job.recipe.feed == "none" else written[:-1]
+    known = [START] * (count - 1) if context.job.recipe.feed == "none" else written[:-1]
     joined = [*read, START, *known]
     return joined, joined
 

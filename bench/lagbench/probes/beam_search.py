@@ -8,7 +8,7 @@ from lagbench.contract import Tokens
 from lagbench.data.streams import generator
 from lagbench.model.assembly import AutoregressiveModel
 from lagbench.model.decoding import decode
-from lagbench.probes.context import Finding, Probe, Refusal, Subject, in_double
+from lagbench.probes.context import NotMeasurable, Probe, ProbeContext, ProbeResult, in_double
 from lagbench.record import ProbeValue
 from lagbench.spec.decoding import Decoding
 
@@ -21,29 +21,31 @@ WIDTHS = (2, 4)
 LEAST = 1e-6  # nats by which an answer must be likelier: rounding is no finding
 
 
-def beam_search(subject: Subject) -> list[Finding] | Refusal:
+def beam_search(context: ProbeContext) -> list[ProbeResult] | NotMeasurable:
     """The share of answers that the search finds a likelier one for, less those it misses.
 
     `x` is how many beams it has. A search that keeps some beams may end below the greedy answer,
     whose beginning fell out of them; so the share can be negative. Log-probabilities are the
     model's own, of all symbols up to the first `end`.
     """
-    if not isinstance(subject.models[0], AutoregressiveModel):
-        return Refusal("it does not write its answers, and so has nothing to search")
-    signature = subject.job.plan.signature
+    if not isinstance(context.models[0], AutoregressiveModel):
+        return NotMeasurable("it does not write its answers, and so has nothing to search")
+    signature = context.job.plan.signature
     if not isinstance(signature.target, Tokens):
-        return Refusal("it writes values, which are fed back as they are")
+        return NotMeasurable("it writes values, which are fed back as they are")
     if signature.target_steps == 1:
-        return Refusal("its answers are one symbol, of which greedy decoding finds the likeliest")
+        return NotMeasurable(
+            "its answers are one symbol, of which greedy decoding finds the likeliest"
+        )
     most = max(FEWEST, min(EXAMPLES, AT_ONCE // (signature.steps + signature.target_steps)))
-    batch = in_double(subject.examples(subject.affordable(*PRICE, FEWEST, most)))
+    batch = in_double(context.examples(context.example_budget(*PRICE, FEWEST, most)))
 
     def likelihood(model: AutoregressiveModel, decoding: Decoding) -> Tensor:
         draws = generator(NAME)  # neither way draws anything
         return decode(model, batch.source, batch.source_mask, decoding, draws).log_probability
 
-    findings = []
-    for model in subject.models:
+    results = []
+    for model in context.models:
         writing = cast(AutoregressiveModel, model)
         greedy = likelihood(writing, Decoding())
         values = []
@@ -53,8 +55,8 @@ def beam_search(subject: Subject) -> list[Finding] | Refusal:
             values.append(
                 ProbeValue(probe=NAME, x=beams, value=float(share), count=len(batch.source))
             )
-        findings.append(Finding(values))
-    return findings
+        results.append(ProbeResult(values))
+    return results
 
 
 BEAM_SEARCH = Probe(NAME, beam_search)

@@ -20,7 +20,7 @@ DEEPER = 8  # times as many examples, or steps as far away, where a probe looks 
 
 
 @dataclass(frozen=True)
-class Subject:
+class ProbeContext:
     """Trained replicas of one job, and what they were tested on.
 
     replicas: of the selected learning rate; seeds: of each of them.
@@ -37,7 +37,7 @@ class Subject:
     updates: int
     deep: bool = False
 
-    def affordable(self, share: float, passes: float, least: int, most: int) -> int:
+    def example_budget(self, share: float, passes: float, least: int, most: int) -> int:
         """How many examples a probe may look at: a number that follows from how long was trained.
 
         A stopwatch would give another number on another day. share: of `SHARE`, which is the
@@ -74,7 +74,7 @@ def in_double(batch: Batch) -> Batch:
 
 
 @dataclass(frozen=True)
-class Finding:
+class ProbeResult:
     """What a probe found of one replica: a curve, and what else of its record it fills."""
 
     values: list[ProbeValue]
@@ -83,7 +83,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Refusal:
+class NotMeasurable:
     """Why a probe measures nothing here, as a clause for a person."""
 
     reason: str
@@ -94,10 +94,10 @@ class Probe:
     """A measurement on trained models, under the name of its curve."""
 
     name: str
-    measure: Callable[[Subject], list[Finding] | Refusal]
+    measure: Callable[[ProbeContext], list[ProbeResult] | NotMeasurable]
     """One finding for each replica, or why there is none."""
     numbers: tuple[str, ...] = ()
-    """The fields of a record that its findings may fill."""
+    """The fields of a record that its results may fill."""
 
 
 def curve(name: str, lags: list[int], values: Tensor, counts: Tensor) -> list[ProbeValue]:

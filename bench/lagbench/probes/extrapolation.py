@@ -7,7 +7,7 @@ import torch
 from lagbench.contract import Signature, Split, UserError
 from lagbench.data.splits import fixed_split
 from lagbench.model.assembly import assemble
-from lagbench.probes.context import DEEPER, Finding, Probe, Refusal, Subject
+from lagbench.probes.context import DEEPER, NotMeasurable, Probe, ProbeContext, ProbeResult
 from lagbench.record import ProbeValue
 from lagbench.spec.pairing import Plan, Unsupported, match
 from lagbench.train.evaluation import evaluate
@@ -28,57 +28,57 @@ class Extrapolation:
 
     multiple: int
 
-    def __call__(self, subject: Subject) -> list[Finding] | Refusal:
+    def __call__(self, context: ProbeContext) -> list[ProbeResult] | NotMeasurable:
         """One value, `x` the length: of new test examples, answered as the test was.
 
         Number: `extrapolation_score`, of twice the length.
         """
-        job, length = subject.job, subject.job.length * self.multiple
-        plan = longer_plan(subject, length)
-        if isinstance(plan, Refusal):
+        job, length = context.job, context.job.length * self.multiple
+        plan = longer_plan(context, length)
+        if isinstance(plan, NotMeasurable):
             return plan
-        replicas = lengthened(subject, plan)
-        if isinstance(replicas, Refusal):
+        replicas = lengthened(context, plan)
+        if isinstance(replicas, NotMeasurable):
             return replicas
         task = job.task.value
         passes = self.multiple * (2 if plan.writes else 1)  # written answers are forced, too
-        count = subject.affordable(SHARE, passes, LEAST, EXAMPLES)
+        count = context.example_budget(SHARE, passes, LEAST, EXAMPLES)
         split = fixed_split(job.task, length, Split.TEST, count)
         reached, _ = evaluate(replicas, split, task.metric, job.recipe.decoding)
         scale = Scale(task.metric, task.chance(length), task.optimum(length))
-        return [self._finding(length, scale.score(metric), len(split.source)) for metric in
+        return [self._result(length, scale.score(metric), len(split.source)) for metric in
                 reached.metric.tolist()]  # fmt: skip
 
-    def _finding(self, length: int, score: float, count: int) -> Finding:
+    def _result(self, length: int, score: float, count: int) -> ProbeResult:
         numbers = {"extrapolation_score": score} if self.multiple == SCORED else {}
-        return Finding([ProbeValue(probe=NAME, x=length, value=score, count=count)], numbers)
+        return ProbeResult([ProbeValue(probe=NAME, x=length, value=score, count=count)], numbers)
 
 
-def longer_plan(subject: Subject, length: int) -> Plan | Refusal:
+def longer_plan(context: ProbeContext, length: int) -> Plan | NotMeasurable:
     """How the architecture runs the task at another length, or why it cannot be asked to."""
-    trained = subject.job.plan.signature
+    trained = context.job.plan.signature
     try:
-        signature = subject.job.task.value.signature(length)
+        signature = context.job.task.value.signature(length)
     except UserError as error:
-        return Refusal(f"the task has no length {length}: {error}")
+        return NotMeasurable(f"the task has no length {length}: {error}")
     if _ends(signature) != _ends(trained):
-        return Refusal(f"the task reads or writes other symbols at length {length}")
-    most = DEEPER * MOST_STEPS if subject.deep else MOST_STEPS
+        return NotMeasurable(f"the task reads or writes other symbols at length {length}")
+    most = DEEPER * MOST_STEPS if context.deep else MOST_STEPS
     if signature.steps + signature.target_steps > most:
-        return Refusal(f"length {length} has more than {most} steps, which takes too long")
-    plan = match(subject.job.plan.architecture, signature)
-    return Refusal(plan.reason) if isinstance(plan, Unsupported) else plan
+        return NotMeasurable(f"length {length} has more than {most} steps, which takes too long")
+    plan = match(context.job.plan.architecture, signature)
+    return NotMeasurable(plan.reason) if isinstance(plan, Unsupported) else plan
 
 
-def lengthened(subject: Subject, plan: Plan) -> Replicas | Refusal:
+def lengthened(context: ProbeContext, plan: Plan) -> Replicas | NotMeasurable:
     """The replicas with the same weights, assembled for another length."""
-    trained, device = subject.replicas, subject.replicas.flat.device
+    trained, device = context.replicas, context.replicas.flat.device
     with torch.random.fork_rng(devices=[]):
         count = len(trained)
-        models = [assemble(plan, subject.job.width, subject.job.recipe.feed) for _ in range(count)]
+        models = [assemble(plan, context.job.width, context.job.recipe.feed) for _ in range(count)]
     shapes = [[p.shape for p in model.parameters()] for model in (models[0], trained.models[0])]
     if shapes[0] != shapes[1]:
-        return Refusal("it has a weight for every step, and none for further steps")
+        return NotMeasurable("it has a weight for every step, and none for further steps")
     for model, source in zip(models, trained.models, strict=True):
         buffers = dict(source.named_buffers())
         for name, buffer in model.named_buffers():

@@ -8,8 +8,15 @@ from torch import Tensor, nn
 
 from lagbench.contract import Batch, Tokens
 from lagbench.model.assembly import Model
-from lagbench.probes.context import Finding, Probe, Refusal, Subject, curve, in_double
-from lagbench.probes.lags import answering_steps, chosen_lags, counted_targets, source_lengths
+from lagbench.probes.context import (
+    NotMeasurable,
+    Probe,
+    ProbeContext,
+    ProbeResult,
+    curve,
+    in_double,
+)
+from lagbench.probes.lags import answering_steps, chosen_lags, source_lengths, target_loss_mask
 from lagbench.train.objective import target_losses
 
 NAME = "gradient_reach"
@@ -20,7 +27,7 @@ PRICE = 0.08, 6  # its share, and passes: forward and backward, at half the spee
 FEWEST = 3  # lags that an exponential is fitted to
 
 
-def gradient_reach(subject: Subject) -> list[Finding] | Refusal:
+def gradient_reach(context: ProbeContext) -> list[ProbeResult] | NotMeasurable:
     """The mean over examples of `‖∂ loss_T / ∂ x_{T−k}‖` against `k`; its largest mean is 1.
 
     `x` is the input of the core, as embedded: tokens have no gradient, and so all sources compare.
@@ -28,35 +35,35 @@ def gradient_reach(subject: Subject) -> list[Finding] | Refusal:
     `Batch.lag` counts. Numbers: the half-life, from an exponential fitted to all lags, infinite
     where it does not fade, and the R² of the fit.
     """
-    return _measured(subject, lambda: subject.models, NAME, fitted=True)
+    return _measured(context, lambda: context.models, NAME, fitted=True)
 
 
-def gradient_reach_initial(subject: Subject) -> list[Finding] | Refusal:
+def gradient_reach_initial(context: ProbeContext) -> list[ProbeResult] | NotMeasurable:
     """The same before training, without its half-life."""
-    return _measured(subject, lambda: subject.untrained, f"{NAME}_initial", fitted=False)
+    return _measured(context, lambda: context.untrained, f"{NAME}_initial", fitted=False)
 
 
 def _measured(
-    subject: Subject, models: Callable[[], list[Model]], name: str, fitted: bool
-) -> list[Finding] | Refusal:
-    plan = subject.job.plan
+    context: ProbeContext, models: Callable[[], list[Model]], name: str, fitted: bool
+) -> list[ProbeResult] | NotMeasurable:
+    plan = context.job.plan
     if plan.architecture.input_spaces is not None and isinstance(plan.signature.source, Tokens):
-        return Refusal("it reads tokens raw, and they have no gradient")
-    steps = subject.test.source.shape[1]
+        return NotMeasurable("it reads tokens raw, and they have no gradient")
+    steps = context.test.source.shape[1]
     most = max(LEAST, min(EXAMPLES, AT_ONCE // steps))
-    batch = in_double(subject.examples(subject.affordable(*PRICE, LEAST, most)))
-    findings = []
+    batch = in_double(context.examples(context.example_budget(*PRICE, LEAST, most)))
+    results = []
     for model in models():
         means, counts = norms_by_lag(model, batch)
-        lags = chosen_lags(len(means) - 1, subject.deep)
-        findings.append(_finding(means, counts, name, lags, fitted))
-    return findings
+        lags = chosen_lags(len(means) - 1, context.deep)
+        results.append(_result(means, counts, name, lags, fitted))
+    return results
 
 
-def _finding(means: Tensor, counts: Tensor, name: str, lags: list[int], fitted: bool) -> Finding:
+def _result(means: Tensor, counts: Tensor, name: str, lags: list[int], fitted: bool) -> ProbeResult:
     relative = means / means.max()
     values = curve(name, lags, relative[lags], counts[lags]) if means.max() > 0 else []
-    return Finding(values, half_life(relative, counts) if fitted else {})
+    return ProbeResult(values, half_life(relative, counts) if fitted else {})
 
 
 def norms_by_lag(model: Model, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -101,7 +108,7 @@ class _Embedded(nn.Module):
 def last_counted(batch: Batch) -> Tensor:
     """Which target of each example is the last that is asked for: `(B,)`."""
     places = torch.arange(batch.target.shape[1], device=batch.target.device)
-    return (counted_targets(batch) * places).argmax(1)
+    return (target_loss_mask(batch) * places).argmax(1)
 
 
 def half_life(means: Tensor, counts: Tensor) -> dict[str, float]:

@@ -1,6 +1,6 @@
-"""Influence: how far an answer moves when one input is drawn anew, and how far it should.
+"""Influence: how far an answer moves when one input is resampled, and how far it should.
 
-An input is drawn anew by taking another test example's at the same step: a true draw from what
+An input is resampled by taking another test example's at the same step: a true draw from what
 stands there, though what stands beside it is then another's. On a task with a grammar, such as a
 single marked cue, the exchange may break it; the oracle answers the very same exchanges.
 """
@@ -14,8 +14,8 @@ from torch import Tensor
 
 from lagbench.contract import Batch, Tokens
 from lagbench.data.streams import generator, select, to_device
-from lagbench.probes.context import DEEPER, Finding, Probe, Refusal, Subject, curve
-from lagbench.probes.lags import answering_steps, chosen_lags, counted_targets, source_lengths
+from lagbench.probes.context import DEEPER, NotMeasurable, Probe, ProbeContext, ProbeResult, curve
+from lagbench.probes.lags import answering_steps, chosen_lags, source_lengths, target_loss_mask
 from lagbench.train.module import evaluation_batches
 
 NAME = "influence"
@@ -26,7 +26,7 @@ LEAST = 8  # of them in any case
 SHARE = 0.3  # of what probes may cost
 FEWEST = 3  # exchanges that matter, without which a lag says nothing of how far a model reaches
 
-ALONE = Refusal("a single test example has no other to exchange an input with")
+ALONE = NotMeasurable("a single test example has no other to exchange an input with")
 
 Answer = Callable[[Batch], Tensor]
 """Symbols `(R, B, U)`, logits of them `(R, B, U, V)`, or values `(R, B, U, W)`."""
@@ -34,7 +34,7 @@ Movement = Callable[[Tensor, Tensor], Tensor]
 """How far answers `(R, N, …)` lie from others: `(R, N)`."""
 
 
-def influence(subject: Subject) -> list[Finding] | Refusal:
+def influence(context: ProbeContext) -> list[ProbeResult] | NotMeasurable:
     """The mean movement of predictions against the lag of the exchanged step, teacher forced.
 
     Movement is the total variation between distributions over symbols, or the mean absolute change
@@ -46,32 +46,34 @@ def influence(subject: Subject) -> list[Finding] | Refusal:
     answer up to `KEPT` of those that move it and as many of the others, each standing for its
     share. An oracle that cannot read what an exchange has broken leaves any, and no reach.
     """
-    device, symbols = subject.replicas.flat.device, _symbols(subject)
+    device, symbols = context.replicas.flat.device, _symbols(context)
 
     def answer(batch: Batch) -> Tensor:
-        return subject.replicas.predict(to_device(batch, device), teacher_forced=True)
+        return context.replicas.predict(to_device(batch, device), teacher_forced=True)
 
-    if len(subject.test.source) < 2:
+    if len(context.test.source) < 2:
         return ALONE
-    pool = _judged(subject, exchanges(subject, _examples(subject)))
-    kept = subject.affordable(SHARE, 4 * len(pool.lags), LEAST, KEPT)  # 2 strata, before and after
+    pool = _judged(context, exchanges(context, _examples(context)))
+    kept = context.example_budget(
+        SHARE, 4 * len(pool.lags), LEAST, KEPT
+    )  # 2 strata, before and after
     swaps = thinned(pool, kept)
-    moved = moved_by(subject, swaps, answer, between_logits if symbols else _scaled(subject))
+    moved = moved_by(context, swaps, answer, between_logits if symbols else _scaled(context))
     means, counts = by_lag(swaps, moved)
     return [
-        Finding(curve(NAME, swaps.lags, mean, counts), reach(swaps, values))
+        ProbeResult(curve(NAME, swaps.lags, mean, counts), reach(swaps, values))
         for mean, values in zip(means, moved, strict=True)
     ]
 
 
-def influence_oracle(subject: Subject) -> list[Finding] | Refusal:
+def influence_oracle(context: ProbeContext) -> list[ProbeResult] | NotMeasurable:
     """The same movement of the oracle's answers: of symbols, the share that changes."""
-    if len(subject.test.source) < 2:
+    if len(context.test.source) < 2:
         return ALONE
-    pool = exchanges(subject, _examples(subject))
-    means, counts = by_lag(pool, _oracle_moved(subject, pool))
+    pool = exchanges(context, _examples(context))
+    means, counts = by_lag(pool, _oracle_moved(context, pool))
     values = curve(f"{NAME}_oracle", pool.lags, means[0], counts)
-    return [Finding(values)] * len(subject.replicas)
+    return [ProbeResult(values)] * len(context.replicas)
 
 
 def between_logits(before: Tensor, after: Tensor) -> Tensor:
@@ -85,15 +87,15 @@ def changed(before: Tensor, after: Tensor) -> Tensor:
     return (before != after).double()
 
 
-def _scaled(subject: Subject) -> Movement:
+def _scaled(context: ProbeContext) -> Movement:
     """The mean absolute change as a share of the standard deviation of the targets."""
-    spread = subject.test.target[counted_targets(subject.test)].double().std()
+    spread = context.test.target[target_loss_mask(context.test)].double().std()
     return lambda before, after: (after.double() - before.double()).abs().mean(-1) / spread
 
 
 @dataclass(frozen=True)
 class Exchanges:
-    """`N` examples, each with one step of its source drawn anew.
+    """`N` examples, each with one step of its source resampled.
 
     before: the examples as they were; batch: the exchanged ones. All else is `(N,)`: example,
     which of `before` each was; target, from which target it is looked at; position, the index among
@@ -111,11 +113,11 @@ class Exchanges:
     lags: list[int]
 
 
-def exchanges(subject: Subject, batch: Batch) -> Exchanges:
+def exchanges(context: ProbeContext, batch: Batch) -> Exchanges:
     """One exchange for every example and chosen lag that leads back to a step of both examples."""
-    draws = generator(NAME, subject.job.task.name, subject.job.length)
-    answers = answering_steps(batch, subject.job.plan.signature.alignment)
-    lengths, loss_mask = source_lengths(batch), counted_targets(batch)
+    draws = generator(NAME, context.job.task.name, context.job.length)
+    answers = answering_steps(batch, context.job.plan.signature.alignment)
+    lengths, loss_mask = source_lengths(batch), target_loss_mask(batch)
     lags = chosen_lags(int(answers[loss_mask].max()))
     steps = answers[:, None] - torch.tensor(lags)[:, None]  # (B, lags, U)
     count = len(answers)
@@ -178,18 +180,18 @@ def reach(swaps: Exchanges, moved: Tensor) -> dict[str, float]:
     return reached
 
 
-def _examples(subject: Subject) -> Batch:
-    most = max(8, min(EXAMPLES, AT_ONCE // subject.test.source[0].numel()))
-    return select(subject.test, slice(DEEPER * most if subject.deep else most))
+def _examples(context: ProbeContext) -> Batch:
+    most = max(8, min(EXAMPLES, AT_ONCE // context.test.source[0].numel()))
+    return select(context.test, slice(DEEPER * most if context.deep else most))
 
 
-def moved_by(subject: Subject, swaps: Exchanges, answer: Answer, movement: Movement) -> Tensor:
+def moved_by(context: ProbeContext, swaps: Exchanges, answer: Answer, movement: Movement) -> Tensor:
     """How far answers moved at the targets looked at: `(R, N)`."""
 
     def answers(batch: Batch, example: Tensor) -> Tensor:
         """At target `made.target[i]` of example `example[i]` of the batch: `(R, N, …)`."""
         batches, places, start = [], [], 0
-        for piece in evaluation_batches(batch, len(subject.replicas)):
+        for piece in evaluation_batches(batch, len(context.replicas)):
             stop = start + len(piece.source)
             (rows_,) = ((example >= start) & (example < stop)).nonzero(as_tuple=True)
             batches.append(answer(piece)[:, example[rows_] - start, swaps.target[rows_]].cpu())
@@ -202,28 +204,28 @@ def moved_by(subject: Subject, swaps: Exchanges, answer: Answer, movement: Movem
     return movement(answers(select(swaps.before, before), which), after)
 
 
-def _judged(subject: Subject, pool: Exchanges) -> Exchanges:
+def _judged(context: ProbeContext, pool: Exchanges) -> Exchanges:
     """The same, with how far each moves the oracle's answer, as far as the oracle can tell."""
     try:
-        return replace(pool, should=_oracle_moved(subject, pool)[0])
+        return replace(pool, should=_oracle_moved(context, pool)[0])
     except Exception:  # whatever it raises is the reason that `influence_oracle` has no values
         return pool
 
 
-def _oracle_moved(subject: Subject, swaps: Exchanges) -> Tensor:
+def _oracle_moved(context: ProbeContext, swaps: Exchanges) -> Tensor:
     """`(1, N)`."""
-    task, length = subject.job.task.value, subject.job.length
+    task, length = context.job.task.value, context.job.length
 
     def answer(batch: Batch) -> Tensor:
         return task.oracle(length, batch.source, batch.source_mask)[None]
 
     # Log-probabilities are logits.
     of_symbols = between_logits if task.metric.log_probabilities else changed
-    return moved_by(subject, swaps, answer, of_symbols if _symbols(subject) else _scaled(subject))
+    return moved_by(context, swaps, answer, of_symbols if _symbols(context) else _scaled(context))
 
 
-def _symbols(subject: Subject) -> bool:
-    return isinstance(subject.job.plan.signature.target, Tokens)
+def _symbols(context: ProbeContext) -> bool:
+    return isinstance(context.job.plan.signature.target, Tokens)
 
 
 INFLUENCE = Probe(NAME, influence, ("influence_reach",))

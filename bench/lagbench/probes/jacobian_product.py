@@ -9,10 +9,10 @@ from lagbench.contract import Mixer, State
 from lagbench.model.assembly import tensors
 from lagbench.probes.context import (
     DEEPER,
-    Finding,
+    NotMeasurable,
     Probe,
-    Refusal,
-    Subject,
+    ProbeContext,
+    ProbeResult,
     curve,
     in_double,
 )
@@ -24,27 +24,27 @@ WIDEST = 256  # real numbers in a state
 GRAPH = 2**21  # numbers that the states of one backward pass may have together
 
 
-def jacobian_product(subject: Subject) -> list[Finding] | Refusal:
+def jacobian_product(context: ProbeContext) -> list[ProbeResult] | NotMeasurable:
     """The largest singular value of `∂ s_T / ∂ s_{T−k}` against `k`, not normalised.
 
     `s` is all of the state that `Mixer.extend` carries, on the source of one test example. Only
     states of one size, whatever has been read, have such a product.
     """
-    if subject.job.plan.kind is PlanKind.TRANSDUCE:
-        return Refusal("its core is an encoder–decoder, and not one recurrence")
-    if not subject.job.plan.architecture.causal:
-        return Refusal("it reads ahead, and carries no state from step to step")
-    batch = in_double(subject.examples(1))
+    if context.job.plan.kind is PlanKind.TRANSDUCE:
+        return NotMeasurable("its core is an encoder–decoder, and not one recurrence")
+    if not context.job.plan.architecture.causal:
+        return NotMeasurable("it reads ahead, and carries no state from step to step")
+    batch = in_double(context.examples(1))
     real = slice(None) if batch.source_mask is None else batch.source_mask[0]
-    findings = []
-    for model in subject.models:
+    results = []
+    for model in context.models:
         x = model.embed(batch.source)[:, real].detach()
         assert isinstance(model.core, Mixer)
         if (reason := _unmeasurable(model.core, x)) is not None:
-            return Refusal(reason)
-        lags, sizes = largest_singular_values(model.core, x, subject.deep)
-        findings.append(Finding(curve(NAME, lags, sizes, torch.ones_like(sizes).long())))
-    return findings
+            return NotMeasurable(reason)
+        lags, sizes = largest_singular_values(model.core, x, context.deep)
+        results.append(ProbeResult(curve(NAME, lags, sizes, torch.ones_like(sizes).long())))
+    return results
 
 
 def _unmeasurable(core: Mixer, x: Tensor) -> str | None:

@@ -3,31 +3,31 @@
 import torch
 
 from lagbench.contract import Tokens
-from lagbench.probes.context import Finding, Probe, Refusal, Subject
-from lagbench.probes.lags import counted_targets, lag_bin
+from lagbench.probes.context import NotMeasurable, Probe, ProbeContext, ProbeResult
+from lagbench.probes.lags import lag_bin, target_loss_mask
 from lagbench.record import ProbeValue
 
 NAME = "lag_accuracy"
 
 
-def lag_accuracy(subject: Subject) -> list[Finding] | Refusal:
+def lag_accuracy(context: ProbeContext) -> list[ProbeResult] | NotMeasurable:
     """Accuracy against lag over the whole test split, in bins; `x` is the mean lag in its bin.
 
     Deep, every lag has a bin of its own.
     """
-    test = subject.test
-    if not isinstance(subject.job.plan.signature.target, Tokens):
-        return Refusal("its targets are values, which are not right or wrong")
-    if test.lag is None or not (loss_mask := counted_targets(test) & (test.lag >= 0)).any():
-        return Refusal("the task states no lags")
+    test = context.test
+    if not isinstance(context.job.plan.signature.target, Tokens):
+        return NotMeasurable("its targets are values, which are not right or wrong")
+    if test.lag is None or not (loss_mask := target_loss_mask(test) & (test.lag >= 0)).any():
+        return NotMeasurable("the task states no lags")
     lags = test.lag[loss_mask]
     bin_of = torch.tensor([lag_bin(lag) for lag in range(int(lags.max()) + 1)])
-    bins = lags if subject.deep else bin_of[lags]
-    right = (subject.answers == test.target)[:, loss_mask].double()
+    bins = lags if context.deep else bin_of[lags]
+    right = (context.answers == test.target)[:, loss_mask].double()
     counts = torch.bincount(bins)
     mean_lag = torch.bincount(bins, weights=lags.double()) / counts
     return [
-        Finding(
+        ProbeResult(
             [
                 ProbeValue(probe=NAME, x=x, value=total / count, count=count)
                 for x, total, count in zip(

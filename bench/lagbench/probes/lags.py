@@ -47,7 +47,7 @@ def answering_steps(batch: Batch, alignment: Alignment) -> Tensor:
             return lengths + places
 
 
-def counted_targets(batch: Batch) -> Tensor:
+def target_loss_mask(batch: Batch) -> Tensor:
     """Which targets are asked for: `(B, U)` bool."""
     if batch.target_mask is not None:
         return batch.target_mask

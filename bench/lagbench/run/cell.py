@@ -13,7 +13,7 @@ from lagbench.contract import Reals, Split, UserError
 from lagbench.data.splits import CacheError
 from lagbench.model.width import budget_error, parameter_count, width_for
 from lagbench.probes import probed
-from lagbench.probes.context import Subject
+from lagbench.probes.context import ProbeContext
 from lagbench.record import Point, Record, Status
 from lagbench.run.config import WorkerConfig
 from lagbench.run.failures import cell_fields, describe_failure, failed_records
@@ -139,8 +139,8 @@ def _test_and_probe(stage: _Stage, updates: int, cache: Path | None) -> dict[int
     """
     job, trained = stage.job, stage.trained
     seeds = tuple(job.pairs[row][0] for row in trained.selected)
-    reached, subject = score_on_test(job, seeds, trained.winners, updates, cache)
-    probe_results = probed(subject)
+    reached, context = score_on_test(job, seeds, trained.winners, updates, cache)
+    probe_results = probed(context)
     results = {}
     for index, row in enumerate(trained.selected):
         metric = reached.metric[index].item()
@@ -164,14 +164,14 @@ def score_on_test(
     updates: int,
     cache: Path | None,
     deep: bool = False,
-) -> tuple[Evaluation, Subject]:
+) -> tuple[Evaluation, ProbeContext]:
     """Evaluate the selected replicas on the test split; returns that and what probes are given.
 
     seeds: of the replicas, in their order. updates: optimiser steps of the whole cell.
     """
     split = job.split(Split.TEST, cache)
     reached, answers = evaluate(winners, split, job.scale.metric, job.recipe.decoding)
-    return reached, Subject(job, seeds, winners, split, answers, updates, deep)
+    return reached, ProbeContext(job, seeds, winners, split, answers, updates, deep)
 
 
 def _keep(cell: Cell, stage: _Stage, keep_weights: KeepWeights) -> None:

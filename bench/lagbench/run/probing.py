@@ -14,7 +14,7 @@ from lagbench.contract import UserError
 from lagbench.model.assembly import Model
 from lagbench.probes import PROBES, Probed, probed
 from lagbench.probes.attention_map import ATTENTION_MAP
-from lagbench.probes.context import Probe, Subject
+from lagbench.probes.context import Probe, ProbeContext
 from lagbench.probes.measures import MEASURES
 from lagbench.record import Execution, Record
 from lagbench.run.cell import make_job, score_on_test
@@ -84,10 +84,10 @@ def _probed_cell(
     """Probe the scored trials of one cell."""
     first = records[0]
     try:
-        subject, order = restore_models(records, store, deep, device)
+        context, order = restore_models(records, store, deep, device)
     except UserError as error:
         return Probing(first.architecture, first.task, first.length, str(error))
-    results = probed(subject, probes)
+    results = probed(context, probes)
     store.write(
         update_probes(record, results, row, probes, deep) for row, record in enumerate(order)
     )
@@ -96,7 +96,7 @@ def _probed_cell(
 
 def restore_models(
     records: list[Record], store: Store, deep: bool = False, device: str = "cpu"
-) -> tuple[Subject, list[Record]]:
+) -> tuple[ProbeContext, list[Record]]:
     """The scored models of a cell as they were after training, and their records in that order.
 
     Raises `UserError` where weights are missing, or the cell is not what it was.
@@ -113,8 +113,8 @@ def restore_models(
     replicas = replicate(models, Execution(records[0].execution), torch.device(device))
     updates = sum(record.steps or 0 for record in neighbours)
     seeds = tuple(record.seed for record in order)
-    _, subject = score_on_test(job, seeds, replicas, updates, store.cache, deep)
-    return subject, order
+    _, context = score_on_test(job, seeds, replicas, updates, store.cache, deep)
+    return context, order
 
 
 def _cell(record: Record, facts: dict[str, str]) -> Cell:
@@ -152,7 +152,7 @@ def update_probes(
     unsupported = {
         name: why for name, why in record.unsupported_probes.items() if name not in again
     }
-    unsupported |= results.refused
+    unsupported |= results.unsupported
     deeply = {name for name in record.deep_probes if name not in again} | (again if deep else set())
     changes: dict[str, Any] = {
         **{name: None for probe in probes for name in probe.numbers},

@@ -111,3 +111,14 @@ def test_counting_leaves_the_generator_alone():
     after = torch.rand(3)
     torch.manual_seed(0)
     assert torch.equal(after, torch.rand(3))
+
+
+@pytest.mark.parametrize(("name", "gates"), [("rnn", 1), ("gru", 3)])
+def test_a_recurrent_layer_is_counted_as_its_equations_state_it(name: str, gates: int) -> None:
+    """At every step: the embedding of values, the projection of the inputs, and the recurrence."""
+    steps, width = 16, 8
+    task = registry.task("adding").value.signature(steps)
+    plan = match(registry.architecture(name).value, task)
+    assert isinstance(plan, Plan)
+    step = 2 * width + gates * width * width + gates * width * width
+    assert forward_operations(plan, width) == 2 * (steps * step + width)

@@ -19,7 +19,7 @@ from lagbench.contract import Mixer, State
 from lagbench.hints import CoreHints
 from lagbench.kernels.gru import gru_scan
 from lagbench.kernels.gru_variants import gru_minimal_scan, gru_original_scan
-from lagbench.kernels.library import available
+from lagbench.kernels.library import available, supported
 from lagbench.kernels.lstm import lstm_scan, prefers_onednn
 from lagbench.kernels.recurrence import project_inputs, project_source
 from lagbench.kernels.rnn import rnn_scan
@@ -87,8 +87,13 @@ class RecurrentLayer(Mixer, CoreHints):
     def forward_with_embedding(
         self, embed: nn.Module, source: Tensor, mask: Tensor | None = None
     ) -> Tensor:
-        """The embedding is joined with the input projection where that is less to compute."""
-        table = None if self.library_runs() else self.table(embed, source)
+        """Join the embedding with the input projection, where a kernel of ours runs and it is less.
+
+        Not in the plain form, in which operations are counted: a budget of FLOPs is of the layer
+        as its equations state it.
+        """
+        joined = self.under_vmap or supported(self.weight_hh, self.units)
+        table = self.table(embed, source) if joined else None
         if table is None:
             return super().forward_with_embedding(embed, source, mask)
         return self.run(table, self.beginning(source), source)[0]

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 FORMAT: Final = 2
 MAX_BACKGROUND_CORES = 0.5  # that other processes may keep busy during a measurement
 
+CellId = tuple[str, str, int]  # architecture, task, length
 Key = Annotated[str, Field(pattern=r"^[\w-]+$")]  # a hash, which names a file
 
 
@@ -133,7 +134,7 @@ class Record(_Frozen):
     deep_probes: tuple[str, ...] = ()  # whose values come from `lagbench probe --deep`
 
     @property
-    def cell_id(self) -> tuple[str, str, int]:
+    def cell_id(self) -> CellId:
         """Where its cell stands in a table."""
         return self.architecture, self.task, self.length
 

@@ -8,10 +8,10 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from lagbench.record import Record, Status
+from lagbench.record import CellId, Record, Status
 from lagbench.report.wording import duration
 from lagbench.run.estimate import describe_estimate, predict, summarise_estimates
-from lagbench.run.executor import CellId, Event, Finished
+from lagbench.run.executor import Event, Finished
 from lagbench.run.runner import Watcher
 from lagbench.spec.cell import Cell
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lagbench.record import Record, Throughput
+from lagbench.record import CellId, Record, Throughput
 from lagbench.report.columns import KEY, frame
 from lagbench.report.statistics import bootstrap_interval, iqm
 
@@ -24,7 +24,6 @@ SCORE = ["score", "score_low", "score_high"]
 PROGRESS = [*KEY, "seeds", "step", *EFFORTS, *SCORE]
 REACHED = ["task", "length", "effort", "spent", "architecture", "step", *SCORE]
 
-CellId = tuple[str, str, int]
 Row = dict[str, Any]
 
 

@@ -11,12 +11,10 @@ from typing import Protocol
 
 import torch
 
-from lagbench.record import Point, Record, Status
+from lagbench.record import CellId, Point, Record, Status
 from lagbench.run.config import WorkerConfig
 from lagbench.spec.cell import Cell
 from lagbench.tracking import CellRuns
-
-CellId = tuple[str, str, int]  # architecture, task, length
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from typing import Any
 
 from lagbench import registry
 from lagbench.contract import Architecture, Task
+from lagbench.record import CellId
 from lagbench.registry import Named
 from lagbench.spec.budget import Budget
 from lagbench.spec.recipe import Recipe
@@ -73,7 +74,7 @@ class Cell:
         return type(self).from_names, self.names
 
     @property
-    def cell_id(self) -> tuple[str, str, int]:
+    def cell_id(self) -> CellId:
         """Architecture, task and length."""
         return self.architecture.name, self.task.name, self.length
 

@@ -24,10 +24,9 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from lagbench import registry
 from lagbench.contract import UserError
-from lagbench.record import Record, Status
+from lagbench.record import CellId, Record, Status
 from lagbench.run.config import NO_TRACKING, WorkerConfig
 from lagbench.run.executor import (
-    CellId,
     Event,
     Finished,
     Listener,
